@@ -1,0 +1,90 @@
+/*
+ * nacre/key.h - keys: load, name, compare, fingerprint, sign, verify.
+ *
+ * A nacre_key is one opaque, immutable, reference-counted type with the algorithm inside; keys may
+ * be shared between connections and threads. Functions that take bytes do no I/O; the *_file calls do.
+ */
+#ifndef NACRE_KEY_H
+#define NACRE_KEY_H
+
+#include "nacre/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nacre_key nacre_key;
+
+/* One more owner; returns k. */
+NACRE_API nacre_key *nacre_key_ref(nacre_key *k);
+/* One owner less; the last one wipes and frees. */
+NACRE_API void nacre_key_free(nacre_key *k);
+
+/*
+ * Reads a private key from memory: OpenSSH's own format (PROTOCOL.key: plain, or bcrypt with
+ * aes256-ctr and others), PEM PKCS#1, SEC1 and PKCS#8. *out is owned. passphrase.p NULL: none given.
+ * Errors (err, NULL ok, names format, cipher and KDF): NACRE_NEED_PASSPHRASE, NACRE_WRONG_PASSPHRASE,
+ * NACRE_KEY_FORMAT, NACRE_KEY_CIPHER, NACRE_KEY_KDF, NACRE_NOT_PRIVATE, NACRE_BAD_KEY.
+ */
+NACRE_API int nacre_key_from_private(nacre_key **out, const nacre_allocator *a, nacre_span file,
+                                     nacre_span passphrase, nacre_error *err) NACRE_MUST_CHECK;
+/* A public key from its wire blob (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4). */
+NACRE_API int nacre_key_from_blob(nacre_key **out, const nacre_allocator *a, nacre_span blob,
+                                  nacre_error *err) NACRE_MUST_CHECK;
+/* A public key from a line "ssh-ed25519 AAAA... comment" (id_*.pub). The comment is kept. */
+NACRE_API int nacre_key_from_public_line(nacre_key **out, const nacre_allocator *a, nacre_span line,
+                                         nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * A private key from a file. With strict, a file that others may read is refused
+ * (NACRE_KEY_PERMISSIONS), as ssh does. NACRE_IO when it cannot be read.
+ */
+NACRE_API int nacre_key_from_file(nacre_key **out, const nacre_allocator *a, const char *path,
+                                  nacre_span passphrase, bool strict, nacre_error *err) NACRE_MUST_CHECK;
+
+/* "ed25519", "ecdsa" (bits 256, 384, 521), "rsa" (bits 2048..16384; 0: 3072). */
+NACRE_API int nacre_key_generate(nacre_key **out, const nacre_allocator *a, const char *type,
+                                 uint32_t bits, nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * Writes the private key in OpenSSH's format into *text (owned, of *len bytes; release it with
+ * nacre_secret_free). With a passphrase: bcrypt (rounds; 0: 24) and aes256-ctr.
+ */
+NACRE_API int nacre_key_to_private(const nacre_key *k, nacre_span passphrase, uint32_t rounds,
+                                   char **text, size_t *len) NACRE_MUST_CHECK;
+NACRE_API void nacre_secret_free(const nacre_allocator *a, void *p, size_t n); /* wipes */
+
+/* The key format's name, "ssh-ed25519"; static string. */
+NACRE_API const char *nacre_key_type(const nacre_key *k);
+NACRE_API uint32_t nacre_key_bits(const nacre_key *k);
+NACRE_API bool nacre_key_is_private(const nacre_key *k);
+/* Borrowed until the key is freed. */
+NACRE_API const char *nacre_key_comment(const nacre_key *k);
+NACRE_API nacre_span nacre_key_blob(const nacre_key *k);
+/* Same public key. */
+NACRE_API bool nacre_key_equal(const nacre_key *a, const nacre_key *b);
+
+/*
+ * Fingerprint as ssh-keygen -l prints it: "SHA256:..." or "MD5:aa:bb:...". hash is "sha256" or "md5"
+ * (any case). Returns the length written, or a negative status; size 128 is always enough.
+ */
+NACRE_API int nacre_key_fingerprint(const nacre_key *k, const char *hash, char *out, size_t size);
+NACRE_API int nacre_blob_fingerprint(nacre_span blob, const char *hash, char *out, size_t size);
+/* "ssh-ed25519 AAAA..." into out (terminated); the length, or NACRE_TOO_LARGE. */
+NACRE_API int nacre_key_public_line(const nacre_key *k, char *out, size_t size);
+
+/*
+ * Signs data with the algorithm of that SSH name (NULL: the key's best). The signature blob (string
+ * name, string signature) is written to *sig, owned, *n bytes; free it with nacre_secret_free.
+ */
+NACRE_API int nacre_key_sign(const nacre_key *k, const char *algorithm, nacre_span data, uint8_t **sig,
+                             size_t *n) NACRE_MUST_CHECK;
+/*
+ * Verifies a signature blob. algorithm, when given, is the one that was negotiated: the blob must name
+ * exactly it. NACRE_OK only when good; NACRE_BAD_SIGNATURE when not.
+ */
+NACRE_API int nacre_key_verify(const nacre_key *k, const char *algorithm, nacre_span data,
+                               nacre_span sig) NACRE_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
