@@ -23,10 +23,11 @@ enum {
 };
 
 typedef struct nacre_key_grant {
-    uint32_t may;         /* NACRE_MAY_* */
-    char command[4096];   /* forced command; "" none */
-    char environment[4096]; /* NAME=value pairs, each ended by a zero byte, the whole by an empty one */
-    uint32_t line;        /* where it stands, from 1 */
+    uint32_t may;       /* NACRE_MAY_* */
+    char command[4096]; /* forced command; "" none */
+    char environment
+        [4096];    /* NAME=value pairs, each ended by a zero byte, the whole by an empty one */
+    uint32_t line; /* where it stands, from 1 */
 } nacre_key_grant;
 
 typedef struct nacre_login_facts {

@@ -20,9 +20,9 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
-#define NACRE_API __attribute__((visibility("default")))
+#define NACRE_API               __attribute__((visibility("default")))
 #define NACRE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define NACRE_MUST_CHECK __attribute__((warn_unused_result))
+#define NACRE_MUST_CHECK        __attribute__((warn_unused_result))
 #else
 #define NACRE_API
 #define NACRE_PRINTF(fmt, args)
@@ -140,11 +140,12 @@ typedef enum nacre_blame { NACRE_BY_US = 0, NACRE_BY_PEER = 1 } nacre_blame;
  * it can be shown on a terminal.
  */
 typedef struct nacre_error {
-    int status;                 /* a nacre_status; NACRE_OK: no error                              */
-    nacre_blame by;             /* who broke the rule                                              */
-    uint32_t disconnect_reason; /* RFC 4253 11.1 reason sent or received; 0: none                  */
-    uint32_t detail;            /* errno for class OS, SSH_FX_* for SFTP_STATUS, else 0            */
-    char text[960];             /* always terminated; "" when there is nothing to add              */
+    int status;     /* a nacre_status; NACRE_OK: no error                              */
+    nacre_blame by; /* who broke the rule                                              */
+    uint32_t
+        disconnect_reason; /* RFC 4253 11.1 reason sent or received; 0: none                  */
+    uint32_t detail;       /* errno for class OS, SSH_FX_* for SFTP_STATUS, else 0            */
+    char text[960];        /* always terminated; "" when there is nothing to add              */
 } nacre_error;
 
 /*

@@ -39,7 +39,8 @@ NACRE_API int nacre_key_from_public_line(nacre_key **out, const nacre_allocator 
  * (NACRE_KEY_PERMISSIONS), as ssh does. NACRE_IO when it cannot be read.
  */
 NACRE_API int nacre_key_from_file(nacre_key **out, const nacre_allocator *a, const char *path,
-                                  nacre_span passphrase, bool strict, nacre_error *err) NACRE_MUST_CHECK;
+                                  nacre_span passphrase, bool strict,
+                                  nacre_error *err) NACRE_MUST_CHECK;
 
 /* "ed25519", "ecdsa" (bits 256, 384, 521), "rsa" (bits 2048..16384; 0: 3072). */
 NACRE_API int nacre_key_generate(nacre_key **out, const nacre_allocator *a, const char *type,
@@ -75,8 +76,8 @@ NACRE_API int nacre_key_public_line(const nacre_key *k, char *out, size_t size);
  * Signs data with the algorithm of that SSH name (NULL: the key's best). The signature blob (string
  * name, string signature) is written to *sig, owned, *n bytes; free it with nacre_secret_free.
  */
-NACRE_API int nacre_key_sign(const nacre_key *k, const char *algorithm, nacre_span data, uint8_t **sig,
-                             size_t *n) NACRE_MUST_CHECK;
+NACRE_API int nacre_key_sign(const nacre_key *k, const char *algorithm, nacre_span data,
+                             uint8_t **sig, size_t *n) NACRE_MUST_CHECK;
 /*
  * Verifies a signature blob. algorithm, when given, is the one that was negotiated: the blob must name
  * exactly it. NACRE_OK only when good; NACRE_BAD_SIGNATURE when not.

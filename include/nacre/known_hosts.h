@@ -17,26 +17,30 @@ extern "C" {
 typedef struct nacre_known_hosts nacre_known_hosts;
 
 typedef enum nacre_host_match {
-    NACRE_HOST_UNKNOWN = 0,    /* no line for this host                                        */
-    NACRE_HOST_MATCH,          /* this key stands in a line for this host                      */
-    NACRE_HOST_CHANGED,        /* another key of the same type stands there                    */
-    NACRE_HOST_OTHER_TYPE,     /* only keys of other types stand there                         */
-    NACRE_HOST_REVOKED         /* this key stands in a line with @revoked                      */
+    NACRE_HOST_UNKNOWN = 0, /* no line for this host                                        */
+    NACRE_HOST_MATCH,       /* this key stands in a line for this host                      */
+    NACRE_HOST_CHANGED,     /* another key of the same type stands there                    */
+    NACRE_HOST_OTHER_TYPE,  /* only keys of other types stand there                         */
+    NACRE_HOST_REVOKED      /* this key stands in a line with @revoked                      */
 } nacre_host_match;
 
 /* Where the deciding line stands; for messages. */
 typedef struct nacre_host_line {
     const char *source; /* file name or "" ; borrowed until the object is freed */
     uint32_t line;      /* 1 is the first; 0: none */
-    const nacre_key *key; /* the key that stands there; borrowed until the object is freed or changed */
+    const nacre_key
+        *key; /* the key that stands there; borrowed until the object is freed or changed */
 } nacre_host_line;
 
-NACRE_API int nacre_known_hosts_new(nacre_known_hosts **out, const nacre_allocator *a) NACRE_MUST_CHECK;
+NACRE_API int nacre_known_hosts_new(nacre_known_hosts **out,
+                                    const nacre_allocator *a) NACRE_MUST_CHECK;
 NACRE_API void nacre_known_hosts_free(nacre_known_hosts *h);
 /* Adds the lines of a buffer; source names it in messages. Bad lines are kept and skipped. */
-NACRE_API int nacre_known_hosts_add_text(nacre_known_hosts *h, nacre_span text, const char *source) NACRE_MUST_CHECK;
+NACRE_API int nacre_known_hosts_add_text(nacre_known_hosts *h, nacre_span text,
+                                         const char *source) NACRE_MUST_CHECK;
 /* Adds a file. NACRE_NOT_FOUND when it does not exist, NACRE_IO (err says why) when unreadable. */
-NACRE_API int nacre_known_hosts_add_file(nacre_known_hosts *h, const char *path, nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API int nacre_known_hosts_add_file(nacre_known_hosts *h, const char *path,
+                                         nacre_error *err) NACRE_MUST_CHECK;
 /* port 0 or 22: the bare name. where: NULL ok. */
 NACRE_API nacre_host_match nacre_known_hosts_check(const nacre_known_hosts *h, const char *host,
                                                    uint16_t port, const nacre_key *key,
@@ -45,20 +49,22 @@ NACRE_API nacre_host_match nacre_known_hosts_check(const nacre_known_hosts *h, c
  * The key types known for a host ("ssh-ed25519,..."), so that a client can prefer them. Returns the
  * length that the whole needs; "" when none.
  */
-NACRE_API size_t nacre_known_hosts_types(const nacre_known_hosts *h, const char *host, uint16_t port,
-                                         char *out, size_t size);
+NACRE_API size_t nacre_known_hosts_types(const nacre_known_hosts *h, const char *host,
+                                         uint16_t port, char *out, size_t size);
 /*
  * Makes a line for a host (hash: HashKnownHosts) with its newline into out, as ssh writes it; the
  * length or NACRE_TOO_LARGE. Also adds it to the object, unless h is NULL.
  */
 NACRE_API int nacre_known_hosts_add(nacre_known_hosts *h, const char *host, uint16_t port,
-                                    const nacre_key *key, bool hash, char *out, size_t size) NACRE_MUST_CHECK;
+                                    const nacre_key *key, bool hash, char *out,
+                                    size_t size) NACRE_MUST_CHECK;
 /*
  * Appends the line for a host to a file, whole or not at all (temporary file, fsync, rename; the
  * directory ~/.ssh is made with mode 0700 when it is missing). Never shortens what was there.
  */
 NACRE_API int nacre_known_hosts_append_file(const char *path, const char *host, uint16_t port,
-                                            const nacre_key *key, bool hash, nacre_error *err) NACRE_MUST_CHECK;
+                                            const nacre_key *key, bool hash,
+                                            nacre_error *err) NACRE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

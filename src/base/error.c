@@ -51,7 +51,7 @@ uint32_t nc_status_disconnect_reason(int status)
     return row ? row->disconnect : 0;
 }
 
-#define STRINGIFY(x) #x
+#define STRINGIFY(x)          #x
 #define VERSION_TEXT(a, b, c) STRINGIFY(a) "." STRINGIFY(b) "." STRINGIFY(c)
 
 const char *nacre_version(void)
@@ -108,7 +108,10 @@ void nc_logf(const nc_log *log, nacre_log_level level, const char *fmt, ...)
 static size_t utf8_length(const uint8_t *p, size_t n)
 {
     uint8_t lead = p[0];
-    size_t len = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+    size_t len = lead >= 0xC2 && lead <= 0xDF   ? 2
+                 : (lead & 0xF0) == 0xE0        ? 3
+                 : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                : 0;
     if (len == 0 || len > n) {
         return 0;
     }

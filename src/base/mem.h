@@ -8,7 +8,8 @@
 
 #include "nacre/base.h"
 
-void *nc_alloc(const nacre_allocator *a, size_t size); /* uninitialised; size 0 is rounded up to 1 */
+void *nc_alloc(const nacre_allocator *a,
+               size_t size); /* uninitialised; size 0 is rounded up to 1 */
 void *nc_zalloc(const nacre_allocator *a, size_t size);
 void *nc_resize(const nacre_allocator *a, void *p, size_t size);
 /* array of count * size bytes; NULL when the product overflows */
@@ -30,8 +31,8 @@ static inline nacre_span nc_span(const void *p, size_t n)
     nacre_span s = {(const uint8_t *)p, n};
     return s;
 }
-nacre_span nc_span_cstr(const char *s);               /* NULL gives an empty span      */
-bool nc_span_eq(nacre_span a, nacre_span b);          /* not constant time             */
-bool nc_span_is(nacre_span a, const char *s);         /* not constant time             */
+nacre_span nc_span_cstr(const char *s);       /* NULL gives an empty span      */
+bool nc_span_eq(nacre_span a, nacre_span b);  /* not constant time             */
+bool nc_span_is(nacre_span a, const char *s); /* not constant time             */
 
 #endif

@@ -34,14 +34,17 @@ typedef struct nc_hash_alg {
 } nc_hash_alg;
 
 const nc_hash_alg *nc_hash_get(nc_hash_id id); /* never NULL */
-const nc_hash_alg *nc_hash_find(const char *name); /* case-insensitive "sha256", "md5"; NULL: unknown */
+const nc_hash_alg *
+nc_hash_find(const char *name); /* case-insensitive "sha256", "md5"; NULL: unknown */
 
 /* One shot over any number of pieces. out has room for alg->len. */
-int nc_hash(const nc_hash_alg *alg, const nacre_span *pieces, size_t count, uint8_t *out) NACRE_MUST_CHECK;
+int nc_hash(const nc_hash_alg *alg, const nacre_span *pieces, size_t count,
+            uint8_t *out) NACRE_MUST_CHECK;
 
 /* Incremental (file hashes, transcripts). */
 typedef struct nc_hasher nc_hasher;
-int nc_hasher_new(nc_hasher **out, const nacre_allocator *a, const nc_hash_alg *alg) NACRE_MUST_CHECK;
+int nc_hasher_new(nc_hasher **out, const nacre_allocator *a,
+                  const nc_hash_alg *alg) NACRE_MUST_CHECK;
 int nc_hasher_update(nc_hasher *h, nacre_span data) NACRE_MUST_CHECK;
 int nc_hasher_final(nc_hasher *h, uint8_t *out) NACRE_MUST_CHECK; /* then starts anew */
 void nc_hasher_free(nc_hasher *h);
@@ -59,7 +62,12 @@ typedef struct nc_mac_alg {
     bool etm; /* encrypt-then-mac: length in clear, tag over ciphertext */
 } nc_mac_alg;
 
-typedef enum nc_cipher_mode { NC_MODE_NONE, NC_MODE_CTR, NC_MODE_GCM, NC_MODE_CHACHAPOLY } nc_cipher_mode;
+typedef enum nc_cipher_mode {
+    NC_MODE_NONE,
+    NC_MODE_CTR,
+    NC_MODE_GCM,
+    NC_MODE_CHACHAPOLY
+} nc_cipher_mode;
 
 typedef struct nc_cipher_alg {
     const char *name;
@@ -79,10 +87,12 @@ extern const nc_cipher_alg nc_cipher_none;
 typedef struct nc_pktcipher nc_pktcipher;
 
 typedef struct nc_pktcipher_layout {
-    size_t block;      /* padding multiple */
-    size_t tag_len;    /* bytes behind the packet */
-    size_t head_len;   /* bytes needed before peek_len can tell the length: 4, or block for MAC-then... */
-    bool length_apart; /* the 4 length bytes do not count towards the padding multiple (AEAD, EtM) */
+    size_t block;   /* padding multiple */
+    size_t tag_len; /* bytes behind the packet */
+    size_t
+        head_len; /* bytes needed before peek_len can tell the length: 4, or block for MAC-then... */
+    bool
+        length_apart; /* the 4 length bytes do not count towards the padding multiple (AEAD, EtM) */
 } nc_pktcipher_layout;
 
 /*
@@ -99,17 +109,17 @@ const nc_pktcipher_layout *nc_pktcipher_get_layout(const nc_pktcipher *c);
  * packet points at the 4 length bytes; layout.head_len bytes are there. Tells packet_length. May
  * decrypt head in place (CTR with MAC): called exactly once per packet, before open.
  */
-int nc_pktcipher_peek_len(nc_pktcipher *c, uint32_t seq, uint8_t *packet, uint32_t *packet_length)
-    NACRE_MUST_CHECK;
+int nc_pktcipher_peek_len(nc_pktcipher *c, uint32_t seq, uint8_t *packet,
+                          uint32_t *packet_length) NACRE_MUST_CHECK;
 /*
  * Verifies the tag at packet + 4 + packet_length and decrypts in place; where the mode allows it, the
  * tag is checked first. NACRE_INTEGRITY when it does not match: the plaintext must not be used.
  */
-int nc_pktcipher_open(nc_pktcipher *c, uint32_t seq, uint8_t *packet, uint32_t packet_length)
-    NACRE_MUST_CHECK;
+int nc_pktcipher_open(nc_pktcipher *c, uint32_t seq, uint8_t *packet,
+                      uint32_t packet_length) NACRE_MUST_CHECK;
 /* Encrypts in place and writes tag_len bytes behind. The length bytes are filled in already. */
-int nc_pktcipher_seal(nc_pktcipher *c, uint32_t seq, uint8_t *packet, uint32_t packet_length)
-    NACRE_MUST_CHECK;
+int nc_pktcipher_seal(nc_pktcipher *c, uint32_t seq, uint8_t *packet,
+                      uint32_t packet_length) NACRE_MUST_CHECK;
 
 /* ---- key agreement, seen as a KEM ---------------------------------------------------------------
  *
@@ -126,8 +136,8 @@ typedef struct nc_kem_alg nc_kem_alg;
 struct nc_kem_alg {
     const char *name; /* "x25519", "p256", "dh-group14" */
     /* client: makes a pair, appends the public value */
-    int (*start)(const nc_kem_alg *alg, const nacre_allocator *a, const nc_random *rnd, nc_kem **out,
-                 nc_buf *public_value);
+    int (*start)(const nc_kem_alg *alg, const nacre_allocator *a, const nc_random *rnd,
+                 nc_kem **out, nc_buf *public_value);
     /* server: appends its public value and the secret; NACRE_KEX_FAILED for an invalid peer value */
     int (*respond)(const nc_kem_alg *alg, const nacre_allocator *a, const nc_random *rnd,
                    nacre_span peer, nc_buf *public_value, nc_buf *secret);
@@ -150,26 +160,21 @@ int nc_dh_kem_new(const nc_kem_alg **out, const nacre_allocator *a, const nc_dh_
                   uint32_t min_bits, uint32_t max_bits) NACRE_MUST_CHECK;
 void nc_dh_kem_free(const nacre_allocator *a, const nc_kem_alg *alg);
 /* The smallest built-in safe-prime group of at least bits (RFC 3526: 2048, 3072, 4096, 6144, 8192). */
-const nc_dh_group *nc_dh_builtin_group(uint32_t min, uint32_t preferred, uint32_t max); /* NULL: none */
+const nc_dh_group *nc_dh_builtin_group(uint32_t min, uint32_t preferred,
+                                       uint32_t max); /* NULL: none */
 
 /* ---- signatures -------------------------------------------------------------------------------- */
 
-typedef enum nc_pk_type {
-    NC_PK_RSA,
-    NC_PK_P256,
-    NC_PK_P384,
-    NC_PK_P521,
-    NC_PK_ED25519
-} nc_pk_type;
+typedef enum nc_pk_type { NC_PK_RSA, NC_PK_P256, NC_PK_P384, NC_PK_P521, NC_PK_ED25519 } nc_pk_type;
 
 /* A signature algorithm by its SSH name. */
 typedef struct nc_sig_alg {
-    const char *name;     /* "rsa-sha2-512" */
-    const char *key_name; /* the key format it goes with: "ssh-rsa" */
+    const char *name;        /* "rsa-sha2-512" */
+    const char *key_name;    /* the key format it goes with: "ssh-rsa" */
     const nc_hash_alg *hash; /* NULL for Ed25519 */
-    bool insecure;        /* SHA-1: only when asked for by name */
+    bool insecure;           /* SHA-1: only when asked for by name */
 } nc_sig_alg;
-extern const nc_sig_alg *const nc_sig_algs[]; /* NULL-terminated, in order of preference */
+extern const nc_sig_alg *const nc_sig_algs[];   /* NULL-terminated, in order of preference */
 const nc_sig_alg *nc_sig_find(nacre_span name); /* NULL: unknown */
 
 /* A key, public or private, immutable once made (so many connections and threads may share it). */
@@ -186,11 +191,13 @@ typedef struct nc_pk_parts {
 } nc_pk_parts;
 
 /* Checks everything that can be checked: sizes (RSA 1024..16384), point on curve, halves that match. */
-int nc_pk_from_parts(nc_pk **out, const nacre_allocator *a, const nc_pk_parts *parts, bool private_key,
-                     nacre_error *err) NACRE_MUST_CHECK;
+int nc_pk_from_parts(nc_pk **out, const nacre_allocator *a, const nc_pk_parts *parts,
+                     bool private_key, nacre_error *err) NACRE_MUST_CHECK;
 /* The parts of a key, appended to storage (spans in *parts point into it: do not touch it after). */
-int nc_pk_get_parts(const nc_pk *k, nc_buf *storage, bool private_key, nc_pk_parts *parts) NACRE_MUST_CHECK;
-int nc_pk_generate(nc_pk **out, const nacre_allocator *a, nc_pk_type type, uint32_t bits) NACRE_MUST_CHECK;
+int nc_pk_get_parts(const nc_pk *k, nc_buf *storage, bool private_key,
+                    nc_pk_parts *parts) NACRE_MUST_CHECK;
+int nc_pk_generate(nc_pk **out, const nacre_allocator *a, nc_pk_type type,
+                   uint32_t bits) NACRE_MUST_CHECK;
 /* PEM: PKCS#1, SEC1, PKCS#8, encrypted or not. passphrase.p NULL: none was given. */
 int nc_pk_from_pem(nc_pk **out, const nacre_allocator *a, nacre_span pem, nacre_span passphrase,
                    nacre_error *err) NACRE_MUST_CHECK;
@@ -203,14 +210,17 @@ bool nc_pk_is_private(const nc_pk *k);
  * The inner signature (what follows the algorithm name in an SSH signature blob: RSA, Ed25519 the raw
  * bytes, ECDSA mpint r, mpint s) is appended to sig. RSA signatures are verified before they leave.
  */
-int nc_pk_sign(const nc_pk *k, const nc_sig_alg *alg, nacre_span data, nc_buf *sig) NACRE_MUST_CHECK;
+int nc_pk_sign(const nc_pk *k, const nc_sig_alg *alg, nacre_span data,
+               nc_buf *sig) NACRE_MUST_CHECK;
 /* NACRE_OK only for a good signature by this key with this algorithm; NACRE_BAD_SIGNATURE otherwise. */
-int nc_pk_verify(const nc_pk *k, const nc_sig_alg *alg, nacre_span data, nacre_span sig) NACRE_MUST_CHECK;
+int nc_pk_verify(const nc_pk *k, const nc_sig_alg *alg, nacre_span data,
+                 nacre_span sig) NACRE_MUST_CHECK;
 
 /* ---- key files --------------------------------------------------------------------------------- */
 
 /* bcrypt_pbkdf as OpenSSH's private-key format uses it (PROTOCOL.key). */
-int nc_bcrypt_pbkdf(nacre_span passphrase, nacre_span salt, uint32_t rounds, uint8_t *out, size_t n) NACRE_MUST_CHECK;
+int nc_bcrypt_pbkdf(nacre_span passphrase, nacre_span salt, uint32_t rounds, uint8_t *out,
+                    size_t n) NACRE_MUST_CHECK;
 
 /* A cipher that protects key files. tag is 0 or the AEAD's. */
 typedef struct nc_file_cipher {
@@ -226,6 +236,7 @@ int nc_file_encrypt(const nc_file_cipher *c, const uint8_t *key, const uint8_t *
 
 /* Base64 (RFC 4648 4) without line breaks. Decoding is strict and appends to out. */
 int nc_base64_encode(nacre_span in, nc_buf *out) NACRE_MUST_CHECK;
-int nc_base64_decode(nacre_span text, nc_buf *out) NACRE_MUST_CHECK; /* NACRE_SYNTAX when it is not base64 */
+int nc_base64_decode(nacre_span text,
+                     nc_buf *out) NACRE_MUST_CHECK; /* NACRE_SYNTAX when it is not base64 */
 
 #endif

@@ -3,10 +3,12 @@
 #include <string.h>
 
 /* The rows of messages.def, once as field tables and once as descriptors. */
-#define NC_MSG_BEGIN(name, number) static const nc_msg_field fields_##name[] = {
+#define NC_MSG_BEGIN(name, number)    static const nc_msg_field fields_##name[] = {
 #define NC_MSG_FIELD(msg, kind, name) {NC_KIND_##kind, offsetof(nc_msg_##msg, name), #name},
-#define NC_MSG_EMPTY(msg) {NC_KIND_none, 0, ""},
-#define NC_MSG_END(name) };
+#define NC_MSG_EMPTY(msg)             {NC_KIND_none, 0, ""},
+#define NC_MSG_END(name)                                                                           \
+    }                                                                                              \
+    ;
 #include "wire/messages.def"
 
 #define NC_MSG_BEGIN(name, number)                                                                 \

@@ -20,7 +20,7 @@ typedef nacre_span nc_field_str;      /* string */
 typedef nacre_span nc_field_namelist; /* name-list, at most NC_MAX_NAMELIST */
 typedef nacre_span nc_field_mpint;    /* magnitude, at most NC_MAX_MPINT */
 typedef nacre_span nc_field_rest;
-typedef nacre_span nc_field_cookie;   /* 16 raw bytes */
+typedef nacre_span nc_field_cookie; /* 16 raw bytes */
 
 typedef enum nc_field_kind {
     NC_KIND_none,
@@ -33,10 +33,12 @@ typedef enum nc_field_kind {
     NC_KIND_cookie
 } nc_field_kind;
 
-#define NC_MSG_BEGIN(name, number) typedef struct nc_msg_##name {
+#define NC_MSG_BEGIN(name, number)    typedef struct nc_msg_##name {
 #define NC_MSG_FIELD(msg, kind, name) nc_field_##kind name;
-#define NC_MSG_EMPTY(msg) uint8_t nothing;
-#define NC_MSG_END(name) } nc_msg_##name;
+#define NC_MSG_EMPTY(msg)             uint8_t nothing;
+#define NC_MSG_END(name)                                                                           \
+    }                                                                                              \
+    nc_msg_##name;
 #include "wire/messages.def"
 
 typedef struct nc_msg_field {
@@ -47,7 +49,7 @@ typedef struct nc_msg_field {
 
 typedef struct nc_msg_desc {
     const char *name;
-    int number; /* message number; -1: a part of a message, without a number byte */
+    int number;  /* message number; -1: a part of a message, without a number byte */
     size_t size; /* of the struct */
     const nc_msg_field *fields;
     size_t count;

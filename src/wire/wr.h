@@ -22,9 +22,9 @@ void nc_wr_u8(nc_wr *w, uint8_t v);
 void nc_wr_bool(nc_wr *w, bool v);
 void nc_wr_u32(nc_wr *w, uint32_t v);
 void nc_wr_u64(nc_wr *w, uint64_t v);
-void nc_wr_bytes(nc_wr *w, nacre_span s);    /* as they are */
-void nc_wr_str(nc_wr *w, nacre_span s);      /* string */
-void nc_wr_cstr(nc_wr *w, const char *s);    /* string; NULL as "" */
+void nc_wr_bytes(nc_wr *w, nacre_span s);         /* as they are */
+void nc_wr_str(nc_wr *w, nacre_span s);           /* string */
+void nc_wr_cstr(nc_wr *w, const char *s);         /* string; NULL as "" */
 void nc_wr_mpint(nc_wr *w, nacre_span magnitude); /* big-endian, unsigned; leading zeros dropped */
 /* A string whose length is not known yet: begin leaves four bytes, end fills them in. */
 size_t nc_wr_begin_str(nc_wr *w);
