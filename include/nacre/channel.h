@@ -1,0 +1,109 @@
+/*
+ * nacre/channel.h - channels (RFC 4254): sessions, data, windows, requests, global requests.
+ *
+ * A handle stays valid until nacre_channel_free or nacre_transport_free. Calls on a channel never
+ * block and never step the engine; what follows from them comes as events.
+ */
+#ifndef NACRE_CHANNEL_H
+#define NACRE_CHANNEL_H
+
+#include "nacre/transport.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { NACRE_STDOUT = 0, NACRE_STDERR = 1 }; /* streams: data, and extended data type 1 */
+
+/*
+ * Opens a channel; *out is usable at once for queries and freeing, and for data after
+ * NACRE_EVENT_CHANNEL_OPENED. data: the type-specific rest of CHANNEL_OPEN, borrowed.
+ * window and max_packet 0: as configured. NACRE_LIMIT above max_channels.
+ */
+NACRE_API int nacre_channel_open(nacre_transport *t, const char *type, nacre_span data,
+                                 uint32_t window, uint32_t max_packet,
+                                 nacre_channel **out) NACRE_MUST_CHECK;
+NACRE_API int nacre_channel_open_session(nacre_transport *t, nacre_channel **out) NACRE_MUST_CHECK;
+/*
+ * Gives the handle up. Before the channel is closed this closes it; data that still arrives is dropped
+ * (its window given back), no further event names the channel, and the engine remembers its number
+ * until the peer has closed too.
+ */
+NACRE_API void nacre_channel_free(nacre_channel *ch);
+
+NACRE_API nacre_transport *nacre_channel_transport(const nacre_channel *ch);
+NACRE_API uint32_t nacre_channel_id(const nacre_channel *ch);      /* our number */
+NACRE_API const char *nacre_channel_type(const nacre_channel *ch); /* borrowed with the handle */
+NACRE_API void nacre_channel_set_user(nacre_channel *ch, void *user);
+NACRE_API void *nacre_channel_user(const nacre_channel *ch);
+
+/* ---- requests (RFC 4254 6; replies come in order as NACRE_EVENT_CHANNEL_REPLY when wanted) ------- */
+
+NACRE_API int nacre_channel_request(nacre_channel *ch, const char *name, bool want_reply,
+                                    nacre_span data) NACRE_MUST_CHECK;
+NACRE_API int nacre_channel_exec(nacre_channel *ch, nacre_span command,
+                                 bool want_reply) NACRE_MUST_CHECK;
+NACRE_API int nacre_channel_shell(nacre_channel *ch, bool want_reply) NACRE_MUST_CHECK;
+NACRE_API int nacre_channel_subsystem(nacre_channel *ch, const char *name,
+                                      bool want_reply) NACRE_MUST_CHECK;
+NACRE_API int nacre_channel_env(nacre_channel *ch, const char *name, const char *value,
+                                bool want_reply) NACRE_MUST_CHECK;
+NACRE_API int nacre_channel_pty(nacre_channel *ch, const nacre_pty *pty,
+                                bool want_reply) NACRE_MUST_CHECK;
+NACRE_API int nacre_channel_window_change(nacre_channel *ch, const nacre_pty *pty) NACRE_MUST_CHECK;
+NACRE_API int nacre_channel_signal(nacre_channel *ch,
+                                   const char *name) NACRE_MUST_CHECK; /* "TERM" */
+NACRE_API int nacre_channel_break(nacre_channel *ch, uint32_t milliseconds,
+                                  bool want_reply) NACRE_MUST_CHECK;
+/* Server: how the program ended. */
+NACRE_API int nacre_channel_exit_status(nacre_channel *ch, uint32_t status) NACRE_MUST_CHECK;
+NACRE_API int nacre_channel_exit_signal(nacre_channel *ch, const char *name, bool core_dumped,
+                                        const char *message) NACRE_MUST_CHECK;
+
+/* ---- data --------------------------------------------------------------------------------------- */
+
+/*
+ * Sends up to n bytes; *took says how many were taken (window, packet size and output mark decide;
+ * may be 0: wait for NACRE_EVENT_CHANNEL_WRITABLE). What was taken is never lost or repeated.
+ * NACRE_CLOSED after eof or close.
+ */
+NACRE_API int nacre_channel_write(nacre_channel *ch, int stream, const void *p, size_t n,
+                                  size_t *took) NACRE_MUST_CHECK;
+/* How much a write would take now. */
+NACRE_API size_t nacre_channel_write_room(const nacre_channel *ch);
+/*
+ * The same without a copy: lends up to want bytes in the output buffer, in *count rooms (in: how many
+ * fit into rooms; out: how many are lent; 0: wait for WRITABLE). Fill them from the first on, e.g. with
+ * readv, then commit the number of bytes; commit 0 gives them back. Between the two no other call on
+ * this transport is allowed.
+ */
+NACRE_API int nacre_channel_reserve(nacre_channel *ch, int stream, size_t want, nacre_room *rooms,
+                                    size_t *count) NACRE_MUST_CHECK;
+NACRE_API int nacre_channel_commit(nacre_channel *ch, size_t n) NACRE_MUST_CHECK;
+/* n bytes of received data are dealt with: only this gives window back to the peer. */
+NACRE_API int nacre_channel_consumed(nacre_channel *ch, size_t n);
+/* No more data from us (after what was written). Idempotent. */
+NACRE_API int nacre_channel_eof(nacre_channel *ch);
+/* Closes; data written before goes out first. Idempotent. */
+NACRE_API int nacre_channel_close(nacre_channel *ch);
+
+typedef struct nacre_channel_info {
+    bool open, eof_sent, eof_received, close_sent, close_received;
+    uint32_t peer_id;
+    uint32_t window_in, window_out; /* bytes left */
+    uint32_t max_packet_in, max_packet_out;
+    uint64_t unconsumed; /* delivered, not yet given back */
+    uint64_t bytes_in, bytes_out;
+    uint32_t requests_pending; /* ours, unanswered */
+} nacre_channel_info;
+NACRE_API void nacre_channel_get_info(const nacre_channel *ch, nacre_channel_info *out);
+
+/* ---- global requests (RFC 4254 4) ---------------------------------------------------------------- */
+
+NACRE_API int nacre_global_request(nacre_transport *t, const char *name, bool want_reply,
+                                   nacre_span data) NACRE_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

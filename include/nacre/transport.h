@@ -1,0 +1,386 @@
+/*
+ * nacre/transport.h - the engine: one SSH connection, either role, without I/O.
+ *
+ * Bytes in -> events out; calls in -> bytes out. The engine opens no socket, starts no thread, reads
+ * no clock. A driver is one page:
+ *
+ *     for (;;) {
+ *         while ((rc = nacre_transport_next_event(t, &ev)) == NACRE_OK)
+ *             handle(&ev);                          // answer, write to channels ...
+ *         out = nacre_transport_output(t);          // write out.n bytes to the socket, then
+ *         nacre_transport_sent(t, written);
+ *         if (rc != NACRE_AGAIN) break;             // closed or failed: nacre_transport_error(t)
+ *         wait for the socket or nacre_transport_deadline(t), by nacre_transport_wants(t);
+ *         room = nacre_transport_recv_buffer(t, &n);  // read up to n bytes into room, then
+ *         nacre_transport_received(t, got);           // 0 is end of input
+ *         nacre_transport_advance(t, now_ms);
+ *     }
+ *
+ * next_event is the only call that steps the machine. No application function runs inside it
+ * (allocator, random and log hooks apart). Bytes in an event live until the next next_event.
+ * An event with a ticket is a question: answer it at once or an hour later, the rest of the
+ * connection goes on meanwhile. A fatal error is sticky.
+ *
+ * A transport and its channels belong to one thread at a time; two transports share nothing.
+ */
+#ifndef NACRE_TRANSPORT_H
+#define NACRE_TRANSPORT_H
+
+#include "nacre/base.h"
+#include "nacre/key.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nacre_transport nacre_transport;
+typedef struct nacre_channel nacre_channel;
+
+typedef enum nacre_role { NACRE_CLIENT = 0, NACRE_SERVER = 1 } nacre_role;
+
+/*
+ * Options of one connection. Fill with nacre_config_init, then change fields. Strings and hooks are
+ * copied or used during nacre_transport_new only, except the hooks' user pointers and the allocator.
+ *
+ * Algorithm lists take OpenSSH's syntax: a comma-separated list replaces the default; "+a,b" appends,
+ * "-a,b*" removes (wildcards), "^a,b" puts in front. NULL: the default. An unknown name is an error
+ * that names it.
+ */
+typedef struct nacre_config {
+    size_t size; /* set by nacre_config_init */
+    nacre_role role;
+    const nacre_allocator *allocator;
+    nacre_random_fn random;
+    void *random_user;
+    nacre_log_fn log;
+    void *log_user;
+    nacre_log_level log_level;
+    const char *software; /* softwareversion of our version line; NULL: "nacre_<version>" */
+    const char *banner;   /* server: lines before the version line, or NULL */
+
+    const char *kex;
+    const char
+        *host_key; /* client: accepted host key algorithms; server: of those it has keys for */
+    const char *cipher_c2s, *cipher_s2c;
+    const char *mac_c2s, *mac_s2c;
+    const char *compression_c2s, *compression_s2c; /* default "none,zlib@openssh.com" */
+    const char *signature; /* user keys: server accepts, client offers; sent in server-sig-algs */
+    uint32_t min_rsa_bits; /* keys below it are refused, host and user; default 2048 */
+    nacre_span moduli; /* server: text of a moduli(5) file for group exchange; empty: built in */
+
+    uint64_t rekey_bytes;    /* per direction; 0: by the cipher (RFC 4344 3.2; at least 1 GiB) */
+    uint64_t rekey_packets;  /* per direction; 0: 2^31, which is also the most */
+    uint32_t rekey_seconds;  /* 0: never by time */
+    uint32_t login_grace_ms; /* from the first call to authenticated; 0: unlimited; server 120 s */
+    uint32_t
+        kex_timeout_ms; /* one key exchange, the peer's silence included; default 60 s; 0: none */
+    uint32_t keepalive_ms;  /* silence after which keepalive@openssh.com is sent; 0: never */
+    uint32_t keepalive_max; /* unanswered ones until NACRE_KEEPALIVE; default 3 */
+
+    uint32_t max_auth_tries; /* server: failures until disconnect; default 6; client: 0 no limit */
+    const char *
+        auth_methods; /* server: offered methods; default "publickey,password,keyboard-interactive" */
+    bool no_trivial_auth; /* client: refuse success to a "none" that was not asked for */
+
+    uint32_t max_channels; /* open at once, ours and the peer's; default 256 */
+    uint32_t window;       /* receive window of a channel, bytes; default 2 MiB */
+    uint32_t
+        max_packet; /* largest data packet that we accept, bytes; default 64 KiB, at least 1 KiB */
+    size_t output_soft; /* writes take less above it; default 1 MiB */
+    size_t output_hard; /* parsing stops above it until output drains; default 4 MiB */
+} nacre_config;
+
+NACRE_API void nacre_config_init(nacre_config *cfg, nacre_role role);
+
+/* Names of algorithms, comma-separated: what is "supported", the "default" offer, "insecure" only. */
+typedef enum nacre_algorithm_kind {
+    NACRE_ALG_KEX,
+    NACRE_ALG_HOST_KEY,
+    NACRE_ALG_CIPHER,
+    NACRE_ALG_MAC,
+    NACRE_ALG_COMPRESSION,
+    NACRE_ALG_SIGNATURE
+} nacre_algorithm_kind;
+NACRE_API size_t nacre_algorithms(nacre_algorithm_kind kind, bool only_default, char *out,
+                                  size_t size);
+
+/* What was negotiated. Static strings; "" where an AEAD needs no MAC. */
+typedef struct nacre_negotiated {
+    const char *kex, *host_key;
+    const char *cipher_c2s, *cipher_s2c;
+    const char *mac_c2s, *mac_s2c;
+    const char *compression_c2s, *compression_s2c;
+    bool strict_kex;
+    bool post_quantum;
+} nacre_negotiated;
+
+/* ---- events ------------------------------------------------------------------------------------- */
+
+typedef enum nacre_event_type {
+    NACRE_EVENT_NONE = 0,
+    /* transport */
+    NACRE_EVENT_VERSION, /* the peer's version line is there: text                                 */
+    NACRE_EVENT_PRE_BANNER, /* client: a line that the server sent before its version: text           */
+    NACRE_EVENT_HOST_KEY, /* client, question: accept this host key? host_key                       */
+    NACRE_EVENT_SIGN, /* question: a signature by a key whose private half is elsewhere: sign   */
+    NACRE_EVENT_KEX_DONE, /* keys are in use: kex                                                   */
+    NACRE_EVENT_DEBUG, /* SSH_MSG_DEBUG: text                                                    */
+    NACRE_EVENT_PONG,  /* answer to nacre_transport_ping: text                                   */
+    NACRE_EVENT_DISCONNECTED, /* the last event, also in nacre_transport_error: text                    */
+    /* userauth, client */
+    NACRE_EVENT_AUTH_BANNER, /* text                                                                   */
+    NACRE_EVENT_AUTH_RESULT, /* auth_result                                                            */
+    NACRE_EVENT_AUTH_PROMPTS, /* question: keyboard-interactive prompts: prompts                        */
+    NACRE_EVENT_AUTH_CHANGE_PASSWORD, /* question: old password expired: text is the prompt; answer
+                                         responses = { old, new }                                       */
+    /* userauth, server: all are questions; the library has checked signatures itself */
+    NACRE_EVENT_AUTH_NONE, /* auth                                                               */
+    NACRE_EVENT_AUTH_PASSWORD, /* auth (password, and new_password when it is to be changed)         */
+    NACRE_EVENT_AUTH_KEY_PROBE, /* auth: would this key do? Accepting it lets nobody in                */
+    NACRE_EVENT_AUTH_KEY, /* auth: this key made a good signature                               */
+    NACRE_EVENT_AUTH_INTERACTIVE, /* auth; answer with prompts, or a verdict                            */
+    NACRE_EVENT_AUTH_RESPONSES, /* auth (responses)                                                   */
+    NACRE_EVENT_AUTHENTICATED, /* auth: this user is in, by this method and key. Comes once          */
+    /* connection */
+    NACRE_EVENT_CHANNEL_OPEN, /* question: the peer opens a channel (the handle is there): open     */
+    NACRE_EVENT_CHANNEL_OPENED, /* ours is open                                                       */
+    NACRE_EVENT_CHANNEL_FAILED, /* ours was refused: failed; the handle is dead after free            */
+    NACRE_EVENT_CHANNEL_DATA, /* data                                                               */
+    NACRE_EVENT_CHANNEL_WRITABLE, /* a write that took less than asked may go on                        */
+    NACRE_EVENT_CHANNEL_EOF, /* the peer sends no more                                             */
+    NACRE_EVENT_CHANNEL_CLOSED, /* closed both ways; only free is left                                */
+    NACRE_EVENT_CHANNEL_REQUEST, /* a request of the peer, question when want_reply: request           */
+    NACRE_EVENT_CHANNEL_REPLY, /* to our oldest unanswered request: reply                            */
+    NACRE_EVENT_EXIT_STATUS, /* exit                                                               */
+    NACRE_EVENT_EXIT_SIGNAL, /* exit                                                               */
+    NACRE_EVENT_GLOBAL_REQUEST, /* question when want_reply: global                                   */
+    NACRE_EVENT_GLOBAL_REPLY /* to our oldest unanswered global request: reply                     */
+} nacre_event_type;
+
+typedef struct nacre_prompt {
+    nacre_span text;
+    bool echo;
+} nacre_prompt;
+
+/* Terminal size and modes of a pty-req (RFC 4254 6.2, 8); also window-change. */
+typedef struct nacre_pty {
+    nacre_span term;
+    uint32_t columns, rows, width_px, height_px;
+    nacre_span modes; /* encoded terminal modes */
+} nacre_pty;
+
+typedef struct nacre_event {
+    nacre_event_type type;
+    uint32_t ticket;        /* not 0: a question, see nacre_transport_answer */
+    nacre_channel *channel; /* of channel events, else NULL */
+    nacre_span text; /* where the table above says "text"; from the peer: escape before showing */
+    union {
+        struct {
+            const nacre_key *key;  /* borrowed until answered; take a ref to keep it */
+            const char *algorithm; /* negotiated signature algorithm */
+        } host_key;
+        struct {
+            const nacre_key *key;  /* public half of the key that shall sign */
+            const char *algorithm; /* signature algorithm to use */
+            nacre_span data;       /* what is signed; borrowed until answered */
+        } sign;
+        struct {
+            const nacre_negotiated *algorithms; /* borrowed until the next key exchange */
+            bool first;
+        } kex;
+        struct {
+            int status;         /* NACRE_OK, NACRE_AUTH_PARTIAL or NACRE_AUTH_FAILED */
+            nacre_span methods; /* that can continue */
+            const char *method; /* that was tried */
+        } auth_result;
+        struct {
+            nacre_span name, instruction;
+            const nacre_prompt *prompts;
+            size_t count;
+        } prompts;
+        struct {
+            nacre_span user;
+            const char *method;
+            const nacre_key *key;
+            const char *algorithm;
+            nacre_span password, new_password;
+            bool change; /* new_password is set */
+            nacre_span submethods;
+            const nacre_span *responses;
+            size_t count;
+        } auth;
+        struct {
+            nacre_span type; /* "session", "direct-tcpip" ... */
+            nacre_span data; /* type-specific, undecoded */
+        } open;
+        struct {
+            uint32_t reason; /* RFC 4254 5.1 */
+            nacre_span description;
+        } failed;
+        struct {
+            int stream;       /* NACRE_STDOUT or NACRE_STDERR, as extended data type */
+            nacre_span bytes; /* give window back with nacre_channel_consumed */
+        } data;
+        struct {
+            nacre_span name; /* "exec", "pty-req" ... */
+            bool want_reply;
+            nacre_span data;    /* undecoded */
+            nacre_span command; /* exec: command; subsystem: name; env: name; signal: name */
+            nacre_span value;   /* env: value */
+            nacre_pty pty;      /* pty-req, window-change */
+            uint32_t number;    /* break: milliseconds */
+        } request;
+        struct {
+            bool success;
+            nacre_span data; /* global replies */
+        } reply;
+        struct {
+            uint32_t status;
+            nacre_span signal; /* name without SIG */
+            bool core_dumped;
+            nacre_span message;
+        } exit;
+        struct {
+            nacre_span name;
+            bool want_reply;
+            nacre_span data;
+        } global;
+    } u;
+} nacre_event;
+
+/*
+ * An answer. All zero is a refusal: nothing is granted by omission. Everything is copied.
+ *   host key:       accept
+ *   sign:           signature (blob as nacre_key_sign makes it); accept false: cannot sign
+ *   prompts:        responses, count (as many as prompts); accept false: give the method up
+ *   server auth:    accept; with partial the method was good but another one is needed (methods);
+ *                   interactive: prompts, prompt_count (and name, instruction) ask further;
+ *                   password: change_prompt asks for a new one
+ *   channel open:   accept, or reason (RFC 4254 5.1; 0: 1, administratively prohibited) and text
+ *   channel and global requests: accept; data goes with a global request's success
+ */
+typedef struct nacre_answer {
+    bool accept;
+    bool partial;
+    const char *methods; /* that can continue; NULL: the configured ones */
+    nacre_span signature;
+    const nacre_span *responses;
+    size_t count;
+    const nacre_prompt *prompts;
+    size_t prompt_count;
+    const char *name, *instruction;
+    const char *change_prompt;
+    uint32_t reason;
+    const char *text;
+    nacre_span data;
+} nacre_answer;
+
+/* ---- life --------------------------------------------------------------------------------------- */
+
+/*
+ * Returns owned in *out. now_ms is the caller's monotonic clock, any zero. A server needs at least one
+ * host key (nacre_transport_add_host_key) before its first next_event. err: NULL ok.
+ */
+NACRE_API int nacre_transport_new(nacre_transport **out, const nacre_config *cfg, uint64_t now_ms,
+                                  nacre_error *err) NACRE_MUST_CHECK;
+/* Wipes and frees, channels included; sends nothing. NULL ok. */
+NACRE_API void nacre_transport_free(nacre_transport *t);
+/* Server: keeps a reference. A key without its private half makes NACRE_EVENT_SIGN questions. */
+NACRE_API int nacre_transport_add_host_key(nacre_transport *t, nacre_key *key) NACRE_MUST_CHECK;
+
+/* ---- append, step, drain ------------------------------------------------------------------------ */
+
+enum {
+    NACRE_WANT_INPUT = 1,    /* read into recv_buffer when the socket is readable */
+    NACRE_HAS_OUTPUT = 2,    /* output() is not empty */
+    NACRE_AWAITS_ANSWER = 4, /* at least one ticket is open */
+    NACRE_CLOSED_FLAG = 8 /* the connection is over (error() tells why); drain output, then free */
+};
+/* Computed from the buffers at each call. */
+NACRE_API unsigned nacre_transport_wants(const nacre_transport *t);
+/* Lends *room bytes to read into; NULL (0) when the input side is full: step first. */
+NACRE_API uint8_t *nacre_transport_recv_buffer(nacre_transport *t, size_t *room);
+/* n bytes were read there; 0: end of input. Only appends. */
+NACRE_API int nacre_transport_received(nacre_transport *t, size_t n);
+/*
+ * NACRE_OK and one event; NACRE_AGAIN: read, send or wait; NACRE_CLOSED after the orderly end; another
+ * status is the sticky fatal error.
+ */
+NACRE_API int nacre_transport_next_event(nacre_transport *t, nacre_event *ev) NACRE_MUST_CHECK;
+/* Bytes to send; borrowed until the next call on t. */
+NACRE_API nacre_span nacre_transport_output(const nacre_transport *t);
+NACRE_API void nacre_transport_sent(nacre_transport *t, size_t n);
+/* When to call advance at the latest, on the caller's clock; UINT64_MAX: no timer runs. */
+NACRE_API uint64_t nacre_transport_deadline(const nacre_transport *t);
+/* Tells the time. Timers act in the next next_event. Time never goes back. */
+NACRE_API void nacre_transport_advance(nacre_transport *t, uint64_t now_ms);
+/* Answers a question; NACRE_NOT_FOUND for a ticket that is void (answered, or its channel is gone). */
+NACRE_API int nacre_transport_answer(nacre_transport *t, uint32_t ticket,
+                                     const nacre_answer *answer);
+/* Short forms: yes, and no. */
+NACRE_API int nacre_transport_accept(nacre_transport *t, uint32_t ticket);
+NACRE_API int nacre_transport_refuse(nacre_transport *t, uint32_t ticket);
+
+/* ---- asking about it ---------------------------------------------------------------------------- */
+
+/* The sticky error, or status NACRE_OK. Borrowed until t is freed. */
+NACRE_API const nacre_error *nacre_transport_error(const nacre_transport *t);
+/* NULL before the first key exchange ended. */
+NACRE_API const nacre_negotiated *nacre_transport_negotiated(const nacre_transport *t);
+/* The peer's version line without CR LF ("" before it arrived). */
+NACRE_API const char *nacre_transport_peer_version(const nacre_transport *t);
+/* The host key: the server's as the client saw it, or the one in use. NULL before key exchange. */
+NACRE_API const nacre_key *nacre_transport_host_key(const nacre_transport *t);
+/* H of the first exchange (RFC 4253 7.2); empty before. */
+NACRE_API nacre_span nacre_transport_session_id(const nacre_transport *t);
+NACRE_API bool nacre_transport_authenticated(const nacre_transport *t);
+/* The authenticated user ("" before). */
+NACRE_API const char *nacre_transport_user(const nacre_transport *t);
+/* The value of an extension that the peer announced (RFC 8308), e.g. "server-sig-algs"; false: none. */
+NACRE_API bool nacre_transport_peer_extension(const nacre_transport *t, const char *name,
+                                              nacre_span *value);
+
+typedef struct nacre_counters {
+    uint64_t bytes_in, bytes_out; /* on the wire */
+    uint64_t packets_in, packets_out;
+    uint32_t key_exchanges;       /* completed */
+    uint32_t channels;            /* open now */
+    size_t memory_in, memory_out; /* capacity of the input and output side now */
+} nacre_counters;
+NACRE_API void nacre_transport_counters(const nacre_transport *t, nacre_counters *out);
+
+/* ---- acting on it ------------------------------------------------------------------------------- */
+
+/* Sends DISCONNECT (reason: RFC 4253 11.1; text: for a person) and ends. Idempotent. */
+NACRE_API int nacre_transport_disconnect(nacre_transport *t, uint32_t reason, const char *text);
+/* Starts a key exchange now, unless one runs. */
+NACRE_API int nacre_transport_rekey(nacre_transport *t);
+NACRE_API int nacre_transport_send_ignore(nacre_transport *t, nacre_span data);
+NACRE_API int nacre_transport_send_debug(nacre_transport *t, bool always_display, const char *text);
+/* ping@openssh.com, when the peer announced it, else NACRE_UNSUPPORTED; the answer is an event. */
+NACRE_API int nacre_transport_ping(nacre_transport *t, nacre_span data);
+
+/* ---- userauth, client (RFC 4252, RFC 4256) -------------------------------------------------------
+ *
+ * One attempt at a time; the end of each is NACRE_EVENT_AUTH_RESULT. An attempt may be made as soon
+ * as the transport exists: it leaves together with the last message of the key exchange, after the
+ * host key was accepted.
+ */
+NACRE_API int nacre_transport_auth_none(nacre_transport *t, const char *user) NACRE_MUST_CHECK;
+NACRE_API int nacre_transport_auth_password(nacre_transport *t, const char *user,
+                                            nacre_span password) NACRE_MUST_CHECK;
+/*
+ * Keeps a reference. A private key signs at once; a public one is offered first and then asked for by
+ * NACRE_EVENT_SIGN. algorithm NULL: the best that the key can and the server takes (server-sig-algs).
+ */
+NACRE_API int nacre_transport_auth_publickey(nacre_transport *t, const char *user, nacre_key *key,
+                                             const char *algorithm) NACRE_MUST_CHECK;
+NACRE_API int nacre_transport_auth_interactive(nacre_transport *t, const char *user,
+                                               const char *submethods) NACRE_MUST_CHECK;
+/* Server: a banner to be sent before authentication ends (RFC 4252 5.4). UTF-8, copied. */
+NACRE_API int nacre_transport_send_banner(nacre_transport *t, const char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
