@@ -42,6 +42,16 @@ NACRE_API int nacre_key_from_file(nacre_key **out, const nacre_allocator *a, con
                                   nacre_span passphrase, bool strict,
                                   nacre_error *err) NACRE_MUST_CHECK;
 
+/*
+ * The public half that stands in clear in an OpenSSH private file, so that a client can offer the key
+ * before it asks for a passphrase. Other formats: NACRE_UNSUPPORTED. The comment is not known.
+ */
+NACRE_API int nacre_key_public_of_private(nacre_key **out, const nacre_allocator *a,
+                                          nacre_span file, nacre_error *err) NACRE_MUST_CHECK;
+/* The same key with another comment. */
+NACRE_API int nacre_key_with_comment(nacre_key **out, const nacre_key *k,
+                                     const char *comment) NACRE_MUST_CHECK;
+
 /* "ed25519", "ecdsa" (bits 256, 384, 521), "rsa" (bits 2048..16384; 0: 3072). */
 NACRE_API int nacre_key_generate(nacre_key **out, const nacre_allocator *a, const char *type,
                                  uint32_t bits, nacre_error *err) NACRE_MUST_CHECK;
@@ -51,10 +61,15 @@ NACRE_API int nacre_key_generate(nacre_key **out, const nacre_allocator *a, cons
  */
 NACRE_API int nacre_key_to_private(const nacre_key *k, nacre_span passphrase, uint32_t rounds,
                                    char **text, size_t *len) NACRE_MUST_CHECK;
+/* The same with a cipher of PROTOCOL.key ("aes256-gcm@openssh.com"; NULL: aes256-ctr). */
+NACRE_API int nacre_key_to_private_cipher(const nacre_key *k, nacre_span passphrase,
+                                          uint32_t rounds, const char *cipher, char **text,
+                                          size_t *len) NACRE_MUST_CHECK;
 NACRE_API void nacre_secret_free(const nacre_allocator *a, void *p, size_t n); /* wipes */
 
-/* The key format's name, "ssh-ed25519"; static string. */
+/* The key format's name, "ssh-ed25519"; static string. And as ssh-keygen -l prints it, "ED25519". */
 NACRE_API const char *nacre_key_type(const nacre_key *k);
+NACRE_API const char *nacre_key_label(const nacre_key *k);
 NACRE_API uint32_t nacre_key_bits(const nacre_key *k);
 NACRE_API bool nacre_key_is_private(const nacre_key *k);
 /* Borrowed until the key is freed. */
