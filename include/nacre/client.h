@@ -1,0 +1,227 @@
+/*
+ * nacre/client.h - the easy face of a client: connect, verify, authenticate, run, move files.
+ *
+ * A nacre_client owns one connection, its socket, and a loop (or borrows yours). Every call here blocks,
+ * up to its deadline, and drives the connection meanwhile: keepalives, rekeys and other channels go on.
+ * Times are milliseconds; timeout 0 takes the client's default (timeout_ms), NACRE_FOREVER none at all.
+ * A call that fails leaves a sentence in nacre_client_error.
+ *
+ * One thread at a time uses a client; nacre_client_cancel alone may come from any thread or a signal
+ * handler: the blocked call (or the next one) returns NACRE_CANCELLED.
+ *
+ *     nacre_client_config cfg;
+ *     nacre_client_config_init(&cfg);
+ *     cfg.user = "me";
+ *     if (nacre_client_open(&c, &cfg, "host", 22, &err) == NACRE_OK)
+ *         rc = nacre_client_exec(c, "uname -a", no_input, 0, &result);
+ */
+#ifndef NACRE_CLIENT_H
+#define NACRE_CLIENT_H
+
+#include "nacre/channel.h"
+#include "nacre/known_hosts.h"
+#include "nacre/loop.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NACRE_FOREVER UINT32_MAX
+
+typedef struct nacre_client nacre_client;
+
+/* What to do with a host key that known_hosts does not vouch for. A revoked key is always refused. */
+typedef enum nacre_host_policy {
+    NACRE_HOST_REJECT =
+        0, /* unknown and changed keys are errors                                   */
+    NACRE_HOST_ACCEPT_NEW, /* unknown hosts are accepted and remembered; changed keys are errors    */
+    NACRE_HOST_ASK,     /* ask_host decides about unknown hosts; changed keys are errors         */
+    NACRE_HOST_INSECURE /* accepts anything, remembers unknown ones; passwords are not sent to
+                              hosts whose key has changed                                           */
+} nacre_host_policy;
+
+typedef struct nacre_host_question {
+    const char *host;    /* as asked for, or the alias */
+    const char *address; /* numeric address of the peer; "" unknown */
+    uint16_t port;
+    const nacre_key *key;
+    nacre_host_match match; /* UNKNOWN or OTHER_TYPE */
+    nacre_host_line known;  /* for OTHER_TYPE: the line */
+} nacre_host_question;
+
+typedef enum nacre_answer_kind {
+    NACRE_ASK_PASSWORD,     /* the account's password          */
+    NACRE_ASK_PASSPHRASE,   /* of the key file named in prompt */
+    NACRE_ASK_NEW_PASSWORD, /* the old one has expired         */
+    NACRE_ASK_PROMPT        /* keyboard-interactive            */
+} nacre_answer_kind;
+
+/* An authentication method of the client was tried: for logs and -v. */
+typedef struct nacre_client_callbacks {
+    /* policy NACRE_HOST_ASK: true accepts (and remembers). */
+    bool (*ask_host)(void *user, const nacre_host_question *q);
+    /*
+     * A secret is needed. attempt counts from 1. Writes up to size bytes into out and returns the
+     * length, or -1 to give the method up. prompt is escaped for a terminal.
+     */
+    int (*ask_secret)(void *user, nacre_answer_kind kind, const char *prompt, bool echo,
+                      unsigned attempt, char *out, size_t size);
+    /* The server's banner (RFC 4252 5.4), raw: escape it before showing. */
+    void (*banner)(void *user, nacre_span text);
+    /* keyboard-interactive: name and instruction of a round, raw; before its prompts. NULL ok. */
+    void (*instruction)(void *user, nacre_span name, nacre_span text);
+    /* The server opened a channel or sent a request nobody here knows; NULL: refused. Answer by ticket. */
+    void (*event)(void *user, nacre_client *c, const nacre_event *ev);
+    void *user;
+} nacre_client_callbacks;
+
+typedef struct nacre_client_config {
+    size_t size;            /* set by nacre_client_config_init */
+    nacre_config transport; /* algorithms, rekeying, keepalive, log ...; role is set for you */
+    const char *user;       /* login name; NULL: the local user's */
+    nacre_loop *loop;       /* NULL: one of its own */
+
+    int family;               /* 0 any, 4, 6 */
+    const char *bind_address; /* numeric source address, or NULL */
+    const char *bind_interface;
+    uint32_t
+        connect_timeout_ms; /* connect and handshake up to the host key; default 30 s; 0: none */
+    uint32_t timeout_ms;    /* default of every other call; 0: none */
+
+    nacre_host_policy host_policy;
+    const nacre_known_hosts *known_hosts; /* NULL: nothing is known */
+    const char *known_hosts_file;         /* where accepted hosts are added; NULL: nowhere */
+    bool hash_known_hosts;
+    const char *host_key_alias; /* look up this name instead of the host's */
+
+    nacre_key *const *keys; /* tried first, in order; public ones make NACRE_EVENT_SIGN events */
+    size_t key_count;
+    const char *const *key_files; /* then these; a missing one is skipped with a log line */
+    size_t key_file_count;
+    bool default_key_files;     /* then ~/.ssh/id_ed25519, id_ecdsa, id_rsa; default true */
+    nacre_span password;        /* for password, and keyboard-interactive's single hidden prompt */
+    const char *preferred_auth; /* default "publickey,keyboard-interactive,password" */
+    unsigned password_prompts;  /* how often to ask; default 3 */
+    size_t exec_limit; /* bytes of output that nacre_client_exec keeps per stream; default 64 MiB */
+
+    nacre_client_callbacks callbacks;
+} nacre_client_config;
+NACRE_API void nacre_client_config_init(nacre_client_config *cfg);
+
+/* ---- life ------------------------------------------------------------------------------------------ */
+
+/* Copies the config (strings, spans, references to keys); keeps known_hosts, loop and allocator. */
+NACRE_API int nacre_client_new(nacre_client **out, const nacre_client_config *cfg,
+                               nacre_error *err) NACRE_MUST_CHECK;
+/* Connects, exchanges keys and verifies the host key. port 0: 22. */
+NACRE_API int nacre_client_connect(nacre_client *c, const char *host,
+                                   uint16_t port) NACRE_MUST_CHECK;
+/* The same over fds that are connected already (ProxyCommand, socketpair). Takes them on success. */
+NACRE_API int nacre_client_connect_fd(nacre_client *c, int in_fd, int out_fd, const char *host,
+                                      uint16_t port) NACRE_MUST_CHECK;
+/*
+ * Logs in: none (to learn the methods), then the given keys, key files, default files, then
+ * keyboard-interactive and password, in the order of preferred_auth and as the server allows;
+ * partial success goes on. NACRE_AUTH_FAILED names what was tried and what the server would take.
+ */
+NACRE_API int nacre_client_authenticate(nacre_client *c) NACRE_MUST_CHECK;
+/* new, connect, authenticate in one; *out is owned, NULL on failure. */
+NACRE_API int nacre_client_open(nacre_client **out, const nacre_client_config *cfg,
+                                const char *host, uint16_t port, nacre_error *err) NACRE_MUST_CHECK;
+/* One method at a time: NACRE_OK, NACRE_AUTH_PARTIAL, NACRE_AUTH_FAILED (methods: see auth_methods). */
+NACRE_API int nacre_client_auth_none(nacre_client *c) NACRE_MUST_CHECK;
+NACRE_API int nacre_client_auth_password(nacre_client *c, nacre_span password) NACRE_MUST_CHECK;
+NACRE_API int nacre_client_auth_key(nacre_client *c, nacre_key *key) NACRE_MUST_CHECK;
+NACRE_API int nacre_client_auth_interactive(nacre_client *c) NACRE_MUST_CHECK;
+/* What the server said can continue, "" before; borrowed until the next call. */
+NACRE_API const char *nacre_client_auth_methods(const nacre_client *c);
+
+/* Says goodbye and closes the socket; waits at most a second. Idempotent. */
+NACRE_API void nacre_client_disconnect(nacre_client *c);
+/* Frees, after closing without a word if needed. Blocks never. */
+NACRE_API void nacre_client_free(nacre_client *c);
+/* Any thread, any time while c lives; async-signal-safe. */
+NACRE_API void nacre_client_cancel(nacre_client *c);
+
+NACRE_API const nacre_error *nacre_client_error(const nacre_client *c);
+/* NULL before connect. */
+NACRE_API nacre_transport *nacre_client_transport(nacre_client *c);
+NACRE_API nacre_driver *nacre_client_driver(nacre_client *c);
+NACRE_API nacre_loop *nacre_client_loop(nacre_client *c);
+
+/* ---- running commands -------------------------------------------------------------------------------- */
+
+/* How a remote program ended. */
+typedef struct nacre_exit {
+    bool exited; /* status is valid */
+    uint32_t status;
+    char signal[32]; /* name without SIG when a signal ended it, else "" */
+    bool core_dumped;
+    char message[256];
+} nacre_exit;
+
+typedef struct nacre_exec_result {
+    uint8_t *out, *err; /* zero-terminated for convenience; never NULL after success */
+    size_t out_len, err_len;
+    bool truncated; /* exec_limit was reached; the rest was read and dropped */
+    nacre_exit exit;
+} nacre_exec_result;
+
+/*
+ * Runs a command, feeds it input (may be empty), collects both streams. NACRE_OK whenever the command
+ * ran, whatever its status; NACRE_REQUEST_REFUSED, NACRE_CHANNEL_REFUSED, NACRE_TIMEOUT (what was
+ * collected until then is in result). Free result in either case.
+ */
+NACRE_API int nacre_client_exec(nacre_client *c, const char *command, nacre_span input,
+                                uint32_t timeout_ms, nacre_exec_result *result) NACRE_MUST_CHECK;
+NACRE_API void nacre_exec_result_free(nacre_exec_result *result);
+
+/* ---- channels, blocking -------------------------------------------------------------------------------
+ *
+ * Channels opened here keep what arrives until it is read, within their window; nacre_channel_* calls may
+ * be used on them beside these, but for consumed.
+ */
+NACRE_API int nacre_client_session(nacre_client *c, uint32_t timeout_ms,
+                                   nacre_channel **out) NACRE_MUST_CHECK;
+NACRE_API int nacre_client_channel(nacre_client *c, const char *type, nacre_span data,
+                                   uint32_t timeout_ms, nacre_channel **out) NACRE_MUST_CHECK;
+/* Waits for the answer to the oldest unanswered request of the channel. NACRE_REQUEST_REFUSED. */
+NACRE_API int nacre_client_wait_reply(nacre_client *c, nacre_channel *ch,
+                                      uint32_t timeout_ms) NACRE_MUST_CHECK;
+/* Reads what is there, at least one byte: *got. stream NACRE_STDOUT or NACRE_STDERR. NACRE_END at EOF. */
+NACRE_API int nacre_client_read(nacre_client *c, nacre_channel *ch, int stream, void *p, size_t n,
+                                uint32_t timeout_ms, size_t *got) NACRE_MUST_CHECK;
+/* Writes all; *took (NULL ok) says how much when it fails. */
+NACRE_API int nacre_client_write(nacre_client *c, nacre_channel *ch, int stream, const void *p,
+                                 size_t n, uint32_t timeout_ms, size_t *took) NACRE_MUST_CHECK;
+/* Waits until the peer closed the channel; *exit (NULL ok) says how the program ended. */
+NACRE_API int nacre_client_wait_closed(nacre_client *c, nacre_channel *ch, uint32_t timeout_ms,
+                                       nacre_exit *exit) NACRE_MUST_CHECK;
+/* Frees a channel of these calls and what it kept. NULL ok. */
+NACRE_API void nacre_client_channel_free(nacre_client *c, nacre_channel *ch);
+
+/*
+ * Ties an open channel to fds until it is over (an ssh session in a terminal): options as for
+ * nacre_relay_new, whose on_finished and user are taken by this call. Other watchers and timers of the
+ * loop run meanwhile.
+ */
+NACRE_API int nacre_client_relay(nacre_client *c, nacre_channel *ch, const nacre_relay_options *o,
+                                 uint32_t timeout_ms, nacre_relay_result *result) NACRE_MUST_CHECK;
+/*
+ * Hands every event of a channel to fn from now on, inside blocking calls (fn NULL: back to keeping it).
+ * Returns what fn returned first that is not NACRE_AGAIN from nacre_client_run.
+ */
+typedef int (*nacre_client_event_fn)(void *user, const nacre_event *ev);
+NACRE_API int nacre_client_on_channel(nacre_client *c, nacre_channel *ch, nacre_client_event_fn fn,
+                                      void *user);
+/*
+ * Runs the loop until done(user) returns something other than NACRE_AGAIN, which is then returned, or
+ * the connection ends, or time is up. done is asked after each turn.
+ */
+NACRE_API int nacre_client_run(nacre_client *c, int (*done)(void *user), void *user,
+                               uint32_t timeout_ms) NACRE_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

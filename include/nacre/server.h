@@ -1,0 +1,156 @@
+/*
+ * nacre/server.h - the easy face of a server: listen, accept, serve many connections in one process.
+ *
+ * The library speaks the protocol and checks signatures; the application decides, through callbacks, and
+ * every callback that is NULL is a no. A callback answers at once, or returns NACRE_LATER and answers
+ * by ticket (nacre_server_answer) from anywhere in the loop's thread.
+ *
+ * Everything runs in one loop and one thread; nothing blocks unless a callback does.
+ */
+#ifndef NACRE_SERVER_H
+#define NACRE_SERVER_H
+
+#include "nacre/channel.h"
+#include "nacre/loop.h"
+#include "nacre/net.h"
+#include "nacre/process.h"
+#include "nacre/sftp_server.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nacre_server nacre_server;
+typedef struct nacre_server_conn nacre_server_conn;
+
+/* Verdicts. Zero is a refusal, so that nothing is granted by omission. */
+typedef enum nacre_verdict {
+    NACRE_REFUSE = 0,
+    NACRE_ACCEPT,
+    NACRE_PARTIAL, /* authentication: good, but another method is needed as well */
+    NACRE_LATER    /* answered by ticket */
+} nacre_verdict;
+
+typedef struct nacre_server_callbacks {
+    size_t size; /* set by nacre_server_config_init */
+    /* A TCP connection was accepted. REFUSE drops it without a word. NULL: accept. */
+    nacre_verdict (*connected)(void *user, nacre_server_conn *c);
+    /*
+     * Authentication. ev->u.auth has user, method, key ...; for prompts and password changes answer by
+     * ticket (nacre_transport_answer on the conn's transport) and return NACRE_LATER.
+     */
+    nacre_verdict (*auth_none)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    nacre_verdict (*auth_password)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    /* signed_: the library has verified a signature by this key; else the client asks if it would do. */
+    nacre_verdict (*auth_key)(void *user, nacre_server_conn *c, const nacre_event *ev,
+                              bool signed_);
+    /* Both the start (no responses) and each round of responses (ev->type says which). */
+    nacre_verdict (*auth_interactive)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    /* Logged in: name, and the key that signed or NULL. REFUSE disconnects. NULL: accept. */
+    nacre_verdict (*authenticated)(void *user, nacre_server_conn *c, const char *name,
+                                   const nacre_key *key);
+    /* A channel. NULL: sessions are accepted when one of the session callbacks is set, others refused. */
+    nacre_verdict (*channel_open)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    /* Requests of a session channel (ev->u.request); each NULL is a no. */
+    nacre_verdict (*pty)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    nacre_verdict (*env)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    /* exec and shell (command empty). Usually ends in nacre_server_spawn. */
+    nacre_verdict (*exec)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    nacre_verdict (*shell)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    /* "sftp" usually ends in nacre_server_sftp. */
+    nacre_verdict (*subsystem)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    nacre_verdict (*window_change)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    nacre_verdict (*signal)(void *user, nacre_server_conn *c,
+                            const nacre_event *ev); /* and break */
+    nacre_verdict (*other_request)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    nacre_verdict (*global_request)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    /* Events of channels that no relay, SFTP server or callback above deals with. */
+    void (*event)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    /* The channel is closed; the handle dies after the call. */
+    void (*channel_closed)(void *user, nacre_server_conn *c, nacre_channel *ch);
+    /* The connection is over; the handle dies after the call. */
+    void (*disconnected)(void *user, nacre_server_conn *c, const nacre_error *why);
+    void *user;
+} nacre_server_callbacks;
+
+typedef struct nacre_server_config {
+    size_t size;            /* set by nacre_server_config_init */
+    nacre_config transport; /* of every connection; role is set for you */
+    nacre_loop *loop;       /* NULL: one of its own */
+    nacre_key *const *host_keys;
+    size_t host_key_count;
+    uint32_t max_connections; /* in all; further ones are closed at once; default 1024 */
+    /* MaxStartups: unauthenticated connections: from begin on rate % are dropped, rising to all at full. */
+    uint32_t startups_begin, startups_rate, startups_full; /* default 10, 30, 100 */
+    uint32_t max_sessions; /* session channels of one connection; default 10 */
+    nacre_server_callbacks callbacks;
+} nacre_server_config;
+NACRE_API void nacre_server_config_init(nacre_server_config *cfg);
+
+/* Copies the config; keeps loop and allocator, takes references to the host keys. */
+NACRE_API int nacre_server_new(nacre_server **out, const nacre_server_config *cfg,
+                               nacre_error *err) NACRE_MUST_CHECK;
+/* Drops every connection and frees. */
+NACRE_API void nacre_server_free(nacre_server *s);
+/* Adds a listening address; may be called several times. port 0: any; *bound (NULL ok) tells. */
+NACRE_API int nacre_server_listen(nacre_server *s, const char *address, uint16_t port,
+                                  uint16_t *bound, nacre_error *err) NACRE_MUST_CHECK;
+/* Adds a socket that listens already. Takes it. */
+NACRE_API int nacre_server_listen_fd(nacre_server *s, int fd, nacre_error *err) NACRE_MUST_CHECK;
+/* Stops listening; connections go on. */
+NACRE_API void nacre_server_unlisten(nacre_server *s);
+/* Serves a connected socket, or two pipes. Takes the fds on success. *out (NULL ok) is borrowed. */
+NACRE_API int nacre_server_adopt(nacre_server *s, int in_fd, int out_fd, nacre_server_conn **out,
+                                 nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * Instead of serving accepted sockets here, hands each to fn (which takes it): for servers that fork a
+ * process per connection. MaxStartups is then the caller's matter.
+ */
+typedef void (*nacre_accept_fn)(void *user, int fd, const nacre_endpoint *peer);
+NACRE_API void nacre_server_on_accept(nacre_server *s, nacre_accept_fn fn, void *user);
+/* Runs the loop until nacre_server_stop, or, with until_idle, until no connection is left. */
+NACRE_API int nacre_server_run(nacre_server *s, bool until_idle) NACRE_MUST_CHECK;
+NACRE_API void nacre_server_stop(nacre_server *s); /* any thread; async-signal-safe */
+NACRE_API nacre_loop *nacre_server_loop(nacre_server *s);
+NACRE_API size_t nacre_server_connections(const nacre_server *s);
+
+/* ---- connections --------------------------------------------------------------------------------------- */
+
+NACRE_API nacre_transport *nacre_server_conn_transport(nacre_server_conn *c);
+NACRE_API nacre_driver *nacre_server_conn_driver(nacre_server_conn *c);
+NACRE_API nacre_server *nacre_server_conn_server(nacre_server_conn *c);
+NACRE_API const nacre_endpoint *nacre_server_conn_peer(const nacre_server_conn *c);
+NACRE_API const nacre_endpoint *nacre_server_conn_local(const nacre_server_conn *c);
+NACRE_API void nacre_server_conn_set_user(nacre_server_conn *c, void *user);
+NACRE_API void *nacre_server_conn_user(const nacre_server_conn *c);
+NACRE_API void nacre_server_conn_disconnect(nacre_server_conn *c, uint32_t reason,
+                                            const char *text);
+/* Answers a callback that returned NACRE_LATER, and steps the connection. */
+NACRE_API int nacre_server_answer(nacre_server_conn *c, uint32_t ticket,
+                                  const nacre_answer *answer);
+
+/* ---- what sessions do ------------------------------------------------------------------------------------ */
+
+/*
+ * Runs a program on a session channel: its output, input, exit status or signal and the closing are taken
+ * care of; window-change and signal requests reach it when the callbacks accept them and call
+ * nacre_server_resize / nacre_server_signal.
+ */
+NACRE_API int nacre_server_spawn(nacre_server_conn *c, nacre_channel *ch,
+                                 const nacre_spawn_options *o, nacre_process *process,
+                                 nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API int nacre_server_resize(nacre_server_conn *c, nacre_channel *ch, const nacre_pty *size);
+NACRE_API int nacre_server_signal(nacre_server_conn *c, nacre_channel *ch, const char *name);
+/*
+ * Serves SFTP on a channel with a backend (e.g. nacre_local_files). options: NULL for the defaults. done
+ * (NULL ok) is called with the backend's user pointer when the channel is over.
+ */
+NACRE_API int nacre_server_sftp(nacre_server_conn *c, nacre_channel *ch,
+                                const nacre_sftp_server_ops *ops, void *backend,
+                                const nacre_sftp_server_options *options,
+                                void (*done)(void *backend), nacre_error *err) NACRE_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
