@@ -1,0 +1,56 @@
+#!/bin/sh
+# Installs what is missing to build, test and demonstrate nacre on Debian 12 or 13; silent when all is
+# there. Usage: scripts/deps.sh [build|test|ci]   (default: test; each set includes the one before)
+set -eu
+
+set_wanted=${1:-test}
+
+build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libsodium-dev zlib1g-dev libcrypt-dev libedit-dev"
+# The tests talk to real peers: OpenSSH, dropbear, paramiko, PuTTY.
+test_packages="libcmocka-dev libcjson-dev openssh-client openssh-server openssh-sftp-server dropbear-bin python3-paramiko putty-tools sshpass procps binutils"
+ci_packages="clang clang-format valgrind"
+
+case $set_wanted in
+build) packages=$build_packages ;;
+test) packages="$build_packages $test_packages" ;;
+ci) packages="$build_packages $test_packages $ci_packages" ;;
+*)
+    echo "usage: $0 [build|test|ci]" >&2
+    exit 2
+    ;;
+esac
+
+missing=
+for package in $packages; do
+    # ${db:Status-Abbrev} is "ii " for a package that is installed and configured.
+    case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true) in
+    ii*) ;;
+    *) missing="$missing $package" ;;
+    esac
+done
+# clang's sanitizer runtime is a package of its own, named after clang's version.
+if [ "$set_wanted" = ci ] && [ -z "$missing" ]; then
+    version=$(clang -dumpversion | cut -d. -f1)
+    dpkg-query -W "libclang-rt-$version-dev" >/dev/null 2>&1 || missing=" libclang-rt-$version-dev"
+fi
+[ -n "$missing" ] || exit 0
+
+echo "installing:$missing"
+run=
+[ "$(id -u)" = 0 ] || run=sudo
+export DEBIAN_FRONTEND=noninteractive
+$run apt-get update -qq
+# sshd is only ever started by tests, on loopback, with its own configuration: keep the packaged service
+# from starting.
+if [ ! -e /usr/sbin/policy-rc.d ] && [ -w /usr/sbin ]; then
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+fi
+# shellcheck disable=SC2086
+$run apt-get install -y -qq --no-install-recommends $missing >/dev/null
+if [ "$set_wanted" = ci ]; then
+    version=$(clang -dumpversion | cut -d. -f1)
+    dpkg-query -W "libclang-rt-$version-dev" >/dev/null 2>&1 ||
+        $run apt-get install -y -qq --no-install-recommends "libclang-rt-$version-dev" >/dev/null
+fi

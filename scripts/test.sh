@@ -1,0 +1,9 @@
+#!/bin/sh
+# One of the README's two commands: installs what is missing, builds, shows the demo, runs every test.
+set -eu
+cd "$(dirname "$0")/.."
+./scripts/deps.sh test
+./scripts/demo.sh
+# One after the other: the interop tests move real data, and two at a time would time each other out.
+meson test -C build --print-errorlogs --no-rebuild --num-processes 2 "$@"
+./scripts/report-tests.sh build
