@@ -28,15 +28,24 @@ typedef struct nacre_key_grant {
     char environment
         [4096];    /* NAME=value pairs, each ended by a zero byte, the whole by an empty one */
     uint32_t line; /* where it stands, from 1 */
+    int64_t valid_until; /* expiry-time in seconds since 1970, UTC; 0: none */
 } nacre_key_grant;
 
 typedef struct nacre_login_facts {
     const char *user;
     const char *peer_address; /* numeric; for from="..." */
     const char *peer_host;    /* NULL when not looked up */
-    int64_t now_seconds;      /* since 1970, UTC; for expiry-time */
+    int64_t now_seconds;      /* since 1970, UTC; for expiry-time; 0: not known */
+    int32_t utc_offset;       /* of the local zone in seconds, east positive: dates without Z */
 } nacre_login_facts;
 
+/*
+ * permitopen and permitlisten narrow port forwarding to some targets; as long as they cannot be
+ * enforced one by one they take NACRE_MAY_FORWARD_PORT away as a whole. Options that make sense only for
+ * certificates (principals) or devices (no-touch-required) do nothing to a plain key; verify-required
+ * asks for more than a plain key can show, so that its line is no match. facts is borrowed; NULL: nothing
+ * is known, and a line that asks for a fact is no match.
+ */
 /* NACRE_OK and *grant, or NACRE_NOT_FOUND; *why (NULL ok) says what stood in the way of a line that had the key. */
 NACRE_API int nacre_authorized_keys_check(nacre_span text, const nacre_key *key,
                                           const nacre_login_facts *facts, nacre_key_grant *grant,

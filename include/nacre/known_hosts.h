@@ -41,7 +41,11 @@ NACRE_API int nacre_known_hosts_add_text(nacre_known_hosts *h, nacre_span text,
 /* Adds a file. NACRE_NOT_FOUND when it does not exist, NACRE_IO (err says why) when unreadable. */
 NACRE_API int nacre_known_hosts_add_file(nacre_known_hosts *h, const char *path,
                                          nacre_error *err) NACRE_MUST_CHECK;
-/* port 0 or 22: the bare name. where: NULL ok. */
+/*
+ * port 0 or 22: the bare name; else "[host]:port" only, as it stands in the file. Names are compared
+ * without case. A line with @revoked decides before all others; @cert-authority lines are for
+ * certificates and never match a plain key. where: NULL ok. May be called from many threads at once.
+ */
 NACRE_API nacre_host_match nacre_known_hosts_check(const nacre_known_hosts *h, const char *host,
                                                    uint16_t port, const nacre_key *key,
                                                    nacre_host_line *where);
@@ -58,6 +62,25 @@ NACRE_API size_t nacre_known_hosts_types(const nacre_known_hosts *h, const char 
 NACRE_API int nacre_known_hosts_add(nacre_known_hosts *h, const char *host, uint16_t port,
                                     const nacre_key *key, bool hash, char *out,
                                     size_t size) NACRE_MUST_CHECK;
+/* One line as it stands, for programs that list, search or rewrite such files. */
+typedef struct nacre_host_entry {
+    const char *source;
+    uint32_t line;
+    nacre_span text;      /* the whole line without its line end */
+    nacre_span marker;    /* "@revoked", "@cert-authority", an unknown one, or empty */
+    nacre_span names;     /* the first field: patterns or "|1|..."; empty: comment or bad line */
+    nacre_span comment;   /* behind the key */
+    const nacre_key *key; /* NULL: no key of a supported type stands there */
+} nacre_host_entry;
+
+/* How many lines there are; and the index-th, from 0. Everything is borrowed until h changes. */
+NACRE_API size_t nacre_known_hosts_count(const nacre_known_hosts *h);
+NACRE_API int nacre_known_hosts_get(const nacre_known_hosts *h, size_t index,
+                                    nacre_host_entry *out) NACRE_MUST_CHECK;
+/* Whether the names of that line mean this host (markers do not count here). */
+NACRE_API bool nacre_known_hosts_entry_is(const nacre_known_hosts *h, size_t index,
+                                          const char *host, uint16_t port);
+
 /*
  * Appends the line for a host to a file, whole or not at all (temporary file, fsync, rename; the
  * directory ~/.ssh is made with mode 0700 when it is missing). Never shortens what was there.
