@@ -1,0 +1,225 @@
+/*
+ * pk.c - keys and signatures: the algorithm table, making keys, taking them apart, and the dispatch to
+ * pk_rsa.c, pk_ecdsa.c and pk_ed25519.c. RFC 4253 6.6, RFC 5656 3, RFC 8332, RFC 8709.
+ */
+#include "crypto/pk.h"
+
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <sodium.h>
+#include <string.h>
+
+static const nc_hash_alg sha1 = {"SHA1", NC_SHA1, 20, 64};
+static const nc_hash_alg sha256 = {"SHA256", NC_SHA256, 32, 64};
+static const nc_hash_alg sha384 = {"SHA384", NC_SHA384, 48, 128};
+static const nc_hash_alg sha512 = {"SHA512", NC_SHA512, 64, 128};
+
+/* What a type can do. */
+typedef struct pk_ops {
+    int (*load)(nc_pk *k, const nc_pk_parts *parts, nacre_error *err);
+    int (*sign)(const nc_pk *k, const nc_sig_alg *alg, nacre_span data, nc_buf *sig);
+    int (*verify)(const nc_pk *k, const nc_sig_alg *alg, nacre_span data, nacre_span sig);
+    const char *key_name;
+} pk_ops;
+
+static const pk_ops ops[] = {
+    [NC_PK_RSA] = {nc_pk_rsa_load, nc_pk_rsa_sign, nc_pk_rsa_verify, "ssh-rsa"},
+    [NC_PK_P256] = {nc_pk_ecdsa_load, nc_pk_ecdsa_sign, nc_pk_ecdsa_verify, "ecdsa-sha2-nistp256"},
+    [NC_PK_P384] = {nc_pk_ecdsa_load, nc_pk_ecdsa_sign, nc_pk_ecdsa_verify, "ecdsa-sha2-nistp384"},
+    [NC_PK_P521] = {nc_pk_ecdsa_load, nc_pk_ecdsa_sign, nc_pk_ecdsa_verify, "ecdsa-sha2-nistp521"},
+    [NC_PK_ED25519] = {nc_pk_ed25519_load, nc_pk_ed25519_sign, nc_pk_ed25519_verify, "ssh-ed25519"},
+};
+
+static const nc_sig_alg sig_ed25519 = {"ssh-ed25519", "ssh-ed25519", NULL, false};
+static const nc_sig_alg sig_p256 = {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", &sha256, false};
+static const nc_sig_alg sig_p384 = {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", &sha384, false};
+static const nc_sig_alg sig_p521 = {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", &sha512, false};
+static const nc_sig_alg sig_rsa512 = {"rsa-sha2-512", "ssh-rsa", &sha512, false};
+static const nc_sig_alg sig_rsa256 = {"rsa-sha2-256", "ssh-rsa", &sha256, false};
+static const nc_sig_alg sig_rsa1 = {"ssh-rsa", "ssh-rsa", &sha1, true};
+const nc_sig_alg *const nc_sig_algs[] = {&sig_ed25519, &sig_p256,   &sig_p384, &sig_p521,
+                                         &sig_rsa512,  &sig_rsa256, &sig_rsa1, NULL};
+
+const nc_sig_alg *nc_sig_find(nacre_span name)
+{
+    for (size_t i = 0; nc_sig_algs[i]; i++) {
+        if (nc_span_is(name, nc_sig_algs[i]->name)) {
+            return nc_sig_algs[i];
+        }
+    }
+    return NULL;
+}
+
+int nc_pk_from_parts(nc_pk **out, const nacre_allocator *a, const nc_pk_parts *parts,
+                     bool private_key, nacre_error *err)
+{
+    nc_pk *k;
+    int rc;
+
+    *out = NULL;
+    if ((unsigned)parts->type > NC_PK_ED25519) {
+        return nc_fail(err, NACRE_UNSUPPORTED, "Unknown key type %u", (unsigned)parts->type);
+    }
+    k = nc_zalloc(a, sizeof *k);
+    if (!k) {
+        return nc_fail(err, NACRE_NO_MEMORY, "No memory for a key");
+    }
+    k->alloc = a;
+    k->type = parts->type;
+    k->private_key = private_key;
+    rc = ops[k->type].load(k, parts, err);
+    /* What libcrypto thought of it is said in *err; its queue must not grow with bad input. */
+    ERR_clear_error();
+    if (rc != NACRE_OK) {
+        nc_pk_free(k);
+        return rc;
+    }
+    *out = k;
+    return NACRE_OK;
+}
+
+int nc_pk_get_parts(const nc_pk *k, nc_buf *storage, bool private_key, nc_pk_parts *parts)
+{
+    size_t at = storage->len;
+    int rc;
+
+    memset(parts, 0, sizeof *parts);
+    parts->type = k->type;
+    if (private_key && !k->private_key) {
+        return NACRE_NOT_PRIVATE;
+    }
+    if (k->type != NC_PK_ED25519) {
+        return nc_evp_get_parts(k->pkey, k->type, storage, private_key, parts);
+    }
+    /* One reservation, so that the first span does not die with the second append. */
+    rc = nc_buf_reserve(storage, 2 * NC_ED25519_LEN);
+    if (rc == NACRE_OK) {
+        rc = nc_buf_append(storage, k->ed_public, NC_ED25519_LEN);
+    }
+    if (rc == NACRE_OK && private_key) {
+        rc = nc_buf_append(storage, k->ed_secret, NC_ED25519_LEN);
+    }
+    if (rc != NACRE_OK) {
+        nc_buf_truncate(storage, at);
+        return rc;
+    }
+    parts->ed_public = nc_span(storage->data + at, NC_ED25519_LEN);
+    if (private_key) {
+        parts->ed_seed = nc_span(storage->data + at + NC_ED25519_LEN, NC_ED25519_LEN);
+    }
+    return NACRE_OK;
+}
+
+static int generate_ed25519(nc_pk *k)
+{
+    int rc = nc_random_bytes(NULL, k->ed_secret, NC_ED25519_LEN);
+    uint8_t seed[NC_ED25519_LEN];
+
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    memcpy(seed, k->ed_secret, sizeof seed);
+    if (sodium_init() < 0 || crypto_sign_seed_keypair(k->ed_public, k->ed_secret, seed) != 0) {
+        rc = NACRE_CRYPTO;
+    }
+    nc_wipe(seed, sizeof seed);
+    k->bits = 256;
+    return rc;
+}
+
+static int generate_evp(nc_pk *k, uint32_t bits)
+{
+    const nc_curve *curve = nc_curve_of(k->type);
+
+    if (curve) {
+        k->pkey = EVP_EC_gen(curve->group);
+        k->bits = curve->bits;
+    } else if (bits < NC_RSA_MIN_BITS || bits > NC_RSA_MAX_BITS) {
+        return NACRE_INVALID_ARGUMENT;
+    } else {
+        k->pkey = EVP_RSA_gen(bits);
+        k->bits = bits;
+    }
+    return k->pkey ? NACRE_OK : NACRE_CRYPTO;
+}
+
+int nc_pk_generate(nc_pk **out, const nacre_allocator *a, nc_pk_type type, uint32_t bits)
+{
+    nc_pk *k;
+    int rc;
+
+    *out = NULL;
+    if ((unsigned)type > NC_PK_ED25519) {
+        return NACRE_UNSUPPORTED;
+    }
+    k = nc_zalloc(a, sizeof *k);
+    if (!k) {
+        return NACRE_NO_MEMORY;
+    }
+    k->alloc = a;
+    k->type = type;
+    k->private_key = true;
+    rc = type == NC_PK_ED25519 ? generate_ed25519(k) : generate_evp(k, bits);
+    if (rc != NACRE_OK) {
+        nc_pk_free(k);
+        return rc;
+    }
+    *out = k;
+    return NACRE_OK;
+}
+
+void nc_pk_free(nc_pk *k)
+{
+    if (k) {
+        EVP_PKEY_free(k->pkey);
+        nc_wipe_free(k->alloc, k, sizeof *k);
+    }
+}
+
+nc_pk_type nc_pk_get_type(const nc_pk *k)
+{
+    return k->type;
+}
+
+uint32_t nc_pk_bits(const nc_pk *k)
+{
+    return k->bits;
+}
+
+bool nc_pk_is_private(const nc_pk *k)
+{
+    return k->private_key;
+}
+
+int nc_pk_sign(const nc_pk *k, const nc_sig_alg *alg, nacre_span data, nc_buf *sig)
+{
+    size_t start = sig->len;
+    int rc;
+
+    if (!k->private_key) {
+        return NACRE_NOT_PRIVATE;
+    }
+    if (strcmp(alg->key_name, ops[k->type].key_name) != 0) {
+        return NACRE_INVALID_ARGUMENT;
+    }
+    rc = ops[k->type].sign(k, alg, data, sig);
+    if (rc != NACRE_OK) {
+        nc_buf_truncate(sig, start);
+        ERR_clear_error();
+    }
+    return rc;
+}
+
+int nc_pk_verify(const nc_pk *k, const nc_sig_alg *alg, nacre_span data, nacre_span sig)
+{
+    int rc;
+
+    if (strcmp(alg->key_name, ops[k->type].key_name) != 0) {
+        return NACRE_BAD_SIGNATURE;
+    }
+    rc = ops[k->type].verify(k, alg, data, sig);
+    if (rc != NACRE_OK) {
+        ERR_clear_error();
+    }
+    return rc;
+}
