@@ -1,8 +1,15 @@
 /*
  * nacre/channel.h - channels (RFC 4254): sessions, data, windows, requests, global requests.
  *
- * A handle stays valid until nacre_channel_free or nacre_transport_free. Calls on a channel never
- * block and never step the engine; what follows from them comes as events.
+ * A handle stays valid until nacre_channel_free or nacre_transport_free, with one exception: refusing
+ * NACRE_EVENT_CHANNEL_OPEN ends the handle that came with it. Handles that are closed but not freed
+ * count against max_channels. Calls on a channel never block and never step the engine; what follows
+ * from them comes as events. NACRE_CLOSED: the channel or the connection is over; NACRE_WRONG_STATE:
+ * the channel is not open yet.
+ *
+ * The library itself refuses channel types that the other role serves ("session" to a client,
+ * "forwarded-tcpip" to a server), session requests on other channels, and session requests to a
+ * client; it answers keepalive@openssh.com and no-more-sessions@openssh.com. All else is asked.
  */
 #ifndef NACRE_CHANNEL_H
 #define NACRE_CHANNEL_H
@@ -18,7 +25,8 @@ enum { NACRE_STDOUT = 0, NACRE_STDERR = 1 }; /* streams: data, and extended data
 /*
  * Opens a channel; *out is usable at once for queries and freeing, and for data after
  * NACRE_EVENT_CHANNEL_OPENED. data: the type-specific rest of CHANNEL_OPEN, borrowed.
- * window and max_packet 0: as configured. NACRE_LIMIT above max_channels.
+ * window and max_packet 0: as configured; max_packet is at least 1 KiB, and cut to 255 KiB.
+ * NACRE_LIMIT above max_channels; NACRE_WRONG_STATE before authentication is over.
  */
 NACRE_API int nacre_channel_open(nacre_transport *t, const char *type, nacre_span data,
                                  uint32_t window, uint32_t max_packet,
@@ -37,7 +45,12 @@ NACRE_API const char *nacre_channel_type(const nacre_channel *ch); /* borrowed w
 NACRE_API void nacre_channel_set_user(nacre_channel *ch, void *user);
 NACRE_API void *nacre_channel_user(const nacre_channel *ch);
 
-/* ---- requests (RFC 4254 6; replies come in order as NACRE_EVENT_CHANNEL_REPLY when wanted) ------- */
+/*
+ * ---- requests (RFC 4254 6; replies come in order as NACRE_EVENT_CHANNEL_REPLY when wanted) -------
+ *
+ * Any number of them may be sent without waiting; NACRE_LIMIT: 256 wanted a reply and have none yet.
+ * NACRE_TOO_LARGE: it would not fit into a packet.
+ */
 
 NACRE_API int nacre_channel_request(nacre_channel *ch, const char *name, bool want_reply,
                                     nacre_span data) NACRE_MUST_CHECK;
@@ -84,7 +97,11 @@ NACRE_API int nacre_channel_commit(nacre_channel *ch, size_t n) NACRE_MUST_CHECK
 NACRE_API int nacre_channel_consumed(nacre_channel *ch, size_t n);
 /* No more data from us (after what was written). Idempotent. */
 NACRE_API int nacre_channel_eof(nacre_channel *ch);
-/* Closes; data written before goes out first. Idempotent. */
+/*
+ * Closes; data written before goes out first. Idempotent. While the open is unanswered the close
+ * follows the peer's confirmation; a channel that we are asked for is refused by its ticket instead.
+ * Requests of the peer that are not answered yet become void.
+ */
 NACRE_API int nacre_channel_close(nacre_channel *ch);
 
 typedef struct nacre_channel_info {
@@ -100,6 +117,7 @@ NACRE_API void nacre_channel_get_info(const nacre_channel *ch, nacre_channel_inf
 
 /* ---- global requests (RFC 4254 4) ---------------------------------------------------------------- */
 
+/* The answer to one that wants a reply is NACRE_EVENT_GLOBAL_REPLY; NACRE_LIMIT as above. */
 NACRE_API int nacre_global_request(nacre_transport *t, const char *name, bool want_reply,
                                    nacre_span data) NACRE_MUST_CHECK;
 

@@ -1,0 +1,200 @@
+/*
+ * global.c - global requests both ways (RFC 4254 4) and the keepalive that is made of them
+ * (keepalive@openssh.com, no-more-sessions@openssh.com: OpenSSH PROTOCOL 2.2 and common practice).
+ */
+#include "channel/internal.h"
+
+/* ---- ours --------------------------------------------------------------------------------------- */
+
+static void asked_push(nc_mux *m, bool keepalive)
+{
+    uint32_t at = (uint32_t)(m->asked_head + m->asked_count) % NC_MAX_GLOBAL_REQUESTS;
+    uint8_t bit = (uint8_t)(1U << (at % 8));
+    m->asked[at / 8] = (uint8_t)(keepalive ? m->asked[at / 8] | bit : m->asked[at / 8] & ~bit);
+    m->asked_count++;
+}
+
+static bool asked_pop(nc_mux *m)
+{
+    uint32_t at = m->asked_head;
+    m->asked_head = (uint16_t)((at + 1) % NC_MAX_GLOBAL_REQUESTS);
+    m->asked_count--;
+    return (m->asked[at / 8] >> (at % 8) & 1) != 0;
+}
+
+static int send_request(nc_mux *m, const char *name, bool want_reply, nacre_span data,
+                        bool keepalive)
+{
+    if (want_reply && m->asked_count >= NC_MAX_GLOBAL_REQUESTS) {
+        return NACRE_LIMIT;
+    }
+    nc_msg_global_request msg = {
+        .name = nc_span_cstr(name), .want_reply = want_reply, .data = data};
+    int rc = nc_link_send(m->link, &nc_desc_global_request, &msg);
+    if (rc == NACRE_OK && want_reply) {
+        asked_push(m, keepalive);
+    }
+    return rc;
+}
+
+int nc_mux_global_request(nc_mux *m, const char *name, bool want_reply, nacre_span data)
+{
+    if (m->over) {
+        return NACRE_CLOSED;
+    }
+    if (!m->started) {
+        return NACRE_WRONG_STATE;
+    }
+    if (!nc_mux_name_ok(nc_span_cstr(name))) {
+        return NACRE_INVALID_ARGUMENT;
+    }
+    if (data.n > NC_MAX_REQUEST - NC_MAX_NAME) {
+        return NACRE_TOO_LARGE;
+    }
+    return send_request(m, name, want_reply, data, false);
+}
+
+static int reply_arrived(nc_mux *m, bool success, nacre_span data, nacre_event *ev)
+{
+    if (m->asked_count == 0) {
+        return nc_link_fail(m->link, NACRE_PROTOCOL,
+                            "REQUEST_%s, but no global request waits for an answer",
+                            success ? "SUCCESS" : "FAILURE");
+    }
+    if (asked_pop(m)) {
+        return NACRE_AGAIN;
+    }
+    nc_mux_event(ev, NACRE_EVENT_GLOBAL_REPLY, NULL);
+    ev->u.reply.success = success;
+    ev->u.reply.data = data;
+    return NACRE_OK;
+}
+
+int nc_in_global_success(nc_mux *m, nc_rd *r, nacre_event *ev)
+{
+    nc_msg_request_success msg;
+    if (NC_DECODE(request_success, r, &msg) != NACRE_OK) {
+        return nc_mux_malformed(m, "REQUEST_SUCCESS");
+    }
+    return reply_arrived(m, true, msg.data, ev);
+}
+
+int nc_in_global_failure(nc_mux *m, nc_rd *r, nacre_event *ev)
+{
+    nc_msg_request_failure msg;
+    if (NC_DECODE(request_failure, r, &msg) != NACRE_OK) {
+        return nc_mux_malformed(m, "REQUEST_FAILURE");
+    }
+    return reply_arrived(m, false, nc_span(NULL, 0), ev);
+}
+
+/* ---- the peer's --------------------------------------------------------------------------------- */
+
+static int flush_answers(nc_mux *m)
+{
+    nc_reply reply;
+    int rc = NACRE_OK;
+    while (rc == NACRE_OK && nc_replies_pop(&m->answers, &reply)) {
+        if (reply.verdict == NC_VERDICT_YES) {
+            nc_msg_request_success msg = {.data = nc_span(reply.data, reply.n)};
+            rc = nc_link_send(m->link, &nc_desc_request_success, &msg);
+        } else {
+            nc_msg_request_failure msg = {0};
+            rc = nc_link_send(m->link, &nc_desc_request_failure, &msg);
+        }
+        nc_wipe_free(m->link->alloc, reply.data, reply.n);
+    }
+    return rc;
+}
+
+int nc_global_answer(nc_mux *m, nc_reply *slot, const nacre_answer *a)
+{
+    if (a->accept && a->data.n > NC_MAX_REQUEST) {
+        return NACRE_TOO_LARGE;
+    }
+    int rc = nc_replies_settle(slot, m->link, a->accept ? NC_VERDICT_YES : NC_VERDICT_NO, a->data);
+    int sent = flush_answers(m);
+    return rc != NACRE_OK ? rc : sent;
+}
+
+static int queue_answer(nc_mux *m, uint32_t ticket, nc_verdict verdict)
+{
+    int rc = nc_replies_push(&m->answers, m->link->alloc, ticket, verdict, NC_MAX_GLOBAL_ANSWERS);
+    if (rc == NACRE_LIMIT) {
+        return nc_link_fail(m->link, NACRE_PROTOCOL,
+                            "the peer sent more than %d global requests without waiting for an "
+                            "answer",
+                            NC_MAX_GLOBAL_ANSWERS);
+    }
+    if (rc != NACRE_OK) {
+        return nc_link_fail_local(m->link, rc, "no memory to note a global request");
+    }
+    return flush_answers(m);
+}
+
+static int answer_alone(nc_mux *m, bool want_reply, nc_verdict verdict)
+{
+    int rc = want_reply ? queue_answer(m, 0, verdict) : NACRE_OK;
+    return rc == NACRE_OK ? NACRE_AGAIN : rc;
+}
+
+int nc_in_global_request(nc_mux *m, nc_rd *r, nacre_event *ev)
+{
+    nc_msg_global_request msg;
+    if (NC_DECODE(global_request, r, &msg) != NACRE_OK) {
+        return nc_mux_malformed(m, "GLOBAL_REQUEST");
+    }
+    if (nc_span_is(msg.name, "keepalive@openssh.com")) {
+        return answer_alone(m, msg.want_reply, NC_VERDICT_NO);
+    }
+    if (m->link->role == NACRE_SERVER && nc_span_is(msg.name, "no-more-sessions@openssh.com")) {
+        m->no_more_sessions = true;
+        return answer_alone(m, msg.want_reply, NC_VERDICT_YES);
+    }
+    uint32_t ticket = 0;
+    if (msg.want_reply) {
+        ticket = nc_link_ticket(m->link, NC_OWNER_CHANNEL);
+        int rc = queue_answer(m, ticket, NC_VERDICT_OPEN);
+        if (rc != NACRE_OK) {
+            nc_link_ticket_done(m->link);
+            return rc;
+        }
+    }
+    nc_mux_event(ev, NACRE_EVENT_GLOBAL_REQUEST, NULL);
+    ev->ticket = ticket;
+    ev->u.global.name = msg.name;
+    ev->u.global.want_reply = msg.want_reply;
+    ev->u.global.data = msg.data;
+    return NACRE_OK;
+}
+
+/* ---- keepalive ---------------------------------------------------------------------------------- */
+
+/* Any packet of the peer is a sign of life, whatever it answers. */
+void nc_keepalive_heard(nc_mux *m)
+{
+    uint64_t now = m->link->now_ms;
+    uint32_t every = m->link->config->keepalive_ms;
+    m->keepalive_missed = 0;
+    m->keepalive_due = every == 0 || now > UINT64_MAX - every ? UINT64_MAX : now + every;
+}
+
+int nc_keepalive_poll(nc_mux *m)
+{
+    uint32_t most = m->link->config->keepalive_max;
+    if (m->link->now_ms < m->keepalive_due) {
+        return NACRE_OK;
+    }
+    if (most != 0 && m->keepalive_missed >= most) {
+        return nc_link_fail_local(m->link, NACRE_KEEPALIVE,
+                                  "the peer answered none of %u keepalive requests, one every %u "
+                                  "ms: the connection is taken for dead",
+                                  m->keepalive_missed, m->link->config->keepalive_ms);
+    }
+    uint32_t missed = m->keepalive_missed + 1;
+    nc_keepalive_heard(m);
+    m->keepalive_missed = missed;
+    int rc = send_request(m, "keepalive@openssh.com", true, nc_span(NULL, 0), true);
+    /* So many unanswered: one more would tell nothing new. */
+    return rc == NACRE_LIMIT ? NACRE_OK : rc;
+}
