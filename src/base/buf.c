@@ -1,3 +1,6 @@
+/*
+ * buf.c - growth by doubling under a cap; wiping on every move.
+ */
 #include "base/buf.h"
 
 #include <string.h>

@@ -1,3 +1,6 @@
+/*
+ * error.c - the status table, error objects, log lines, escaping.
+ */
 #include "base/error.h"
 
 #include <stdio.h>
@@ -134,6 +137,9 @@ size_t nacre_escape(char *out, size_t size, nacre_span text)
 {
     size_t need = 0;
     size_t i = 0;
+    if (out && size) {
+        out[0] = '\0';
+    }
     while (i < text.n) {
         char piece[5];
         uint8_t c = text.p[i];
@@ -155,9 +161,6 @@ size_t nacre_escape(char *out, size_t size, nacre_span text)
         }
         need += len;
         i += take;
-    }
-    if (out && size && need == 0) {
-        out[0] = '\0';
     }
     return need;
 }

@@ -1,3 +1,6 @@
+/*
+ * mem.c - the only file that calls malloc and free.
+ */
 #include "base/mem.h"
 
 #include <stdlib.h>

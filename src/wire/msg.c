@@ -1,3 +1,6 @@
+/*
+ * msg.c - one decoder and one encoder, driven by the tables of messages.def.
+ */
 #include "wire/msg.h"
 
 #include <string.h>

@@ -1,3 +1,6 @@
+/*
+ * rd.c - the bounded reader.
+ */
 #include "wire/rd.h"
 
 #include <string.h>

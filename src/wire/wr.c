@@ -1,3 +1,6 @@
+/*
+ * wr.c - the writer.
+ */
 #include "wire/wr.h"
 
 #include <string.h>

@@ -1,0 +1,105 @@
+/*
+ * version.c - judging version lines, and the table of peers that need care.
+ */
+#include "transport/version.h"
+
+#include <string.h>
+
+#include "keys/pattern.h"
+
+static bool starts_with(nacre_span s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return s.n >= n && memcmp(s.p, prefix, n) == 0;
+}
+
+int nc_version_judge(nacre_role our_role, nacre_span line, nc_line_kind *kind, nacre_error *err)
+{
+    *kind = NC_LINE_BANNER;
+    if (!starts_with(line, "SSH-")) {
+        if (our_role == NACRE_SERVER) {
+            return nc_fail(err, NACRE_VERSION,
+                           "the client did not begin with an SSH version line but with \"%s\"",
+                           NC_ESC(line));
+        }
+        return NACRE_OK;
+    }
+    *kind = NC_LINE_VERSION;
+    if (line.n + 2 > NC_MAX_VERSION_LINE) {
+        return nc_fail(err, NACRE_VERSION,
+                       "the peer's version line has %zu bytes; RFC 4253 allows %d", line.n,
+                       NC_MAX_VERSION_LINE);
+    }
+    for (size_t i = 0; i < line.n; i++) {
+        if (line.p[i] < 0x20 || line.p[i] > 0x7E) {
+            return nc_fail(err, NACRE_VERSION, "the peer's version line is garbled: \"%s\"",
+                           NC_ESC(line));
+        }
+    }
+    /* A client may meet "SSH-1.99" (RFC 4253 5.1); as a server we take it too, as OpenSSH does. */
+    if (!starts_with(line, "SSH-2.0-") && !starts_with(line, "SSH-1.99-")) {
+        return nc_fail(
+            err, NACRE_VERSION,
+            "the peer speaks another version of the protocol (\"%s\"); SSH-2.0 is needed",
+            NC_ESC(line));
+    }
+    return NACRE_OK;
+}
+
+nacre_span nc_version_software(nacre_span line)
+{
+    size_t skip = starts_with(line, "SSH-1.99-") ? 9 : 8;
+    if (line.n < skip) {
+        return nc_span(NULL, 0);
+    }
+    nacre_span software = nc_span(line.p + skip, line.n - skip);
+    const uint8_t *space = software.n ? memchr(software.p, ' ', software.n) : NULL;
+    if (space) {
+        software.n = (size_t)(space - software.p);
+    }
+    return software;
+}
+
+bool nc_version_software_valid(const char *software)
+{
+    size_t n = strlen(software);
+    if (n == 0 || n > 100) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)software[i];
+        if (c <= 0x20 || c > 0x7E || c == '-') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* First match wins; patterns are lists as in ssh_config. Sources: the peers' own release notes. */
+static const struct {
+    const char *pattern;
+    uint32_t quirks;
+} quirk_rows[] = {
+    /* OpenSSH 7.4 announces rsa-sha2 but labels its signatures ssh-rsa. */
+    {"OpenSSH_7.4*", NC_QUIRK_SIG_RSA_SHA1_NAME},
+    {"OpenSSH_2.*,OpenSSH_3.*,OpenSSH_4.*,OpenSSH_5.*,OpenSSH_6.5*,OpenSSH_6.6*",
+     NC_QUIRK_GEX_OLD_LIMITS},
+    {"Cisco-1.*", NC_QUIRK_GEX_OLD_LIMITS | NC_QUIRK_NO_REKEY | NC_QUIRK_NO_EXT_INFO},
+    {"WinSCP_release_4*,WinSCP_release_5.0*,WinSCP_release_5.1,WinSCP_release_5.1.*",
+     NC_QUIRK_GEX_OLD_LIMITS},
+    {"PuTTY_Local:*,PuTTY_Release_0.5*,PuTTY_Release_0.60*,PuTTY_Release_0.61*,"
+     "PuTTY_Release_0.62*,PuTTY_Release_0.63*,PuTTY_Release_0.64*",
+     NC_QUIRK_GEX_OLD_LIMITS},
+    {"FlowSsh:*,Bitvise*SSH*Client*4.*,WeOnlyDo*", NC_QUIRK_SMALL_PACKETS},
+    {"Sun_SSH_1.0*,Sun_SSH_1.1", NC_QUIRK_NO_REKEY},
+};
+
+uint32_t nc_version_quirks(nacre_span software)
+{
+    for (size_t i = 0; i < sizeof(quirk_rows) / sizeof(quirk_rows[0]); i++) {
+        if (nc_pattern_list(software, nc_span_cstr(quirk_rows[i].pattern), false) == NC_MATCH_YES) {
+            return quirk_rows[i].quirks;
+        }
+    }
+    return 0;
+}
