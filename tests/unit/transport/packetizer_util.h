@@ -1,0 +1,67 @@
+/*
+ * packetizer_util.h - for the packetizer's tests: two packetizers back to back, every protection there
+ * is, an allocator that counts and fails, and packets sealed by hand.
+ */
+#ifndef PACKETIZER_UTIL_H
+#define PACKETIZER_UTIL_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "transport/packetizer.h"
+
+typedef struct counting {
+    nacre_allocator alloc;
+    size_t calls;   /* alloc and resize, ever */
+    size_t live;    /* blocks not released */
+    size_t fail_at; /* the call with this number fails; 0: none */
+} counting;
+void counting_init(counting *c);
+
+/* A protection: index 0 is cleartext, NULL name at the end. */
+typedef struct protection {
+    const nc_cipher_alg *cipher;
+    const nc_mac_alg *mac;
+} protection;
+size_t protection_count(void);
+protection protection_at(size_t i);
+const char *protection_name(protection p);
+/* Key material depends on generation, so that a change of keys is one. */
+int protection_new(nc_pktcipher **out, const nacre_allocator *a, protection p, uint8_t generation,
+                   bool seal);
+protection protection_named(const char *cipher);
+
+typedef struct pair {
+    nc_packetizer *tx, *rx;
+} pair;
+void pair_init(pair *p, const nacre_allocator *a, const nc_packetizer_limits *limits);
+void pair_keys(pair *p, protection prot, uint8_t generation, bool reset);
+void pair_compress(pair *p, bool on);
+void pair_free(pair *p);
+
+uint32_t test_random(void); /* deterministic */
+extern const nc_random test_nc_random;
+void fill_payload(uint8_t *out, size_t n, uint8_t number, uint32_t seed);
+int send_payload(nc_packetizer *p, const uint8_t *payload, size_t n, size_t hint);
+/* Hands bytes over, n at most; how many were taken. */
+size_t feed(nc_packetizer *rx, const uint8_t *bytes, size_t n);
+/* tx's output to rx, all of it that rx takes; at most cut bytes at a time. */
+void move_output(pair *p, size_t cut);
+/* The next packet has to be this one. */
+void expect_payload(nc_packetizer *rx, const uint8_t *payload, size_t n);
+void expect_status(nc_packetizer *rx, int status);
+/*
+ * A packet sealed with prot by hand, whatever its length fields say: body (padding_length, payload,
+ * padding) of n bytes. Returns the bytes on the wire.
+ */
+size_t seal_by_hand(uint8_t *out, protection prot, uint32_t seq, uint32_t length,
+                    const uint8_t *body, size_t n);
+
+#endif
