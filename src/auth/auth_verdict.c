@@ -202,7 +202,8 @@ static int check_answer(const nc_auth *a, const question_row *row, const nacre_a
     for (size_t i = 0; i < ans->prompt_count && i <= NC_AUTH_MAX_PROMPTS; i++) {
         size += ans->prompts[i].text.n + 5;
     }
-    size += (ans->name ? strlen(ans->name) : 0) + (ans->instruction ? strlen(ans->instruction) : 0);
+    size += nc_span_cstr(ans->name).n + nc_span_cstr(ans->instruction).n;
+    size += nc_span_cstr(ans->change_prompt).n;
     if (ans->prompt_count > NC_AUTH_MAX_PROMPTS || size > NC_AUTH_MAX_RESPONSES) {
         return NACRE_TOO_LARGE;
     }
