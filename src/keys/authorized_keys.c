@@ -27,6 +27,7 @@ typedef struct line_check {
     size_t env_len;
     unsigned env_count;
     bool has_command, has_from;
+    bool targets_named;    /* permitopen, permitlisten: holds wherever in the list they stand */
     char value[MAX_VALUE]; /* of the option at hand, unquoted and terminated */
     size_t value_len;
 } line_check;
@@ -214,7 +215,7 @@ static bool target_good(nacre_span s, bool host_needed)
 
 static int apply_permitopen(line_check *c)
 {
-    c->grant->may &= ~(uint32_t)NACRE_MAY_FORWARD_PORT;
+    c->targets_named = true;
     return target_good(nc_span(c->value, c->value_len), true)
                ? NACRE_OK
                : refuse(c, "a permitopen= of it is not host:port");
@@ -222,7 +223,7 @@ static int apply_permitopen(line_check *c)
 
 static int apply_permitlisten(line_check *c)
 {
-    c->grant->may &= ~(uint32_t)NACRE_MAY_FORWARD_PORT;
+    c->targets_named = true;
     return target_good(nc_span(c->value, c->value_len), false)
                ? NACRE_OK
                : refuse(c, "a permitlisten= of it is not [host:]port");
@@ -437,7 +438,12 @@ static int check_line(line_check *c, nacre_span options, uint32_t number)
     c->env_count = 0;
     c->has_command = false;
     c->has_from = false;
-    return apply_options(c, options);
+    c->targets_named = false;
+    int rc = apply_options(c, options);
+    if (c->targets_named) {
+        c->grant->may &= ~(uint32_t)NACRE_MAY_FORWARD_PORT;
+    }
+    return rc;
 }
 
 int nacre_authorized_keys_check(nacre_span text, const nacre_key *key,
