@@ -8,15 +8,30 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-static const nc_hash_alg hash_algs[] = {
-    {"MD5", NC_MD5, 16, 64},        {"SHA1", NC_SHA1, 20, 64},      {"SHA256", NC_SHA256, 32, 64},
-    {"SHA384", NC_SHA384, 48, 128}, {"SHA512", NC_SHA512, 64, 128},
+const nc_hash_alg nc_hash_md5 = {"MD5", NC_MD5, 16, 64};
+const nc_hash_alg nc_hash_sha1 = {"SHA1", NC_SHA1, 20, 64};
+const nc_hash_alg nc_hash_sha256 = {"SHA256", NC_SHA256, 32, 64};
+const nc_hash_alg nc_hash_sha384 = {"SHA384", NC_SHA384, 48, 128};
+const nc_hash_alg nc_hash_sha512 = {"SHA512", NC_SHA512, 64, 128};
+
+static const struct {
+    const nc_hash_alg *alg;
+    const EVP_MD *(*evp)(void);
+} hashes[] = {
+    [NC_MD5] = {&nc_hash_md5, EVP_md5},          [NC_SHA1] = {&nc_hash_sha1, EVP_sha1},
+    [NC_SHA256] = {&nc_hash_sha256, EVP_sha256}, [NC_SHA384] = {&nc_hash_sha384, EVP_sha384},
+    [NC_SHA512] = {&nc_hash_sha512, EVP_sha512},
 };
-enum { HASH_COUNT = sizeof hash_algs / sizeof hash_algs[0] };
+enum { HASH_COUNT = sizeof hashes / sizeof hashes[0] };
 
 const nc_hash_alg *nc_hash_get(nc_hash_id id)
 {
-    return &hash_algs[(size_t)id < HASH_COUNT ? (size_t)id : (size_t)NC_SHA512];
+    return (size_t)id < HASH_COUNT ? hashes[id].alg : &nc_hash_sha512;
+}
+
+const EVP_MD *nc_hash_evp(const nc_hash_alg *alg)
+{
+    return (size_t)alg->id < HASH_COUNT ? hashes[alg->id].evp() : NULL;
 }
 
 static char upper(char c)
@@ -36,26 +51,9 @@ static bool same_name(const char *a, const char *b)
 const nc_hash_alg *nc_hash_find(const char *name)
 {
     for (size_t i = 0; name && i < HASH_COUNT; i++) {
-        if (same_name(name, hash_algs[i].name)) {
-            return &hash_algs[i];
+        if (same_name(name, hashes[i].alg->name)) {
+            return hashes[i].alg;
         }
-    }
-    return NULL;
-}
-
-const EVP_MD *nc_hash_evp(const nc_hash_alg *alg)
-{
-    switch (alg->id) {
-    case NC_MD5:
-        return EVP_md5();
-    case NC_SHA1:
-        return EVP_sha1();
-    case NC_SHA256:
-        return EVP_sha256();
-    case NC_SHA384:
-        return EVP_sha384();
-    case NC_SHA512:
-        return EVP_sha512();
     }
     return NULL;
 }

@@ -9,11 +9,6 @@
 #include <sodium.h>
 #include <string.h>
 
-static const nc_hash_alg sha1 = {"SHA1", NC_SHA1, 20, 64};
-static const nc_hash_alg sha256 = {"SHA256", NC_SHA256, 32, 64};
-static const nc_hash_alg sha384 = {"SHA384", NC_SHA384, 48, 128};
-static const nc_hash_alg sha512 = {"SHA512", NC_SHA512, 64, 128};
-
 /* What a type can do. */
 typedef struct pk_ops {
     int (*load)(nc_pk *k, const nc_pk_parts *parts, nacre_error *err);
@@ -31,12 +26,15 @@ static const pk_ops ops[] = {
 };
 
 static const nc_sig_alg sig_ed25519 = {"ssh-ed25519", "ssh-ed25519", NULL, false};
-static const nc_sig_alg sig_p256 = {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", &sha256, false};
-static const nc_sig_alg sig_p384 = {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", &sha384, false};
-static const nc_sig_alg sig_p521 = {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", &sha512, false};
-static const nc_sig_alg sig_rsa512 = {"rsa-sha2-512", "ssh-rsa", &sha512, false};
-static const nc_sig_alg sig_rsa256 = {"rsa-sha2-256", "ssh-rsa", &sha256, false};
-static const nc_sig_alg sig_rsa1 = {"ssh-rsa", "ssh-rsa", &sha1, true};
+static const nc_sig_alg sig_p256 = {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", &nc_hash_sha256,
+                                    false};
+static const nc_sig_alg sig_p384 = {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", &nc_hash_sha384,
+                                    false};
+static const nc_sig_alg sig_p521 = {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", &nc_hash_sha512,
+                                    false};
+static const nc_sig_alg sig_rsa512 = {"rsa-sha2-512", "ssh-rsa", &nc_hash_sha512, false};
+static const nc_sig_alg sig_rsa256 = {"rsa-sha2-256", "ssh-rsa", &nc_hash_sha256, false};
+static const nc_sig_alg sig_rsa1 = {"ssh-rsa", "ssh-rsa", &nc_hash_sha1, true};
 const nc_sig_alg *const nc_sig_algs[] = {&sig_ed25519, &sig_p256,   &sig_p384, &sig_p521,
                                          &sig_rsa512,  &sig_rsa256, &sig_rsa1, NULL};
 

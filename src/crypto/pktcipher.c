@@ -21,14 +21,12 @@ const nc_cipher_alg nc_cipher_none = {"none", NC_MODE_NONE, 0, 0, 8, 0};
 const nc_cipher_alg *const nc_cipher_algs[] = {
     &chacha20_poly1305, &aes128_gcm, &aes256_gcm, &aes128_ctr, &aes192_ctr, &aes256_ctr, NULL};
 
-/* nc_hash_get's table is private to hash.c, so rows that need a constant address repeat it. */
-static const nc_hash_alg sha256 = {"SHA256", NC_SHA256, 32, 64};
-static const nc_hash_alg sha512 = {"SHA512", NC_SHA512, 64, 128};
-
-static const nc_mac_alg sha256_etm = {"hmac-sha2-256-etm@openssh.com", &sha256, 32, 32, true};
-static const nc_mac_alg sha512_etm = {"hmac-sha2-512-etm@openssh.com", &sha512, 64, 64, true};
-static const nc_mac_alg sha256_mac = {"hmac-sha2-256", &sha256, 32, 32, false};
-static const nc_mac_alg sha512_mac = {"hmac-sha2-512", &sha512, 64, 64, false};
+static const nc_mac_alg sha256_etm = {"hmac-sha2-256-etm@openssh.com", &nc_hash_sha256, 32, 32,
+                                      true};
+static const nc_mac_alg sha512_etm = {"hmac-sha2-512-etm@openssh.com", &nc_hash_sha512, 64, 64,
+                                      true};
+static const nc_mac_alg sha256_mac = {"hmac-sha2-256", &nc_hash_sha256, 32, 32, false};
+static const nc_mac_alg sha512_mac = {"hmac-sha2-512", &nc_hash_sha512, 64, 64, false};
 const nc_mac_alg *const nc_mac_algs[] = {&sha256_etm, &sha512_etm, &sha256_mac, &sha512_mac, NULL};
 
 int nc_cipher_ctx_new(EVP_CIPHER_CTX **out, const EVP_CIPHER *cipher, const uint8_t *key,
