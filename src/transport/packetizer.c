@@ -401,7 +401,7 @@ static int inflate_payload(nc_packetizer *p, nacre_span *payload, nacre_error *e
 /* AGAIN, unless there never was room for the bytes that would help. */
 static int not_whole_yet(nc_packetizer *p, nacre_error *err)
 {
-    if (p->in_no_memory) {
+    if (p->in_no_memory && p->in_queue.buf.cap < p->in_need) {
         return failed_here(p, err, NACRE_NO_MEMORY, "no room for received data");
     }
     return NACRE_AGAIN;

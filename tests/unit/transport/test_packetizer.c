@@ -4,6 +4,8 @@
  */
 #include "packetizer_util.h"
 
+#include "transport/packetizer_impl.h" /* to stand just before 2^32 packets */
+
 enum { BIG = 256 * 1024 };
 static uint8_t payload[BIG];
 
@@ -206,6 +208,32 @@ static void sequence_numbers_matter(void **state)
     nc_packet pkt;
     int rc = nc_packetizer_next(p.rx, &pkt, NULL);
     assert_true(rc == NACRE_INTEGRITY || rc == NACRE_OVERSIZED || rc == NACRE_MALFORMED);
+    pair_free(&p);
+}
+
+static void wrapping_is_reported(void **state)
+{
+    (void)state;
+    pair p;
+    protection prot = protection_named("chacha20-poly1305@openssh.com");
+    pair_init(&p, NULL, NULL);
+    pair_keys(&p, prot, 1, false);
+    p.tx->out.seq = p.rx->in.seq = UINT32_MAX - 1;
+    nc_packetizer_counters in, out;
+    for (int k = 0; k < 4; k++) {
+        round_trips(&p, 100, 0);
+        nc_packetizer_get_counters(p.tx, &out);
+        nc_packetizer_get_counters(p.rx, &in);
+        assert_int_equal(in.seq_in, (uint32_t)(k - 1));
+        assert_int_equal(out.seq_wrapped_out, k >= 1);
+        assert_int_equal(in.seq_wrapped_in, k >= 1);
+        assert_false(in.seq_wrapped_out || out.seq_wrapped_in);
+    }
+    pair_keys(&p, prot, 2, false);
+    nc_packetizer_get_counters(p.rx, &in);
+    assert_int_equal(in.seq_in, 2);
+    assert_false(in.seq_wrapped_in);
+    round_trips(&p, 100, 0);
     pair_free(&p);
 }
 
@@ -488,6 +516,29 @@ static void steady_state_allocates_nothing(void **state)
     }
 }
 
+static void compression_allocates_nothing_either(void **state)
+{
+    (void)state;
+    counting c;
+    counting_init(&c);
+    pair p;
+    pair_init(&p, &c.alloc, NULL);
+    pair_compress(&p, true);
+    size_t before = 0;
+    for (int k = 0; k < 100; k++) {
+        before = k == 10 ? c.calls : before;
+        round_trips(&p, 12 * 1024, 0);
+        if (k % 20 == 0) {
+            pair_compress(&p, true); /* as at NEWKEYS: the memory stays */
+        }
+    }
+    assert_int_equal(c.calls, before);
+    pair_compress(&p, false);
+    round_trips(&p, 100, 0);
+    pair_free(&p);
+    assert_int_equal(c.live, 0);
+}
+
 static void idle_gives_memory_back(void **state)
 {
     (void)state;
@@ -543,7 +594,9 @@ int main(void)
         cmocka_unit_test(lent_payload_stays),
         cmocka_unit_test(keys_change_in_mid_stream),
         cmocka_unit_test(sequence_numbers_matter),
+        cmocka_unit_test(wrapping_is_reported),
         cmocka_unit_test(compression_round_trips),
+        cmocka_unit_test(compression_allocates_nothing_either),
         cmocka_unit_test(compression_refuses_reserve),
         cmocka_unit_test(abandoned_and_failed_packets_leave_nothing),
         cmocka_unit_test(output_max_holds),
