@@ -111,8 +111,8 @@ static int become_authenticated(nc_auth *a, const question_row *row)
         return nc_link_fail_local(a->link, NACRE_WRONG_STATE,
                                   "a verdict was given on a method that proved nothing");
     }
-    nc_msg_userauth_success m = {0};
-    int rc = nc_link_send(a->link, &nc_desc_userauth_success, &m);
+    /* The transport first: what must go before SUCCESS (RFC 8308 2.4) is its to send. */
+    int rc = a->link->ops->authenticated(a->link, nc_span_cstr(s->user));
     if (rc != NACRE_OK) {
         return rc;
     }
@@ -121,7 +121,8 @@ static int become_authenticated(nc_auth *a, const question_row *row)
     s->tell = true;
     nc_logf(&a->link->log, NACRE_LOG_INFO, "auth: user %s authenticated by %s",
             NC_ESC(nc_span_cstr(s->user)), nc_auth_method_name(row->method));
-    return a->link->ops->authenticated(a->link, nc_span_cstr(s->user));
+    nc_msg_userauth_success m = {0};
+    return nc_link_send(a->link, &nc_desc_userauth_success, &m);
 }
 
 /* Takes methods, the list that can continue. */

@@ -97,8 +97,8 @@ static void expect_login(const char *user, const char *method)
     assert_int_equal(client.authenticated, 1);
     assert_int_equal(server.link.open_tickets, 0);
     assert_int_equal(client.link.open_tickets, 0);
-    /* SUCCESS is on its way before compression may start (RFC 4253 6.2 delayed) */
-    assert_int_equal(server.sent_at_login, server.sent_count);
+    /* the transport is told first, so that its EXT_INFO can go before SUCCESS (RFC 8308 2.4) */
+    assert_int_equal(server.sent_at_login, server.sent_count - 1);
 }
 
 static void none_refused_then_password(void **state)
@@ -433,7 +433,7 @@ static void every_allocation_may_fail(void **state)
             in = rig_open(&client) == NACRE_OK && rig_open(&server) == NACRE_OK &&
                  client.service.start(client.service.ctx) == NACRE_OK &&
                  server.service.start(server.service.ctx) == NACRE_OK && whole_login();
-            assert_true(in || server.authenticated == 0);
+            assert_true(in || client.authenticated == 0);
             refusals += in ? 0 : 1;
             logins += in ? 1 : 0;
             unpair();
