@@ -1,0 +1,51 @@
+/*
+ * loop.h - what drivers and relays use of the loop beyond its public face: tasks that run before the
+ * loop waits.
+ */
+#ifndef NC_IO_LOOP_H
+#define NC_IO_LOOP_H
+
+#include "nacre/loop.h"
+
+/*
+ * A task is embedded in its owner. Deferred, it runs once before the loop waits again; deferring it
+ * twice is once. It must be undeferred before its memory goes.
+ */
+typedef struct nc_task {
+    struct nc_task *next, *prev;
+    void (*fn)(void *user);
+    void *user;
+    bool queued;
+} nc_task;
+void nc_loop_defer(nacre_loop *loop, nc_task *task);
+void nc_loop_undefer(nacre_loop *loop, nc_task *task);
+const nacre_allocator *nc_loop_allocator(const nacre_loop *loop);
+
+/* timers.h's heap, kept in the loop. */
+typedef struct nc_timer {
+    uint64_t at;  /* ms */
+    uint64_t seq; /* equal times fire in the order they were set; also the id */
+    nacre_timer_fn fn;
+    void *user;
+} nc_timer;
+
+typedef struct nc_timers {
+    const nacre_allocator *alloc;
+    nc_timer *heap;
+    size_t len, cap;
+    uint64_t last_id;
+} nc_timers;
+int nc_timers_add(nc_timers *t, uint64_t at, nacre_timer_fn fn, void *user, uint64_t *id);
+void nc_timers_cancel(nc_timers *t, uint64_t id);
+/* Takes the first timer that is due at now and was set before limit_id; false: none. */
+bool nc_timers_pop(nc_timers *t, uint64_t now, uint64_t limit_id, nc_timer *out);
+uint64_t nc_timers_next(const nc_timers *t); /* UINT64_MAX: none */
+void nc_timers_clear(nc_timers *t);
+
+/* signals.c: process-wide signal handlers that wake a loop. */
+int nc_signals_claim(nacre_loop *loop, int signo, int wake_fd, nacre_error *err);
+void nc_signals_release(nacre_loop *loop, int signo);
+bool nc_signals_take(int signo); /* arrived since the last take? */
+enum { NC_SIGNAL_MAX = 65 };     /* numbers are below it */
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * pty.c - opening a pseudo-terminal, and sizes of terminals.
+ */
+#include "io/fd.h"
+#include "io/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static unsigned short cap(uint32_t v)
+{
+    return v > 0xffff ? 0xffff : (unsigned short)v;
+}
+
+int nacre_pty_resize(int master, const nacre_pty *size)
+{
+    struct winsize ws = {.ws_row = cap(size->rows),
+                         .ws_col = cap(size->columns),
+                         .ws_xpixel = cap(size->width_px),
+                         .ws_ypixel = cap(size->height_px)};
+    return ioctl(master, TIOCSWINSZ, &ws) == 0 ? NACRE_OK : NACRE_IO;
+}
+
+int nacre_tty_size(int fd, nacre_pty *out)
+{
+    struct winsize ws;
+    memset(out, 0, sizeof(*out));
+    if (ioctl(fd, TIOCGWINSZ, &ws) != 0) {
+        return NACRE_NOT_FOUND;
+    }
+    out->columns = ws.ws_col;
+    out->rows = ws.ws_row;
+    out->width_px = ws.ws_xpixel;
+    out->height_px = ws.ws_ypixel;
+    return NACRE_OK;
+}
+
+/* So that write(1) and friends can reach it, and other users cannot. Root only; else grantpt did it. */
+static int give_to(int slave, const nacre_account *account)
+{
+    if (!account || geteuid() != 0) {
+        return 0;
+    }
+    struct group row, *found = NULL;
+    char text[4096];
+    bool tty = getgrnam_r("tty", &row, text, sizeof(text), &found) == 0 && found;
+    if (fchown(slave, account->uid, tty ? found->gr_gid : account->gid) != 0) {
+        return -1;
+    }
+    return fchmod(slave, tty ? 0620 : 0600);
+}
+
+int nc_pty_open(const nacre_pty *want, const nacre_account *account, int *master, int *slave,
+                char *name, size_t name_size, nacre_error *err)
+{
+    const char *step = "open a pseudo-terminal";
+    *slave = -1;
+    *master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (*master < 0) {
+        goto fail;
+    }
+    if (grantpt(*master) != 0 || unlockpt(*master) != 0 ||
+        ptsname_r(*master, name, name_size) != 0) {
+        step = "prepare a pseudo-terminal";
+        goto fail;
+    }
+    *slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (*slave < 0 || give_to(*slave, account) != 0) {
+        step = "take the terminal's end of a pseudo-terminal";
+        goto fail;
+    }
+    (void)nacre_pty_resize(*master, want);
+    (void)nacre_tty_apply_modes(*slave, want->modes);
+    return NACRE_OK;
+fail:
+    (void)nc_os_fail(err, NACRE_IO, errno, "cannot %s", step);
+    nc_fd_close(slave);
+    nc_fd_close(master);
+    return NACRE_IO;
+}

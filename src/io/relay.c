@@ -1,0 +1,742 @@
+/*
+ * relay.c - a channel on one side, file descriptors on the other.
+ *
+ * Up: an fd is read with readv right into the engine's output buffer. Down: a data event is written at
+ * once; what the fd does not take is queued, and gives window back only when it is written, so the
+ * window bounds the queue. A stopped direction is not polled, so nothing spins.
+ *
+ * Inherited fds (shared) stay blocking, because other processes use the same open file. Pipes and
+ * terminals among them are opened anew through /proc where possible, which makes an open file of our
+ * own that may be non-blocking; else every call is preceded by a poll, and is small enough not to wait.
+ */
+#include "base/buf.h"
+#include "io/fd.h"
+#include "io/loop.h"
+#include "io/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    READ_ONCE = 256 * 1024,      /* asked of the channel at a time */
+    READ_TURN = 1024 * 1024,     /* per source and turn: the others want to live too */
+    ROOMS = 16,                  /* 256 KiB in packets of 16 KiB */
+    FILTER_CHUNK = 4096,         /* typed input is small */
+    TTY_CHUNK = 512,             /* what a terminal that polls writable takes without waiting */
+    QUEUE_MAX = 64 * 1024 * 1024 /* far above any window we grant, which is the real bound */
+};
+
+typedef struct source {
+    int fd;
+    nc_fd_kind kind;
+    int stream;
+    bool ended;
+    bool paused; /* the channel takes no more; WRITABLE resumes */
+    bool blocking;
+    bool own; /* the fd is ours to close */
+} source;
+
+typedef struct sink {
+    int fd;
+    nc_fd_kind kind;
+    nc_queue queue;
+    size_t chunk; /* most that is written at once; 0: no limit */
+    bool blocked;
+    bool dead; /* cannot be written any more, or was closed after the peer's EOF */
+    bool blocking;
+    bool own;
+} sink;
+
+struct nacre_relay {
+    nacre_loop *loop;
+    nacre_driver *d;
+    nacre_channel *ch; /* NULL: abandoned */
+    nacre_relay_options opts;
+    source sources[2];
+    sink sinks[2];
+    nc_task task;
+    uint8_t *filtered; /* with filter: what it made of the last chunk */
+    size_t filtered_at, filtered_len;
+    bool eof_sent, eof_received;
+    bool exit_sent, close_sent, closed, finished, eow_sent;
+    bool child_done;
+    int child_status;
+    nacre_relay_result result;
+};
+
+void nacre_relay_options_init(nacre_relay_options *o)
+{
+    memset(o, 0, sizeof(*o));
+    o->size = sizeof(*o);
+    o->source = o->source_err = o->sink = o->sink_err = -1;
+}
+
+/* For courtesies: when they fail, the engine is over and says so itself. */
+static void ignore(int rc)
+{
+    (void)rc;
+}
+
+/* ---- polling ---- */
+
+static void on_fd(void *user, int fd, unsigned ready);
+
+static unsigned wanted(const nacre_relay *r, int fd)
+{
+    unsigned events = 0;
+    for (int i = 0; i < 2; i++) {
+        const source *s = &r->sources[i];
+        if (s->fd == fd && !s->ended && !s->paused) {
+            events |= NACRE_READ;
+        }
+        if (r->sinks[i].fd == fd && r->sinks[i].blocked && !r->sinks[i].dead) {
+            events |= NACRE_WRITE;
+        }
+    }
+    return events;
+}
+
+static void watch(nacre_relay *r)
+{
+    const int fds[4] = {r->sources[0].fd, r->sources[1].fd, r->sinks[0].fd, r->sinks[1].fd};
+    for (int i = 0; i < 4; i++) {
+        if (fds[i] >= 0) {
+            (void)nacre_loop_modify(r->loop, fds[i], wanted(r, fds[i]));
+        }
+    }
+}
+
+static bool polls(int fd, short events)
+{
+    struct pollfd p = {fd, events, 0};
+    int rc;
+    do {
+        rc = poll(&p, 1, 0);
+    } while (rc < 0 && errno == EINTR);
+    return rc > 0;
+}
+
+static bool used(const nacre_relay *r, int fd)
+{
+    for (int i = 0; i < 2; i++) {
+        if (r->sources[i].fd == fd || r->sinks[i].fd == fd) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One role of the fd is over; when it was the last, the fd goes. */
+static void let_go(nacre_relay *r, int *fd, bool own)
+{
+    int gone = *fd;
+    *fd = -1;
+    if (gone < 0 || used(r, gone)) {
+        return;
+    }
+    nacre_loop_remove(r->loop, gone);
+    if (own) {
+        nc_fd_close(&gone);
+    }
+}
+
+/* ---- what follows from the state ---- */
+
+static bool sources_over(const nacre_relay *r)
+{
+    return r->sources[0].ended && r->sources[1].ended && r->filtered_at == r->filtered_len;
+}
+
+static bool sinks_drained(const nacre_relay *r)
+{
+    for (int i = 0; i < 2; i++) {
+        if (!r->sinks[i].dead && nc_queue_len(&r->sinks[i].queue) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void send_exit(nacre_relay *r)
+{
+    r->exit_sent = true;
+    if (WIFSIGNALED(r->child_status)) {
+        const char *name = nacre_signal_name(WTERMSIG(r->child_status));
+        char local[40];
+        if (!name) {
+            (void)snprintf(local, sizeof(local), "SIG%d@nacre", WTERMSIG(r->child_status));
+            name = local;
+        }
+        ignore(nacre_channel_exit_signal(r->ch, name, nc_wait_core_dumped(r->child_status), ""));
+        return;
+    }
+    ignore(nacre_channel_exit_status(r->ch, (uint32_t)WEXITSTATUS(r->child_status)));
+}
+
+/* Draws the conclusions; may be called at any time, as often as one likes. */
+static void conclude(nacre_relay *r)
+{
+    if (r->finished) {
+        return;
+    }
+    if (r->ch && !r->closed) {
+        if (sources_over(r) && !r->eof_sent) {
+            r->eof_sent = true;
+            (void)nacre_channel_eof(r->ch);
+        }
+        bool child = r->opts.child > 0;
+        if (child && r->child_done && sources_over(r) && !r->exit_sent) {
+            send_exit(r);
+            r->close_sent = true;
+            (void)nacre_channel_close(r->ch);
+        }
+        bool sink_over = (r->eof_received && sinks_drained(r)) || r->sinks[0].dead;
+        if (!child && !r->opts.peer_closes && !r->close_sent && sources_over(r) && sink_over) {
+            r->close_sent = true;
+            (void)nacre_channel_close(r->ch);
+        }
+        nacre_driver_kick(r->d);
+    }
+    watch(r);
+    if (r->closed && sinks_drained(r)) {
+        nc_loop_defer(r->loop, &r->task);
+    }
+}
+
+static void end_source(nacre_relay *r, source *s)
+{
+    if (s->ended) {
+        return;
+    }
+    s->ended = true;
+    s->paused = false;
+    let_go(r, &s->fd, s->own);
+}
+
+/* ---- up: fd to channel ---- */
+
+/* Sends what the filter made; false: the channel is full. */
+static bool send_filtered(nacre_relay *r, source *s)
+{
+    while (r->filtered_at < r->filtered_len) {
+        size_t took = 0;
+        int rc = nacre_channel_write(r->ch, s->stream, r->filtered + r->filtered_at,
+                                     r->filtered_len - r->filtered_at, &took);
+        if (rc != NACRE_OK) {
+            r->filtered_at = r->filtered_len;
+            end_source(r, s);
+            return false;
+        }
+        r->filtered_at += took;
+        r->result.bytes_out += took;
+        if (took == 0) {
+            s->paused = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+static ssize_t read_filtered(nacre_relay *r, source *s)
+{
+    if (!send_filtered(r, s)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    uint8_t in[FILTER_CHUNK];
+    ssize_t got = nc_fd_read(s->fd, s->kind, in, sizeof(in));
+    if (got > 0) {
+        r->filtered_at = 0;
+        r->filtered_len = r->opts.filter(r->opts.user, in, (size_t)got, r->filtered);
+        nc_wipe(in, (size_t)got);
+        if (r->ch && !r->closed) {
+            (void)send_filtered(r, s);
+        }
+    }
+    return got;
+}
+
+static ssize_t read_straight(nacre_relay *r, source *s)
+{
+    nacre_room rooms[ROOMS];
+    struct iovec iov[ROOMS];
+    size_t count = ROOMS;
+    int rc = nacre_channel_reserve(r->ch, s->stream, READ_ONCE, rooms, &count);
+    if (rc != NACRE_OK && rc != NACRE_AGAIN) {
+        return 0; /* the channel takes nothing any more */
+    }
+    if (rc == NACRE_AGAIN || count == 0) {
+        s->paused = true;
+        errno = EAGAIN;
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        iov[i].iov_base = rooms[i].p;
+        iov[i].iov_len = rooms[i].n;
+    }
+    ssize_t got = nc_fd_readv(s->fd, s->kind, iov, (int)count);
+    int saved = errno;
+    rc = nacre_channel_commit(r->ch, got > 0 ? (size_t)got : 0);
+    if (rc != NACRE_OK && got > 0) {
+        r->close_sent = true; /* losing a part in silence would be worse than ending */
+        (void)nacre_channel_close(r->ch);
+        return 0;
+    }
+    r->result.bytes_out += got > 0 ? (uint64_t)got : 0;
+    errno = saved;
+    return got;
+}
+
+static void pump_source(nacre_relay *r, source *s)
+{
+    size_t total = 0;
+    while (!s->ended && !s->paused && !r->closed && r->ch && total < READ_TURN) {
+        /* One blocking read is safe after one poll, not two. */
+        if (s->blocking && total > 0 && !polls(s->fd, POLLIN)) {
+            break;
+        }
+        ssize_t got =
+            r->filtered && s == &r->sources[0] ? read_filtered(r, s) : read_straight(r, s);
+        if (got < 0 && errno == EAGAIN) {
+            break;
+        }
+        if (got <= 0) { /* a pty master says EIO when its last slave is closed */
+            end_source(r, s);
+            break;
+        }
+        total += (size_t)got;
+        nacre_driver_kick(r->d);
+    }
+}
+
+/* ---- down: channel to fd ---- */
+
+static void give_back(nacre_relay *r, size_t n)
+{
+    if (r->ch && n > 0) {
+        (void)nacre_channel_consumed(r->ch, n);
+    }
+}
+
+static void kill_sink(nacre_relay *r, sink *k)
+{
+    give_back(r, nc_queue_len(&k->queue));
+    nc_queue_clear(&k->queue);
+    k->dead = true;
+    k->blocked = false;
+    let_go(r, &k->fd, k->own);
+}
+
+/* Nobody reads what the peer sends: it may stop (OpenSSH PROTOCOL, 2.1 eow@openssh.com). */
+static void sink_failed(nacre_relay *r, sink *k)
+{
+    kill_sink(r, k);
+    if (r->ch && !r->closed && !r->eow_sent && !r->close_sent && k == &r->sinks[0] &&
+        strcmp(nacre_channel_type(r->ch), "session") == 0) {
+        r->eow_sent = true;
+        ignore(nacre_channel_request(r->ch, "eow@openssh.com", false, nc_span(NULL, 0)));
+    }
+}
+
+/* How many of n bytes went; less: the sink is blocked or dead. */
+static size_t write_sink(nacre_relay *r, sink *k, const uint8_t *p, size_t n)
+{
+    size_t done = 0;
+    while (done < n && !k->dead) {
+        size_t some = n - done;
+        if (k->chunk && some > k->chunk) {
+            some = k->chunk;
+        }
+        if (k->blocking && !polls(k->fd, POLLOUT)) {
+            k->blocked = true;
+            break;
+        }
+        ssize_t put = nc_fd_write(k->fd, k->kind, p + done, some);
+        if (put < 0 && errno == EAGAIN) {
+            k->blocked = true;
+            break;
+        }
+        if (put <= 0) {
+            sink_failed(r, k);
+            break;
+        }
+        done += (size_t)put;
+        r->result.bytes_in += (uint64_t)put;
+    }
+    return done;
+}
+
+/* The peer's EOF has reached the fd. */
+static void close_sink(nacre_relay *r, sink *k)
+{
+    if (k->dead || nc_queue_len(&k->queue) > 0 || !r->eof_received) {
+        return;
+    }
+    if (r->opts.shared) {
+        return;
+    }
+    if (k->kind == NC_FD_SOCKET) {
+        (void)shutdown(k->fd, SHUT_WR);
+    }
+    /* A pty master stays: it has no half-close, and the program may go on without input. */
+    kill_sink(r, k);
+}
+
+static void pump_sink(nacre_relay *r, sink *k)
+{
+    k->blocked = false;
+    size_t n = nc_queue_len(&k->queue);
+    if (n > 0 && !k->dead) {
+        size_t done = write_sink(r, k, nc_queue_front(&k->queue), n);
+        if (!k->dead) {
+            nc_queue_consume(&k->queue, done);
+            give_back(r, done);
+            nc_queue_shrink(&k->queue, 64 * 1024);
+        }
+    }
+    close_sink(r, k);
+}
+
+static void take_data(nacre_relay *r, int stream, nacre_span bytes)
+{
+    sink *k = &r->sinks[stream == NACRE_STDERR ? 1 : 0];
+    size_t done = 0;
+    if (k->dead || k->fd < 0) {
+        give_back(r, bytes.n);
+        return;
+    }
+    if (nc_queue_len(&k->queue) == 0 && !k->blocked) {
+        done = write_sink(r, k, bytes.p, bytes.n);
+    }
+    if (k->dead) {
+        give_back(r, bytes.n);
+        return;
+    }
+    give_back(r, done);
+    if (done < bytes.n && nc_queue_append(&k->queue, bytes.p + done, bytes.n - done) != NACRE_OK) {
+        /* Losing a part in silence would be worse than ending. */
+        give_back(r, bytes.n - done);
+        sink_failed(r, k);
+        r->close_sent = true;
+        (void)nacre_channel_close(r->ch);
+    }
+}
+
+/* ---- events ---- */
+
+static void on_fd(void *user, int fd, unsigned ready)
+{
+    nacre_relay *r = user;
+    for (int i = 0; i < 2; i++) {
+        if ((ready & NACRE_WRITE) && r->sinks[i].fd == fd && r->sinks[i].blocked) {
+            pump_sink(r, &r->sinks[i]);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        if ((ready & NACRE_READ) && r->sources[i].fd == fd) {
+            pump_source(r, &r->sources[i]);
+        }
+    }
+    conclude(r);
+}
+
+static void on_child(void *user, pid_t pid, int wait_status)
+{
+    nacre_relay *r = user;
+    (void)pid;
+    r->child_done = true;
+    r->child_status = wait_status;
+    r->result.exited = WIFEXITED(wait_status);
+    if (r->result.exited) {
+        r->result.status = (uint32_t)WEXITSTATUS(wait_status);
+    } else if (WIFSIGNALED(wait_status)) {
+        const char *name = nacre_signal_name(WTERMSIG(wait_status));
+        (void)snprintf(r->result.signal, sizeof(r->result.signal), "%s", name ? name : "?");
+        r->result.core_dumped = nc_wait_core_dumped(wait_status);
+    }
+    conclude(r);
+}
+
+static void stop(nacre_relay *r)
+{
+    r->closed = true;
+    r->filtered_at = r->filtered_len = 0;
+    r->eof_received = true;
+    for (int i = 0; i < 2; i++) {
+        end_source(r, &r->sources[i]);
+        close_sink(r, &r->sinks[i]);
+    }
+}
+
+static void take_exit(nacre_relay *r, const nacre_event *ev)
+{
+    if (ev->type == NACRE_EVENT_EXIT_STATUS) {
+        r->result.exited = true;
+        r->result.status = ev->u.exit.status;
+        return;
+    }
+    (void)nacre_escape(r->result.signal, sizeof(r->result.signal), ev->u.exit.signal);
+    r->result.core_dumped = ev->u.exit.core_dumped;
+}
+
+static void take_writable(nacre_relay *r)
+{
+    for (int i = 0; i < 2; i++) {
+        r->sources[i].paused = false;
+    }
+    /* The fds are polled again from here; only what the filter holds can go at once. */
+    if (r->filtered_at < r->filtered_len) {
+        (void)send_filtered(r, &r->sources[0]);
+    }
+}
+
+bool nacre_relay_event(nacre_relay *r, const nacre_event *ev)
+{
+    if (!r->ch || ev->channel != r->ch) {
+        return false;
+    }
+    switch (ev->type) {
+    case NACRE_EVENT_CHANNEL_DATA:
+        take_data(r, ev->u.data.stream, ev->u.data.bytes);
+        break;
+    case NACRE_EVENT_CHANNEL_WRITABLE:
+        take_writable(r);
+        break;
+    case NACRE_EVENT_CHANNEL_EOF:
+        r->eof_received = true;
+        close_sink(r, &r->sinks[0]);
+        close_sink(r, &r->sinks[1]);
+        break;
+    case NACRE_EVENT_CHANNEL_CLOSED:
+        stop(r);
+        break;
+    case NACRE_EVENT_EXIT_STATUS:
+    case NACRE_EVENT_EXIT_SIGNAL:
+        take_exit(r, ev);
+        break;
+    case NACRE_EVENT_CHANNEL_REQUEST:
+        if (!nc_span_is(ev->u.request.name, "eow@openssh.com")) {
+            return false;
+        }
+        end_source(r, &r->sources[0]);
+        end_source(r, &r->sources[1]);
+        break;
+    default:
+        return false;
+    }
+    conclude(r);
+    return true;
+}
+
+void nacre_relay_end_source(nacre_relay *r)
+{
+    end_source(r, &r->sources[0]);
+    end_source(r, &r->sources[1]);
+    conclude(r);
+}
+
+void nacre_relay_abandon(nacre_relay *r)
+{
+    r->ch = NULL;
+    r->d = NULL;
+    stop(r);
+    conclude(r);
+}
+
+/* ---- life ---- */
+
+static void release_fds(nacre_relay *r)
+{
+    for (int i = 0; i < 2; i++) {
+        let_go(r, &r->sources[i].fd, r->sources[i].own);
+        let_go(r, &r->sinks[i].fd, r->sinks[i].own);
+        nc_queue_clear(&r->sinks[i].queue);
+    }
+}
+
+static void finish(void *user)
+{
+    nacre_relay *r = user;
+    if (r->finished) {
+        return;
+    }
+    r->finished = true;
+    if (r->opts.child > 0 && !r->child_done) {
+        r->result.child_alive = true;
+        /* It is watched already: only the callback goes. */
+        ignore(nacre_loop_on_child(r->loop, r->opts.child, NULL, NULL));
+    }
+    release_fds(r);
+    if (r->opts.on_finished) {
+        r->opts.on_finished(r->opts.user, r, &r->result);
+    }
+}
+
+/* A second open file of the same pipe or terminal; -1: not possible, use the first one with care. */
+static int open_own(int fd, int flags)
+{
+    char path[48];
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
+static bool worth_own(int fd, nc_fd_kind kind)
+{
+    return kind == NC_FD_PIPE || (kind == NC_FD_OTHER && isatty(fd));
+}
+
+static int init_source(nacre_relay *r, int i, int fd, int stream)
+{
+    source *s = &r->sources[i];
+    s->fd = fd;
+    s->stream = stream;
+    s->ended = fd < 0;
+    if (fd < 0) {
+        return 0;
+    }
+    s->kind = nc_fd_classify(fd);
+    s->own = !r->opts.shared;
+    if (!r->opts.shared) {
+        return nc_fd_set_nonblock(fd, true) != 0 || nc_fd_set_cloexec(fd) != 0 ? -1 : 0;
+    }
+    s->blocking = worth_own(fd, s->kind);
+    int own = s->kind == NC_FD_PIPE ? open_own(fd, O_RDONLY) : -1;
+    if (own >= 0) {
+        s->fd = own;
+        s->own = true;
+        s->blocking = false;
+    }
+    return 0;
+}
+
+static int init_sink(nacre_relay *r, int i, int fd)
+{
+    sink *k = &r->sinks[i];
+    k->fd = fd;
+    nc_queue_init(&k->queue, nc_loop_allocator(r->loop), QUEUE_MAX);
+    k->dead = fd < 0;
+    if (fd < 0) {
+        return 0;
+    }
+    k->kind = nc_fd_classify(fd);
+    k->own = !r->opts.shared;
+    if (!r->opts.shared) {
+        return nc_fd_set_nonblock(fd, true) != 0 || nc_fd_set_cloexec(fd) != 0 ? -1 : 0;
+    }
+    if (!worth_own(fd, k->kind)) {
+        return 0;
+    }
+    int own = open_own(fd, O_WRONLY);
+    if (own >= 0) {
+        k->fd = own;
+        k->own = true;
+        return 0;
+    }
+    k->blocking = true;
+    k->chunk = k->kind == NC_FD_PIPE ? PIPE_BUF : TTY_CHUNK;
+    return 0;
+}
+
+static int watch_all(nacre_relay *r)
+{
+    const int fds[4] = {r->sources[0].fd, r->sources[1].fd, r->sinks[0].fd, r->sinks[1].fd};
+    for (int i = 0; i < 4; i++) {
+        bool seen = fds[i] < 0;
+        for (int j = 0; j < i; j++) {
+            seen = seen || fds[j] == fds[i];
+        }
+        int rc = seen ? NACRE_OK : nacre_loop_add(r->loop, fds[i], wanted(r, fds[i]), on_fd, r);
+        if (rc != NACRE_OK) {
+            for (int j = 0; j < i; j++) {
+                nacre_loop_remove(r->loop, fds[j]);
+            }
+            return rc;
+        }
+    }
+    return NACRE_OK;
+}
+
+/* Undoes init_* without touching what is still the caller's. */
+static void undo(nacre_relay *r)
+{
+    const int given[4] = {r->opts.source, r->opts.source_err, r->opts.sink, r->opts.sink_err};
+    int *now[4] = {&r->sources[0].fd, &r->sources[1].fd, &r->sinks[0].fd, &r->sinks[1].fd};
+    for (int i = 0; i < 4; i++) {
+        if (*now[i] != given[i]) {
+            nc_fd_close(now[i]);
+        }
+    }
+    nc_free(nc_loop_allocator(r->loop), r->filtered);
+    nc_free(nc_loop_allocator(r->loop), r);
+}
+
+int nacre_relay_new(nacre_relay **out, nacre_loop *loop, nacre_driver *d, nacre_channel *ch,
+                    const nacre_relay_options *o, nacre_error *err)
+{
+    *out = NULL;
+    if (!o || o->size == 0 || o->size > sizeof(*o) || !ch) {
+        return nc_fail(err, NACRE_INVALID_ARGUMENT, "a relay needs options and an open channel");
+    }
+    const nacre_allocator *a = nc_loop_allocator(loop);
+    nacre_relay *r = nc_zalloc(a, sizeof(*r));
+    if (!r) {
+        return nc_fail(err, NACRE_NO_MEMORY, "no memory for a relay");
+    }
+    nacre_relay_options_init(&r->opts);
+    memcpy(&r->opts, o, o->size);
+    r->loop = loop;
+    r->d = d;
+    r->ch = ch;
+    r->task.fn = finish;
+    r->task.user = r;
+    int rc = NACRE_OK;
+    if (r->opts.filter && !(r->filtered = nc_alloc(a, 2 * FILTER_CHUNK + 8))) {
+        rc = nc_fail(err, NACRE_NO_MEMORY, "no memory for a relay");
+    }
+    int bad = init_source(r, 0, r->opts.source, NACRE_STDOUT);
+    bad |= init_source(r, 1, r->opts.source_err, NACRE_STDERR);
+    bad |= init_sink(r, 0, r->opts.sink) | init_sink(r, 1, r->opts.sink_err);
+    if (rc == NACRE_OK && bad) {
+        rc = nc_os_fail(err, NACRE_IO, errno, "cannot use a descriptor for a channel");
+    }
+    if (rc == NACRE_OK && (rc = watch_all(r)) != NACRE_OK) {
+        (void)nc_fail(err, rc, "cannot watch a descriptor of a channel");
+    }
+    if (rc == NACRE_OK && r->opts.child > 0 &&
+        (rc = nacre_loop_on_child(loop, r->opts.child, on_child, r)) != NACRE_OK) {
+        (void)nc_fail(err, rc, "cannot wait for process %ld", (long)r->opts.child);
+        for (int i = 0; i < 2; i++) {
+            nacre_loop_remove(loop, r->sources[i].fd);
+            nacre_loop_remove(loop, r->sinks[i].fd);
+        }
+    }
+    if (rc != NACRE_OK) {
+        undo(r);
+        return rc;
+    }
+    conclude(r);
+    *out = r;
+    return NACRE_OK;
+}
+
+void nacre_relay_free(nacre_relay *r)
+{
+    if (!r) {
+        return;
+    }
+    const nacre_allocator *a = nc_loop_allocator(r->loop);
+    nc_loop_undefer(r->loop, &r->task);
+    if (!r->finished && r->opts.child > 0 && !r->child_done) {
+        ignore(nacre_loop_on_child(r->loop, r->opts.child, NULL, NULL));
+    }
+    release_fds(r);
+    nc_wipe_free(a, r->filtered, r->filtered ? 2 * FILTER_CHUNK + 8 : 0);
+    nc_free(a, r);
+}
