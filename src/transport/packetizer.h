@@ -19,10 +19,10 @@
 typedef struct nc_packetizer nc_packetizer;
 
 typedef struct nc_packetizer_limits {
-    size_t max_packet; /* packet_length above it is NACRE_OVERSIZED; at most NC_MAX_PACKET */
-    size_t input_room; /* what recv_buffer lends at most when bulk flows; e.g. 256 KiB */
-    size_t output_max; /* queue cap: a programming error above it, not a peer's */
-} nc_packetizer_limits;
+    size_t max_packet;  /* packet_length above it is NACRE_OVERSIZED; at most NC_MAX_PACKET */
+    size_t input_room;  /* what recv_buffer lends at most when bulk flows; e.g. 256 KiB */
+    size_t output_max;  /* queue cap: a programming error above it, not a peer's */
+} nc_packetizer_limits; /* 0 in a field: NC_MAX_PACKET, 256 KiB, 4 MiB */
 
 typedef struct nc_packet {
     uint8_t number;     /* first byte of the payload */
@@ -34,7 +34,10 @@ int nc_packetizer_new(nc_packetizer **out, const nacre_allocator *a, const nc_ra
                       const nc_packetizer_limits *limits) NACRE_MUST_CHECK;
 void nc_packetizer_free(nc_packetizer *p);
 
-/* ---- input ---- */
+/* ---- input ----
+ * The room is behind what is queued: nothing that is lent moves. Memory that could not be had shows as
+ * no room and, when the packet cannot be completed without, as NACRE_NO_MEMORY of the next step.
+ */
 uint8_t *nc_packetizer_recv_buffer(nc_packetizer *p, size_t *room); /* NULL, 0 when full */
 int nc_packetizer_received(nc_packetizer *p, size_t n) NACRE_MUST_CHECK;
 /* Before packets: one line of at most max bytes, without its LF and CR; NACRE_AGAIN, NACRE_OVERSIZED. */
@@ -44,7 +47,10 @@ int nc_packetizer_line(nc_packetizer *p, size_t max, nacre_span *line) NACRE_MUS
  * sentence for NACRE_OVERSIZED, NACRE_MALFORMED, NACRE_INTEGRITY, NACRE_COMPRESSION. These are final.
  */
 int nc_packetizer_next(nc_packetizer *p, nc_packet *pkt, nacre_error *err) NACRE_MUST_CHECK;
-/* True when unparsed input waits (so a step may be worth it without new input). */
+/*
+ * True when as much unparsed input waits as the next step needs to get on, so that it is worth taking
+ * without new input; false while paused and after a failure.
+ */
 bool nc_packetizer_has_input(const nc_packetizer *p);
 /* After the peer's NEWKEYS nothing is parsed until the new keys are in: pause, then set_input_keys. */
 void nc_packetizer_pause_input(nc_packetizer *p);
