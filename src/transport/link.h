@@ -43,9 +43,11 @@ typedef struct nc_link_ops {
     int (*commit)(nc_link *l, size_t n);
     /* Makes the connection fail: sticky error, DISCONNECT with the status's reason. Returns status. */
     int (*vfail)(nc_link *l, int status, nacre_blame by, const char *fmt, va_list ap);
-    /* client: SERVICE_REQUEST has been answered; server: it was asked for and accepted. */
-    /* userauth tells the transport that it is over: the gate opens for service number 80 and up, delayed
-       compression starts (zlib@openssh.com), and the server's second EXT_INFO goes before it. */
+    /*
+     * userauth says that the user is in: the gate opens for numbers 80 and up. A client calls it for
+     * USERAUTH_SUCCESS; a server calls it before it sends that, because its second EXT_INFO must go
+     * first. Delayed compression (zlib@openssh.com) starts behind SUCCESS, ssh-connection too.
+     */
     int (*authenticated)(nc_link *l, nacre_span user);
     bool (*peer_extension)(const nc_link *l, const char *name, nacre_span *value);
 } nc_link_ops;
@@ -81,11 +83,11 @@ typedef struct nc_service {
     const char *name; /* "ssh-userauth", "ssh-connection" */
     /* The transport is ready for it (keys in use, service accepted). May send. */
     int (*start)(void *ctx);
-    /* A packet of this service's numbers; r stands behind the number byte. */
+    /* A packet of this service's numbers; r stands behind the number byte. NACRE_UNSUPPORTED without
+       having failed the link: the number means nothing, and UNIMPLEMENTED is sent. */
     int (*packet)(void *ctx, uint8_t number, nc_rd *r, nacre_event *ev);
     /* Events that wait, work left over, timers that are due (link->now_ms). */
     int (*poll)(void *ctx, nacre_event *ev);
-    /* SSH_MSG_UNIMPLEMENTED came back: the peer did not know a packet of ours. NULL ok. */
     uint64_t (*deadline)(const void *ctx); /* UINT64_MAX: none */
     int (*answer)(void *ctx, uint32_t ticket, const nacre_answer *a);
     /* The connection is over; tickets are void. Sends nothing. */

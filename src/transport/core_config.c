@@ -1,0 +1,175 @@
+/*
+ * core_config.c - the options of a connection: their defaults, and the transport's own copy, in which
+ * every list is resolved to names.
+ */
+#include <string.h>
+
+#include "transport/core_state.h"
+
+enum {
+    DEFAULT_MIN_RSA_BITS = 2048,
+    DEFAULT_KEX_TIMEOUT_MS = 60 * 1000,
+    DEFAULT_SERVER_GRACE_MS = 120 * 1000,
+    DEFAULT_AUTH_TRIES = 6,
+    DEFAULT_KEEPALIVE_MAX = 3,
+    DEFAULT_CHANNELS = 256,
+    DEFAULT_WINDOW = 2 * 1024 * 1024,
+    DEFAULT_MAX_PACKET = 64 * 1024,
+    LEAST_MAX_PACKET = 1024,
+    MOST_MAX_PACKET = 192 * 1024, /* with all headers it stays below NC_MAX_PACKET */
+    DEFAULT_OUTPUT_SOFT = 1024 * 1024,
+    DEFAULT_OUTPUT_HARD = 4 * 1024 * 1024
+};
+
+/* RFC 4344 3.1: after 2^31 packets at the latest. */
+static const uint64_t most_rekey_packets = (uint64_t)1 << 31;
+
+void nacre_config_init(nacre_config *cfg, nacre_role role)
+{
+    memset(cfg, 0, sizeof(*cfg));
+    cfg->size = sizeof(*cfg);
+    cfg->role = role;
+    cfg->log_level = NACRE_LOG_INFO;
+    cfg->compression_c2s = "none,zlib@openssh.com";
+    cfg->compression_s2c = "none,zlib@openssh.com";
+    cfg->min_rsa_bits = DEFAULT_MIN_RSA_BITS;
+    cfg->rekey_packets = most_rekey_packets;
+    cfg->kex_timeout_ms = DEFAULT_KEX_TIMEOUT_MS;
+    cfg->keepalive_max = DEFAULT_KEEPALIVE_MAX;
+    cfg->max_channels = DEFAULT_CHANNELS;
+    cfg->window = DEFAULT_WINDOW;
+    cfg->max_packet = DEFAULT_MAX_PACKET;
+    cfg->output_soft = DEFAULT_OUTPUT_SOFT;
+    cfg->output_hard = DEFAULT_OUTPUT_HARD;
+    if (role == NACRE_SERVER) {
+        cfg->login_grace_ms = DEFAULT_SERVER_GRACE_MS;
+        cfg->max_auth_tries = DEFAULT_AUTH_TRIES;
+        cfg->auth_methods = "publickey,password,keyboard-interactive";
+    }
+}
+
+/* A field that is zero where zero means nothing takes its default, so that an old caller's shorter
+   struct works as well. */
+static void fill_gaps(nacre_config *c)
+{
+    nacre_config d;
+    nacre_config_init(&d, c->role);
+#define FILL(field) c->field = c->field ? c->field : d.field
+    FILL(min_rsa_bits);
+    FILL(keepalive_max);
+    FILL(max_channels);
+    FILL(window);
+    FILL(max_packet);
+    FILL(output_soft);
+    FILL(output_hard);
+    FILL(auth_methods);
+    FILL(rekey_packets);
+#undef FILL
+    if (c->rekey_packets > most_rekey_packets) {
+        c->rekey_packets = most_rekey_packets;
+    }
+    if (c->max_packet < LEAST_MAX_PACKET) {
+        c->max_packet = LEAST_MAX_PACKET;
+    }
+    if (c->max_packet > MOST_MAX_PACKET) {
+        c->max_packet = MOST_MAX_PACKET;
+    }
+    if (c->output_hard < c->output_soft) {
+        c->output_hard = c->output_soft;
+    }
+}
+
+static int copy_text(const nacre_allocator *a, const char *from, char **own, const char **field)
+{
+    *own = nc_strdup(a, from);
+    *field = *own;
+    return from && !*own ? NACRE_NO_MEMORY : NACRE_OK;
+}
+
+static int copy_strings(nc_core *c)
+{
+    nacre_config *cfg = &c->config;
+    const nacre_allocator *a = cfg->allocator;
+    int rc = copy_text(a, cfg->software, &c->software, &cfg->software);
+    if (rc == NACRE_OK) {
+        rc = copy_text(a, cfg->banner, &c->banner, &cfg->banner);
+    }
+    if (rc == NACRE_OK) {
+        rc = copy_text(a, cfg->auth_methods, &c->auth_methods, &cfg->auth_methods);
+    }
+    if (rc == NACRE_OK && cfg->moduli.n) {
+        c->moduli = nc_alloc(a, cfg->moduli.n);
+        if (!c->moduli) {
+            return NACRE_NO_MEMORY;
+        }
+        memcpy(c->moduli, cfg->moduli.p, cfg->moduli.n);
+        cfg->moduli.p = c->moduli;
+    }
+    return rc;
+}
+
+/* A banner line that began with "SSH-" would be taken for the version line (RFC 4253 4.2). */
+static bool banner_is_safe(const char *banner)
+{
+    for (const char *line = banner; line && *line;) {
+        if (strncmp(line, "SSH-", 4) == 0) {
+            return false;
+        }
+        const char *end = strchr(line, '\n');
+        line = end ? end + 1 : NULL;
+    }
+    return true;
+}
+
+int nc_core_config(nc_core *c, const nacre_config *cfg, nacre_error *err)
+{
+    if (cfg->size < offsetof(nacre_config, allocator) ||
+        (cfg->role != NACRE_CLIENT && cfg->role != NACRE_SERVER)) {
+        return nc_fail(err, NACRE_INVALID_ARGUMENT, "the config was not made by nacre_config_init");
+    }
+    size_t n = cfg->size < sizeof(c->config) ? cfg->size : sizeof(c->config);
+    memcpy(&c->config, cfg, n);
+    c->config.size = sizeof(c->config);
+    fill_gaps(&c->config);
+    const char *software = c->config.software;
+    if (software && !nc_version_software_valid(software)) {
+        c->config.software = NULL;
+        return nc_fail(err, NACRE_INVALID_ARGUMENT,
+                       "\"%s\" cannot be a software version: printable US-ASCII without space and "
+                       "minus is needed",
+                       NC_ESC(nc_span_cstr(software)));
+    }
+    if (!banner_is_safe(c->config.banner)) {
+        return nc_fail(err, NACRE_INVALID_ARGUMENT, "no line of the banner may begin with SSH-");
+    }
+    int rc = nc_proposal_init(&c->proposal, &c->config, err);
+    if (rc == NACRE_OK) {
+        rc = nc_algo_resolve(NACRE_ALG_SIGNATURE, c->config.signature, c->config.allocator,
+                             &c->signature, err);
+    }
+    if (rc == NACRE_OK && copy_strings(c) != NACRE_OK) {
+        rc = nc_fail(err, NACRE_NO_MEMORY, "out of memory");
+    }
+    /* What the services see are names, not the caller's strings, which may be gone by then. */
+    c->config.signature = c->signature;
+    c->config.kex = c->proposal.lists[NC_SLOT_KEX];
+    c->config.host_key = NULL; /* changes with the keys there are: see proposal */
+    c->config.cipher_c2s = c->proposal.lists[NC_SLOT_CIPHER_C2S];
+    c->config.cipher_s2c = c->proposal.lists[NC_SLOT_CIPHER_S2C];
+    c->config.mac_c2s = c->proposal.lists[NC_SLOT_MAC_C2S];
+    c->config.mac_s2c = c->proposal.lists[NC_SLOT_MAC_S2C];
+    c->config.compression_c2s = c->proposal.lists[NC_SLOT_COMP_C2S];
+    c->config.compression_s2c = c->proposal.lists[NC_SLOT_COMP_S2C];
+    return rc;
+}
+
+void nc_core_config_clear(nc_core *c)
+{
+    const nacre_allocator *a = c->config.allocator;
+    nc_proposal_clear(&c->proposal);
+    nc_free(a, c->signature);
+    nc_free(a, c->software);
+    nc_free(a, c->banner);
+    nc_free(a, c->auth_methods);
+    nc_free(a, c->moduli);
+}
