@@ -117,7 +117,7 @@ int nc_channel_send_close(nacre_channel *ch)
         return NACRE_OK;
     }
     ch->close_sent = true;
-    nc_window_wait(ch, 0);
+    nc_window_wait_end(ch);
     nc_replies_clear(&ch->answers, ch->mux->link);
     nc_msg_channel_close msg = {.recipient = ch->peer_id};
     return nc_link_send(ch->mux->link, &nc_desc_channel_close, &msg);
@@ -133,7 +133,7 @@ int nacre_channel_eof(nacre_channel *ch)
         return rc;
     }
     ch->eof_sent = true;
-    nc_window_wait(ch, 0);
+    nc_window_wait_end(ch);
     nc_msg_channel_eof msg = {.recipient = ch->peer_id};
     return nc_link_send(ch->mux->link, &nc_desc_channel_eof, &msg);
 }

@@ -192,7 +192,7 @@ int nc_in_window_adjust(nc_mux *m, nc_rd *r, nacre_event *ev)
             msg.bytes);
     }
     ch->window_out += msg.bytes;
-    nc_window_wait(ch, ch->want);
+    nc_window_moved(ch);
     return NACRE_AGAIN;
 }
 

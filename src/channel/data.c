@@ -19,15 +19,16 @@ static int sendable(const nacre_channel *ch, int stream)
 static int send_data(nacre_channel *ch, int stream, nacre_span data)
 {
     nc_link *l = ch->mux->link;
-    int rc;
+    nc_wr *w = l->ops->begin(l, 13 + data.n);
     if (stream == NACRE_STDOUT) {
         nc_msg_channel_data msg = {.recipient = ch->peer_id, .data = data};
-        rc = nc_link_send(l, &nc_desc_channel_data, &msg);
+        NC_ENCODE(channel_data, w, &msg);
     } else {
         nc_msg_channel_extended_data msg = {
             .recipient = ch->peer_id, .stream = SSH_EXTENDED_DATA_STDERR, .data = data};
-        rc = nc_link_send(l, &nc_desc_channel_extended_data, &msg);
+        NC_ENCODE(channel_extended_data, w, &msg);
     }
+    int rc = l->ops->end(l);
     if (rc == NACRE_OK) {
         ch->window_out -= (uint32_t)data.n;
         ch->bytes_out += data.n;
@@ -61,7 +62,7 @@ int nacre_channel_write(nacre_channel *ch, int stream, const void *p, size_t n, 
         }
         *took += part.n;
     }
-    nc_window_wait(ch, n - *took);
+    nc_window_wait(ch, stream, n - *took);
     return NACRE_OK;
 }
 
@@ -105,7 +106,7 @@ int nacre_channel_reserve(nacre_channel *ch, int stream, size_t want, nacre_room
         }
     }
     ch->lent = lent;
-    nc_window_wait(ch, want - (lent < want ? lent : want));
+    nc_window_wait(ch, stream, want - (lent < want ? lent : want));
     return NACRE_OK;
 }
 
@@ -123,7 +124,7 @@ int nacre_channel_commit(nacre_channel *ch, size_t n)
     if (rc == NACRE_OK) {
         ch->window_out -= (uint32_t)n;
         ch->bytes_out += n;
-        nc_window_wait(ch, ch->want);
+        nc_window_moved(ch);
     }
     return rc;
 }

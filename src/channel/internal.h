@@ -74,7 +74,7 @@ struct nacre_channel {
     uint32_t max_packet_in;
     uint32_t window_out;
     uint32_t max_packet_out;
-    uint32_t want; /* bytes that the last write had left over; 0: nobody waits for WRITABLE */
+    uint32_t want[2]; /* by stream: what the last write had left over; 0: it waits for nothing */
     uint16_t requests_pending;
     uint8_t phase;
     bool waiting; /* in the waiting list */
@@ -175,8 +175,11 @@ uint32_t nc_window_packet(const nacre_channel *ch);
 size_t nc_window_room(const nacre_channel *ch);
 /* The same for a writer with n bytes: 0 rather than a sliver. */
 size_t nc_window_budget(const nacre_channel *ch, size_t n);
-/* A writer had left bytes over (0: none): it waits for WRITABLE. */
-void nc_window_wait(nacre_channel *ch, size_t left);
+/* A writer of this stream had left bytes over (0: none): it waits for WRITABLE. */
+void nc_window_wait(nacre_channel *ch, int stream, size_t left);
+void nc_window_wait_end(nacre_channel *ch); /* nobody waits on it any more */
+/* The window has changed: who waits for it may now wait for the output, or the other way round. */
+void nc_window_moved(nacre_channel *ch);
 /* The channel whose turn it is to be told WRITABLE, or NULL; it waits no more. */
 nacre_channel *nc_window_next(nc_mux *m);
 

@@ -109,7 +109,7 @@ void nc_mux_retire(nacre_channel *ch)
         m->slots[ch->id].next_free = m->first_free;
         m->first_free = ch->id;
         m->numbers--;
-        nc_window_wait(ch, 0);
+        nc_window_wait_end(ch);
         void_tickets(ch);
     }
     if (ch->detached) {
@@ -257,7 +257,7 @@ static void mux_closing(void *ctx)
     nc_replies_clear(&m->answers, m->link);
     for (nacre_channel *ch = m->first; ch; ch = ch->next) {
         void_tickets(ch);
-        nc_window_wait(ch, 0);
+        nc_window_wait_end(ch);
     }
 }
 

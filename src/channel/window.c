@@ -131,19 +131,10 @@ static void wait_remove(nacre_channel *ch)
     ch->waiting = false;
 }
 
-void nc_window_wait(nacre_channel *ch, size_t left)
+static void wait_append(nacre_channel *ch)
 {
     nc_mux *m = ch->mux;
-    ch->want = (uint32_t)least(left, UINT32_MAX);
-    if (ch->want == 0) {
-        wait_remove(ch);
-        return;
-    }
-    /* Without window it is the peer's turn, not the output's: it queues when the adjust comes. */
-    if (ch->window_out == 0 || ch->waiting) {
-        if (ch->window_out == 0) {
-            wait_remove(ch);
-        }
+    if (ch->waiting) {
         return;
     }
     ch->wait_prev = m->wait_last;
@@ -156,12 +147,43 @@ void nc_window_wait(nacre_channel *ch, size_t left)
     ch->waiting = true;
 }
 
+void nc_window_moved(nacre_channel *ch)
+{
+    /* Without window it is the peer's turn, not the output's: it queues when the adjust comes. */
+    bool wants = ch->want[NACRE_STDOUT] != 0 || ch->want[NACRE_STDERR] != 0;
+    if (wants && ch->window_out > 0) {
+        wait_append(ch);
+    } else {
+        wait_remove(ch);
+    }
+}
+
+void nc_window_wait(nacre_channel *ch, int stream, size_t left)
+{
+    ch->want[stream] = (uint32_t)least(left, UINT32_MAX);
+    nc_window_moved(ch);
+}
+
+void nc_window_wait_end(nacre_channel *ch)
+{
+    ch->want[NACRE_STDOUT] = 0;
+    ch->want[NACRE_STDERR] = 0;
+    wait_remove(ch);
+}
+
 nacre_channel *nc_window_next(nc_mux *m)
 {
     nacre_channel *ch = m->wait_first;
-    if (!ch || nc_window_budget(ch, ch->want) == 0) {
+    if (!ch) {
         return NULL;
     }
-    nc_window_wait(ch, 0);
+    /* When both streams wait, the one that needs less decides. */
+    uint32_t a = ch->want[NACRE_STDOUT];
+    uint32_t b = ch->want[NACRE_STDERR];
+    uint32_t want = a == 0 || (b != 0 && b < a) ? b : a;
+    if (nc_window_budget(ch, want) == 0) {
+        return NULL;
+    }
+    nc_window_wait_end(ch);
     return ch;
 }

@@ -216,6 +216,30 @@ static void output_mark_and_turns(void **state)
     assert_ptr_equal(ev.channel, c[2]);
 }
 
+/* A short write of one stream is not forgotten because the other stream's went through. */
+static void two_streams_wait_apart(void **state)
+{
+    (void)state;
+    nacre_channel *c, *s;
+    size_t took;
+    fake_session(&client, &server, &c, &s);
+    client.room = 1000;
+    assert_int_equal(nacre_channel_write(c, NACRE_STDOUT, block, 20000, &took), NACRE_OK);
+    assert_int_equal(took, 0);
+    assert_int_equal(nacre_channel_write(c, NACRE_STDERR, block, 100, &took), NACRE_OK);
+    assert_int_equal(took, 100);
+    client.room = 100000;
+    fake_event(&client, &server, NACRE_EVENT_CHANNEL_WRITABLE, &ev);
+    fake_quiet(&client, &server);
+    /* but a writer that has got through in the meantime waits no more */
+    client.room = 1000;
+    assert_int_equal(nacre_channel_write(c, NACRE_STDOUT, block, 20000, &took), NACRE_OK);
+    client.room = 100000;
+    assert_int_equal(nacre_channel_write(c, NACRE_STDOUT, block, 20000, &took), NACRE_OK);
+    assert_int_equal(took, 20000);
+    fake_quiet(&client, &server);
+}
+
 static void lend_and_commit(void **state)
 {
     (void)state;
@@ -279,6 +303,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(small_windows, setup, teardown),
         cmocka_unit_test_setup_teardown(key_exchange_in_the_middle, setup, teardown),
         cmocka_unit_test_setup_teardown(output_mark_and_turns, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_streams_wait_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(lend_and_commit, setup, teardown),
         cmocka_unit_test(idle_is_small),
     };
