@@ -52,7 +52,8 @@ int nc_buf_reserve(nc_buf *b, size_t extra)
     if (b->len) {
         memcpy(data, b->data, b->len);
     }
-    nc_wipe_free(b->alloc, b->data, b->len);
+    /* All of it: a queue leaves bytes that were consumed behind its length. */
+    nc_wipe_free(b->alloc, b->data, b->cap);
     b->data = data;
     b->cap = cap;
     return NACRE_OK;

@@ -13,7 +13,8 @@
  * Returns status, so that a fault is one line: return nc_fail(e, NACRE_BAD_KEY, "...").
  */
 int nc_fail(nacre_error *e, int status, const char *fmt, ...) NACRE_PRINTF(3, 4);
-int nc_vfail(nacre_error *e, int status, nacre_blame by, const char *fmt, va_list ap);
+int nc_vfail(nacre_error *e, int status, nacre_blame by, const char *fmt, va_list ap)
+    NACRE_PRINTF(4, 0);
 void nc_error_clear(nacre_error *e);
 
 /* The disconnect reason that goes with a status (RFC 4253 11.1); 0: none. */
