@@ -65,6 +65,8 @@ static void fake_abandon(nc_link *l)
 }
 
 static int fake_vfail(nc_link *l, int status, nacre_blame by, const char *fmt, va_list ap)
+    NACRE_PRINTF(4, 0);
+static int fake_vfail(nc_link *l, int status, nacre_blame by, const char *fmt, va_list ap)
 {
     rig *r = (rig *)l;
     if (r->status == NACRE_OK) {

@@ -442,6 +442,24 @@ static void calls_that_cannot_be(void **state)
     rig_clear(&c);
 }
 
+static void passwords_are_not_kept(void **state)
+{
+    (void)state;
+    rig_init(&c, NACRE_CLIENT);
+    assert_int_equal(rig_open(&c), NACRE_OK);
+    assert_int_equal(nc_auth_password(c.auth, "alice", SPAN("pw")), NACRE_OK);
+    assert_int_equal(c.auth->client.password.len, 2); /* until the service starts */
+    assert_int_equal(c.service.start(c.service.ctx), NACRE_OK);
+    assert_null(c.auth->client.password.data);
+    rig_clear(&c);
+    rig_init(&c, NACRE_CLIENT);
+    assert_int_equal(rig_open(&c), NACRE_OK);
+    assert_int_equal(nc_auth_password(c.auth, "alice", SPAN("pw")), NACRE_OK);
+    c.service.closing(c.service.ctx);
+    assert_null(c.auth->client.password.data);
+    rig_clear(&c);
+}
+
 /* The algorithm named in the request that left; "" when none did. */
 static void algorithm_sent(char *name, size_t size)
 {
@@ -556,6 +574,7 @@ int main(void)
         cmocka_unit_test(dialogues_end),
         cmocka_unit_test(trivial_success_can_be_refused),
         cmocka_unit_test(calls_that_cannot_be),
+        cmocka_unit_test(passwords_are_not_kept),
         cmocka_unit_test(the_algorithm_is_one_that_both_take),
         cmocka_unit_test(a_kept_attempt_learns_of_the_list_in_time),
         cmocka_unit_test(signed_data_is_as_the_rfc_says),

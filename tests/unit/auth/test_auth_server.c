@@ -228,6 +228,22 @@ static void probe_lets_nobody_in(void **state)
     rig_clear(&s);
 }
 
+/* The last line of defence: without the mark of a good signature, an accept is an error of ours. */
+static void accept_without_proof_lets_nobody_in(void **state)
+{
+    (void)state;
+    signed_row row = honest();
+    open_server();
+    expect_asked(rig_step(&s, signed_request(&row)), NACRE_EVENT_AUTH_KEY);
+    nacre_key_free(s.auth->server.verified);
+    s.auth->server.verified = NULL;
+    assert_int_equal(rig_verdict(&s, true), NACRE_WRONG_STATE);
+    assert_int_equal(s.by, NACRE_BY_US);
+    assert_int_equal(s.authenticated, 0);
+    assert_int_equal(s.sent_count, 0);
+    rig_clear(&s);
+}
+
 /* ---- users, services, methods ------------------------------------------------------------------------- */
 
 static void another_user_ends_it(void **state)
@@ -534,6 +550,39 @@ static void truncated_anywhere_is_malformed(void **state)
     rig_clear(&s);
 }
 
+/* Valid requests with a few bytes changed: whatever they become, an application that refuses lets
+ * nobody in, and no signature that was touched is ever asked about. */
+static void damaged_requests_lead_nowhere(void **state)
+{
+    (void)state;
+    uint32_t seed = 0x6e616372;
+    signed_row row = honest();
+    for (int round = 0; round < 3000; round++) {
+        open_server();
+        nacre_span p = round % 3 == 0   ? signed_request(&row)
+                       : round % 3 == 1 ? interactive_request()
+                                        : password_request("alice", SPAN("secret"));
+        for (int i = 0; i < 1 + round % 3; i++) {
+            seed = seed * 1664525u + 1013904223u;
+            out.data[1 + (seed >> 8) % (p.n - 1)] = (uint8_t)(seed >> 24);
+        }
+        int rc = rig_step(&s, nc_buf_span(&out));
+        if (rc == NACRE_OK) {
+            if (s.ev.type == NACRE_EVENT_AUTH_KEY) {
+                nc_buf damaged = out;
+                memset(&out, 0, sizeof(out));
+                assert_true(nc_span_eq(signed_request(&row), nc_buf_span(&damaged)));
+                nc_buf_clear(&damaged);
+            }
+            assert_int_equal(rig_verdict(&s, false), NACRE_OK);
+        } else {
+            assert_true(rc == NACRE_AGAIN || rc == s.status);
+        }
+        assert_int_equal(s.authenticated, 0);
+        rig_clear(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -542,6 +591,7 @@ int main(void)
         cmocka_unit_test(configured_algorithms_and_sizes_hold),
         cmocka_unit_test(every_byte_of_a_signature_counts),
         cmocka_unit_test(probe_lets_nobody_in),
+        cmocka_unit_test(accept_without_proof_lets_nobody_in),
         cmocka_unit_test(another_user_ends_it),
         cmocka_unit_test(unfit_users_are_refused_unasked),
         cmocka_unit_test(unfit_passwords_are_refused_unasked),
@@ -555,6 +605,7 @@ int main(void)
         cmocka_unit_test(responses_nobody_asked_for),
         cmocka_unit_test(every_message_in_every_state),
         cmocka_unit_test(truncated_anywhere_is_malformed),
+        cmocka_unit_test(damaged_requests_lead_nowhere),
     };
     return cmocka_run_group_tests_name("userauth server", tests, make_keys, free_keys);
 }
