@@ -1,6 +1,6 @@
 /*
- * keyfile.c - key files and known_hosts on disk: reading with a cap and a permission check, and adding
- * a line to known_hosts so that the file is whole at any moment.
+ * keyfile.c - key files and known_hosts on disk: reading with a cap and a permission check, and
+ * adding a line to known_hosts so that the file is whole at any moment.
  *
  * What stands in the files is src/keys' business.
  */
@@ -66,9 +66,11 @@ static int read_all(int fd, const char *path, nc_buf *out, nacre_error *err)
     }
 }
 
-/* ---- private keys ----------------------------------------------------------------------------------- */
+/* ---- private keys ---------------------------------------------------------------------------- */
 
-/* Others' files are the business of those others: ssh too looks only at what belongs to the user. */
+/*
+ * Others' files are the business of those others: ssh too looks only at what belongs to the user.
+ */
 static int check_mode(const struct stat *st, const char *path, nacre_error *err)
 {
     if (st->st_uid != geteuid() || (st->st_mode & 077) == 0) {
@@ -126,7 +128,7 @@ int nacre_key_from_file(nacre_key **out, const nacre_allocator *a, const char *p
     return rc;
 }
 
-/* ---- known_hosts, reading ------------------------------------------------------------------------------ */
+/* ---- known_hosts, reading -------------------------------------------------------------------- */
 
 int nacre_known_hosts_add_file(nacre_known_hosts *h, const char *path, nacre_error *err)
 {
@@ -149,7 +151,7 @@ int nacre_known_hosts_add_file(nacre_known_hosts *h, const char *path, nacre_err
     return rc;
 }
 
-/* ---- known_hosts, adding a line --------------------------------------------------------------------------- */
+/* ---- known_hosts, adding a line -------------------------------------------------------------- */
 
 typedef struct append_job {
     const char *path;      /* as the caller named it; for messages */
@@ -182,26 +184,23 @@ static int name_too_long(append_job *j)
 }
 
 /*
- * A known_hosts that is a link (dotfile managers make such) stays one: its target is replaced. A link
- * to nothing is followed as well, one step, since realpath cannot.
+ * A known_hosts that is a link (dotfile managers make such) stays one: its target is replaced. A
+ * link to nothing is followed as well, one step, since realpath cannot.
  */
 static int find_target(append_job *j)
 {
-    char *resolved = realpath(j->path, NULL);
-    const char *name = resolved ? resolved : j->path;
     char link[PATH_MAX];
-    ssize_t n = resolved ? -1 : readlink(j->path, link, sizeof(link) - 1);
     int written = 0;
-    if (n > 0) {
-        link[n] = '\0';
-        bool fits = directory_of(j->path, j->dir, sizeof(j->dir));
-        written = !fits            ? INT_MAX
-                  : link[0] == '/' ? snprintf(j->target, sizeof(j->target), "%s", link)
-                                   : snprintf(j->target, sizeof(j->target), "%s/%s", j->dir, link);
-    } else {
-        written = snprintf(j->target, sizeof(j->target), "%s", name);
+    if (!realpath(j->path, j->target)) { /* target has the PATH_MAX bytes that it asks for */
+        ssize_t n = readlink(j->path, link, sizeof(link) - 1);
+        link[n > 0 ? n : 0] = '\0';
+        if (!directory_of(j->path, j->dir, sizeof(j->dir))) {
+            return name_too_long(j);
+        }
+        bool relative = n > 0 && link[0] != '/';
+        written = relative ? snprintf(j->target, sizeof(j->target), "%s/%s", j->dir, link)
+                           : snprintf(j->target, sizeof(j->target), "%s", n > 0 ? link : j->path);
     }
-    free(resolved); /* realpath's own memory */
     if (written < 0 || (size_t)written >= sizeof(j->target) ||
         !directory_of(j->target, j->dir, sizeof(j->dir))) {
         return name_too_long(j);
@@ -226,8 +225,9 @@ static void pause_ms(long ms)
 }
 
 /*
- * The lock lies on the directory, since the file itself is replaced. Where file systems have no such
- * locks, or when a writer never ends, the comparison before the rename still protects the lines.
+ * The lock lies on the directory, since the file itself is replaced. Where file systems have no
+ * such locks, or when a writer never ends, the comparison before the rename still protects the
+ * lines.
  */
 static int lock_directory(append_job *j, int *fd)
 {

@@ -1,6 +1,7 @@
 /*
- * address.c - IPv4 and IPv6 addresses as text (RFC 4291 2.2) and CIDR blocks. Own parsers, because this
- * floor knows no OS, and because inet_aton's octal and short forms have no place in an access rule.
+ * address.c - IPv4 and IPv6 addresses as text (RFC 4291 2.2) and CIDR blocks. Own parsers, because
+ * this floor knows no OS, and because inet_aton's octal and short forms have no place in an access
+ * rule.
  */
 #include "keys/pattern.h"
 

@@ -1,10 +1,10 @@
 /*
- * authorized_keys.c - the authorized_keys format of sshd(8): finds the line that has a key, and applies
- * that line's options.
+ * authorized_keys.c - the authorized_keys format of sshd(8): finds the line that has a key, and
+ * applies that line's options.
  *
- * A line is refused when one of its options is unknown, malformed or not to be enforced: an option that
- * is dropped silently is a right that nobody gave. Not here: where the file lies and whether its
- * permissions are good (server), certificates.
+ * A line is refused when one of its options is unknown, malformed or not to be enforced: an option
+ * that is dropped silently is a right that nobody gave. Not here: where the file lies and whether
+ * its permissions are good (server), certificates.
  */
 #include "nacre/authorized_keys.h"
 #include "keys/key.h"
@@ -38,7 +38,7 @@ static int refuse(line_check *c, const char *what)
                    c->grant->line, what);
 }
 
-/* ---- dates ----------------------------------------------------------------------------------------- */
+/* ---- dates ----------------------------------------------------------------------------------- */
 
 static bool two_digits(nacre_span s, size_t at, int max, int *out)
 {
@@ -93,7 +93,7 @@ static bool parse_date(nacre_span s, int32_t utc_offset, int64_t *out)
     return true;
 }
 
-/* ---- options with a value --------------------------------------------------------------------------- */
+/* ---- options with a value -------------------------------------------------------------------- */
 
 static int apply_command(line_check *c)
 {
@@ -257,7 +257,7 @@ static int apply_verify(line_check *c)
     return refuse(c, "with verify-required, which this key cannot fulfil");
 }
 
-/* ---- the table ---------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 typedef struct option_row {
     const char *name;
@@ -301,7 +301,7 @@ static const option_row *find_option(nacre_span name)
     return NULL;
 }
 
-/* ---- the option list ------------------------------------------------------------------------------------ */
+/* ---- the option list ------------------------------------------------------------------------- */
 
 /* Where the options end: at the first blank outside quotes. False: the quotes do not close. */
 static bool cut_options(nacre_span *rest, nacre_span *options)
@@ -400,7 +400,7 @@ static int apply_options(line_check *c, nacre_span options)
     return NACRE_OK;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------ */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static nacre_span without_padding(nacre_span s)
 {

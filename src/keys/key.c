@@ -2,8 +2,8 @@
  * key.c - the key object: made from a blob or from parts, shared by count, asked for its names, and
  * made to sign and verify.
  *
- * Not here: text forms (key_text.c), private-key files (key_private.c, key_openssh.c), the layout of
- * blobs (key_blob.c), mathematics (crypto).
+ * Not here: text forms (key_text.c), private-key files (key_private.c, key_openssh.c), the layout
+ * of blobs (key_blob.c), mathematics (crypto).
  */
 #include "keys/key.h"
 
@@ -157,7 +157,7 @@ int nacre_key_with_comment(nacre_key **out, const nacre_key *k, const char *comm
     return rc;
 }
 
-/* ---- generation --------------------------------------------------------------------------------- */
+/* ---- generation ------------------------------------------------------------------------------ */
 
 typedef struct generate_row {
     const char *type;
@@ -212,7 +212,7 @@ int nacre_key_generate(nacre_key **out, const nacre_allocator *a, const char *ty
     return NACRE_OK;
 }
 
-/* ---- what a key says of itself -------------------------------------------------------------------- */
+/* ---- what a key says of itself --------------------------------------------------------------- */
 
 const char *nacre_key_type(const nacre_key *k)
 {
@@ -264,7 +264,7 @@ const nacre_allocator *nc_key_allocator(const nacre_key *k)
     return k->alloc;
 }
 
-/* ---- signatures ----------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 const nc_sig_alg *nc_key_sig_alg(const nacre_key *k, nacre_span name)
 {
@@ -355,7 +355,9 @@ int nc_key_verify(const nacre_key *k, nacre_span algorithm, nacre_span data, nac
     if (!alg) {
         return NACRE_BAD_SIGNATURE;
     }
-    /* A peer that names another algorithm than was agreed could pick the weaker one (RFC 8332 3.2). */
+    /*
+     * A peer that names another algorithm than was agreed could pick the weaker one (RFC 8332 3.2).
+     */
     bool as_agreed = algorithm.p ? nc_span_eq(name, algorithm) : !alg->insecure;
     if (!as_agreed) {
         return NACRE_BAD_SIGNATURE;

@@ -22,7 +22,7 @@ enum {
     NC_MAX_KEY_COMMENT = 4096
 };
 
-/* ---- key types and their encodings (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4, PROTOCOL.key) -------- */
+/* ---- key types and their encodings (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4, PROTOCOL.key) ---- */
 
 typedef struct nc_key_type nc_key_type;
 struct nc_key_type {
@@ -45,7 +45,7 @@ const nc_key_type *nc_key_type_of(nc_pk_type pk); /* never NULL */
 /* The type name that a public key blob begins with; empty when there is none. */
 nacre_span nc_blob_type(nacre_span blob);
 
-/* ---- objects ------------------------------------------------------------------------------------ */
+/* ---- objects --------------------------------------------------------------------------------- */
 
 /* Takes pk on success. The comment is copied up to its first zero byte. */
 int nc_key_from_pk(nacre_key **out, const nacre_allocator *a, nc_pk *pk,
@@ -54,11 +54,11 @@ const nc_pk *nc_key_pk(const nacre_key *k);
 const nc_key_type *nc_key_get_type(const nacre_key *k);
 const nacre_allocator *nc_key_allocator(const nacre_key *k);
 
-/* ---- signature algorithms ------------------------------------------------------------------------ */
+/* ---- signature algorithms -------------------------------------------------------------------- */
 
 /*
- * The signature algorithm of that name if it goes with the key, else NULL. An insecure one (ssh-rsa)
- * is found as well, because it was asked for by name: policy is the caller's.
+ * The signature algorithm of that name if it goes with the key, else NULL. An insecure one
+ * (ssh-rsa) is found as well, because it was asked for by name: policy is the caller's.
  */
 const nc_sig_alg *nc_key_sig_alg(const nacre_key *k, nacre_span name);
 bool nc_key_supports(const nacre_key *k, nacre_span name);
@@ -81,7 +81,7 @@ int nc_key_sign_buf(const nacre_key *k, nacre_span algorithm, nacre_span data,
 int nc_key_verify(const nacre_key *k, nacre_span algorithm, nacre_span data,
                   nacre_span sig) NACRE_MUST_CHECK;
 
-/* ---- text --------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* Next word separated by blanks and tabs; empty at the end. *rest moves behind it. */
 nacre_span nc_text_word(nacre_span *rest);
@@ -92,7 +92,7 @@ bool nc_text_starts(nacre_span s, const char *prefix);
 bool nc_text_is_nocase(nacre_span s, const char *word); /* ASCII only, whatever the locale */
 uint8_t nc_text_lower(uint8_t c);
 
-/* ---- private-key files --------------------------------------------------------------------------- */
+/* ---- private-key files ----------------------------------------------------------------------- */
 
 /* text begins at "-----BEGIN OPENSSH PRIVATE KEY-----". */
 int nc_openssh_read(nacre_key **out, const nacre_allocator *a, nacre_span text,

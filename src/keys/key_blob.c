@@ -7,7 +7,9 @@
 #include "keys/key.h"
 
 enum {
-    /* libcrypto refuses larger public exponents for large moduli; verification time grows with e. */
+    /*
+     * libcrypto refuses larger public exponents for large moduli; verification time grows with e.
+     */
     MAX_EXPONENT = 8,
     ED25519_LEN = 32
 };
@@ -96,7 +98,9 @@ static void write_ed25519_public(const nc_key_type *t, nc_wr *w, const nc_pk_par
     nc_wr_str(w, parts->ed_public);
 }
 
-/* The private string is seed and public key in a row; the public key must be the same both times. */
+/*
+ * The private string is seed and public key in a row; the public key must be the same both times.
+ */
 static void read_ed25519_private(const nc_key_type *t, nc_rd *r, nc_pk_parts *parts)
 {
     read_ed25519_public(t, r, parts);

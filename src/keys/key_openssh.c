@@ -1,6 +1,6 @@
 /*
- * key_openssh.c - OpenSSH's own private-key format (PROTOCOL.key), read and written: the armour, the
- * public header, key derivation, and the private section with its check words and padding.
+ * key_openssh.c - OpenSSH's own private-key format (PROTOCOL.key), read and written: the armour,
+ * the public header, key derivation, and the private section with its check words and padding.
  *
  * Not here: other formats and telling them apart (key_private.c); ciphers and bcrypt (crypto).
  */
@@ -40,7 +40,7 @@ typedef struct envelope {
 
 static const nacre_span nothing = {NULL, 0};
 
-/* ---- armour ------------------------------------------------------------------------------------- */
+/* ---- armour ---------------------------------------------------------------------------------- */
 
 static const uint8_t *find_text(nacre_span s, const char *text)
 {
@@ -97,7 +97,7 @@ static int write_armour(nacre_span bytes, nc_buf *out)
     return rc == NACRE_OK ? nc_wr_err(&w) : rc;
 }
 
-/* ---- the envelope ------------------------------------------------------------------------------- */
+/* ---- the envelope ---------------------------------------------------------------------------- */
 
 static const nc_file_cipher *find_cipher(nacre_span name)
 {
@@ -188,7 +188,7 @@ static int open_envelope(envelope *e, nacre_span bytes, nacre_error *err)
     return NACRE_OK;
 }
 
-/* ---- the private section ------------------------------------------------------------------------- */
+/* ---- the private section --------------------------------------------------------------------- */
 
 /* Key and IV come from one run of bcrypt, in that order. */
 static int derive(const nc_file_cipher *c, nacre_span passphrase, nacre_span salt, uint32_t rounds,
@@ -348,7 +348,7 @@ int nc_openssh_read_public(nacre_key **out, const nacre_allocator *a, nacre_span
     return rc;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static int write_section(const nacre_key *k, size_t block, nc_buf *out)
 {

@@ -16,7 +16,9 @@ typedef struct form_row {
     const char *text;
 } form_row;
 
-/* Private forms stand before public ones: a file may hold EC parameters or a certificate as well. */
+/*
+ * Private forms stand before public ones: a file may hold EC parameters or a certificate as well.
+ */
 static const form_row form_rows[] = {
     {"-----BEGIN OPENSSH PRIVATE KEY-----", FORM_OPENSSH, 0, "OpenSSH private key"},
     {"-----BEGIN RSA PRIVATE KEY-----", FORM_PEM, 0, "PEM PKCS#1 private key"},
@@ -58,7 +60,10 @@ static nacre_span find_mark(nacre_span text, const char *mark)
     return nc_span(NULL, 0);
 }
 
-/* A line of id_*.pub or authorized_keys: some word is a key type and the next one looks like a blob. */
+/*
+ * A line of id_*.pub or authorized_keys: some word is a key type and the next one looks like a
+ * blob.
+ */
 static bool is_public_line(nacre_span text)
 {
     nacre_span line;

@@ -1,6 +1,6 @@
 /*
- * key_text.c - keys as text: public lines ("ssh-ed25519 AAAA... comment"), fingerprints, and the few
- * text functions that every line format of this floor shares.
+ * key_text.c - keys as text: public lines ("ssh-ed25519 AAAA... comment"), fingerprints, and the
+ * few text functions that every line format of this floor shares.
  */
 #include "keys/key.h"
 
@@ -88,7 +88,7 @@ bool nc_text_is_nocase(nacre_span s, const char *word)
     return true;
 }
 
-/* ---- public lines --------------------------------------------------------------------------------- */
+/* ---- public lines ---------------------------------------------------------------------------- */
 
 /* The first line that is neither empty nor a comment: id_*.pub files may carry both. */
 static nacre_span first_line(nacre_span text)
@@ -181,7 +181,7 @@ int nacre_key_public_line(const nacre_key *k, char *out, size_t size)
     return rc;
 }
 
-/* ---- fingerprints ---------------------------------------------------------------------------------- */
+/* ---- fingerprints ---------------------------------------------------------------------------- */
 
 /* "MD5:aa:bb:..." as RFC 4716 section 4 writes it, with OpenSSH's prefix. */
 static int write_hex(const char *name, nacre_span digest, char *out, size_t size)

@@ -1,9 +1,9 @@
 /*
  * known_hosts.c - the known_hosts format of sshd(8): lines kept as they are, looked up by host.
  *
- * Lines are split when they are added but their keys are made only when a lookup needs one: a file of
- * a hundred thousand lines then costs a scan, not as many elliptic-curve checks.
- * Not here: files (src/io/keyfile.c), what to do about an unknown host (client).
+ * Lines are split when they are added but their keys are made only when a lookup needs one: a file
+ * of a hundred thousand lines then costs a scan, not as many elliptic-curve checks. Not here: files
+ * (src/io/keyfile.c), what to do about an unknown host (client).
  */
 #include "nacre/known_hosts.h"
 #include "keys/key.h"
@@ -85,7 +85,7 @@ void nacre_known_hosts_free(nacre_known_hosts *h)
     nc_free(h->alloc, h);
 }
 
-/* ---- adding lines --------------------------------------------------------------------------------- */
+/* ---- adding lines ---------------------------------------------------------------------------- */
 
 static host_marker marker_of(nacre_span word)
 {
@@ -188,7 +188,7 @@ int nacre_known_hosts_add_text(nacre_known_hosts *h, nacre_span text, const char
     return NACRE_OK;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* The name to look for: lower case, "[host]:port" unless the port is the usual one. */
 static bool make_name(const char *host, uint16_t port, char *name, size_t size)
@@ -265,11 +265,12 @@ static nc_match entry_names(const nacre_known_hosts *h, const host_entry *e, nac
     return nc_pattern_list(name, e->names, true) == NC_MATCH_YES ? NC_MATCH_YES : NC_MATCH_NO;
 }
 
-/* ---- keys ------------------------------------------------------------------------------------------ */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 /*
- * The key of a line, made on first need. Lookups are const and may run in several threads: whoever is
- * first publishes his, the others take that one. NACRE_UNSUPPORTED: a sound key of a type we lack.
+ * The key of a line, made on first need. Lookups are const and may run in several threads: whoever
+ * is first publishes his, the others take that one. NACRE_UNSUPPORTED: a sound key of a type we
+ * lack.
  */
 static int entry_key(const nacre_known_hosts *h, host_entry *e, nacre_key **out)
 {
@@ -403,7 +404,7 @@ size_t nacre_known_hosts_types(const nacre_known_hosts *h, const char *host, uin
     return strlen(list);
 }
 
-/* ---- lines as they are ----------------------------------------------------------------------------- */
+/* ---- lines as they are ----------------------------------------------------------------------- */
 
 size_t nacre_known_hosts_count(const nacre_known_hosts *h)
 {
@@ -440,7 +441,7 @@ bool nacre_known_hosts_entry_is(const nacre_known_hosts *h, size_t index, const 
            entry_names(h, &h->entries[index], nc_span_cstr(text)) == NC_MATCH_YES;
 }
 
-/* ---- making a line ---------------------------------------------------------------------------------- */
+/* ---- making a line --------------------------------------------------------------------------- */
 
 /*
  * A host name becomes a pattern list once it stands in the file: a name with "*", "," or a line end

@@ -11,8 +11,8 @@ static uint8_t fold(uint8_t c, bool ignore_case)
 }
 
 /*
- * Only the last "*" need be remembered: when a later part fails, giving an earlier "*" more text could
- * not help. That is what keeps "*a*a*a*b" from taking exponential time.
+ * Only the last "*" need be remembered: when a later part fails, giving an earlier "*" more text
+ * could not help. That is what keeps "*a*a*a*b" from taking exponential time.
  */
 bool nc_pattern_match(nacre_span text, nacre_span pattern, bool ignore_case)
 {

@@ -22,7 +22,9 @@ bool nc_pattern_match(nacre_span text, nacre_span pattern, bool ignore_case);
 /* A comma list of patterns. Only an un-negated entry makes NC_MATCH_YES. */
 nc_match nc_pattern_list(nacre_span text, nacre_span list, bool ignore_case);
 
-/* A numeric address. IPv4 in IPv6 (::ffff:1.2.3.4) is read as the IPv4 address that it stands for. */
+/*
+ * A numeric address. IPv4 in IPv6 (::ffff:1.2.3.4) is read as the IPv4 address that it stands for.
+ */
 typedef struct nc_ip {
     uint8_t bytes[16];
     unsigned bits; /* 32 or 128; 0: none */
@@ -30,7 +32,9 @@ typedef struct nc_ip {
 
 /* A scope ("%eth0") after an IPv6 address is allowed and dropped. */
 bool nc_ip_parse(nacre_span text, nc_ip *out);
-/* "10.0.0.0/8": no bits may be set behind the prefix. Without "/" the whole address is the prefix. */
+/*
+ * "10.0.0.0/8": no bits may be set behind the prefix. Without "/" the whole address is the prefix.
+ */
 bool nc_ip_parse_block(nacre_span text, nc_ip *out, unsigned *prefix);
 bool nc_ip_in_block(const nc_ip *ip, const nc_ip *block, unsigned prefix);
 

@@ -1,5 +1,6 @@
 /*
- * Key objects: blobs, public lines, fingerprints, signatures, and every way in which they are refused.
+ * Key objects: blobs, public lines, fingerprints, signatures, and every way in which they are
+ * refused.
  */
 #include "keydata.h"
 
@@ -116,7 +117,7 @@ static void bad_public_lines_are_refused(void **state)
     nacre_key_free(k);
 }
 
-/* ---- malformed blobs -------------------------------------------------------------------------------- */
+/* ---- malformed blobs ------------------------------------------------------------------------- */
 
 static int try_blob(nacre_span blob)
 {
@@ -251,7 +252,7 @@ static void rsa_numbers_are_canonical(void **state)
     nacre_key_free(k);
 }
 
-/* ---- signatures --------------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 static void every_key_signs(void **state)
 {

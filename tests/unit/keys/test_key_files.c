@@ -1,6 +1,6 @@
 /*
- * Private-key files: every format that ssh-keygen and openssl write, what we write ourselves, and files
- * that are cut, bent or not private at all.
+ * Private-key files: every format that ssh-keygen and openssl write, what we write ourselves, and
+ * files that are cut, bent or not private at all.
  */
 #include "keydata.h"
 
@@ -225,7 +225,7 @@ static void unknown_ciphers_are_named(void **state)
     keydata_free(text);
 }
 
-/* ---- the decoded form, cut and bent --------------------------------------------------------------------- */
+/* ---- the decoded form, cut and bent ---------------------------------------------------------- */
 
 static void decode(const char *file, nc_buf *out)
 {
@@ -406,7 +406,7 @@ static void the_public_half_is_there_without_passphrase(void **state)
     keydata_free(text);
 }
 
-/* ---- what we write ---------------------------------------------------------------------------------------- */
+/* ---- what we write --------------------------------------------------------------------------- */
 
 static void what_we_write_we_read(void **state)
 {
@@ -483,7 +483,7 @@ static void ssh_keygen_reads_what_we_write(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 typedef struct counter {
     long left; /* allocations that still succeed */

@@ -1,5 +1,6 @@
 /*
- * Key files and known_hosts on disk: permissions, links, and lines that must survive whoever writes.
+ * Key files and known_hosts on disk: permissions, links, and lines that must survive whoever
+ * writes.
  */
 #include "keydata.h"
 

@@ -271,7 +271,7 @@ static void added_lines_are_found(void **state)
     nacre_known_hosts_free(h);
 }
 
-/* ---- memory: a failure must make no host look new or good -------------------------------------------------- */
+/* ---- memory: a failure must make no host look new or good ------------------------------------ */
 
 static long allowed;
 
