@@ -11,10 +11,10 @@ static const uint8_t empty_string[4] = {0, 0, 0, 0};
 
 int nc_channel_usable(const nacre_channel *ch)
 {
-    if (ch->mux->over || ch->close_sent || ch->close_wanted || ch->phase == NC_PHASE_GONE) {
+    if (ch->mux->over || ch->close_sent || ch->close_wanted || ch->phase == NC_CH_GONE) {
         return NACRE_CLOSED;
     }
-    return ch->phase == NC_PHASE_OPEN ? NACRE_OK : NACRE_WRONG_STATE;
+    return ch->phase == NC_CH_OPEN ? NACRE_OK : NACRE_WRONG_STATE;
 }
 
 int nc_mux_open(nc_mux *m, const char *type, nacre_span data, uint32_t window, uint32_t max_packet,
@@ -42,7 +42,7 @@ int nc_mux_open(nc_mux *m, const char *type, nacre_span data, uint32_t window, u
     }
     nc_window_init(ch, window != 0 ? window : cfg->window,
                    max_packet != 0 ? max_packet : cfg->max_packet);
-    ch->phase = NC_PHASE_OPENING;
+    ch->phase = NC_CH_OPENING;
     nc_msg_channel_open msg = {
         .type = nc_span_cstr(type),
         .sender = ch->id,
@@ -92,7 +92,7 @@ int nc_channel_answer_open(nacre_channel *ch, const nacre_answer *a)
     ch->ticket = 0;
     nc_link_ticket_done(m->link);
     if (a->accept) {
-        ch->phase = NC_PHASE_OPEN;
+        ch->phase = NC_CH_OPEN;
         nc_msg_channel_open_confirmation msg = {
             .recipient = ch->peer_id,
             .sender = ch->id,
@@ -140,16 +140,16 @@ int nacre_channel_eof(nacre_channel *ch)
 
 int nacre_channel_close(nacre_channel *ch)
 {
-    if (ch->phase == NC_PHASE_GONE || ch->close_sent || ch->close_wanted) {
+    if (ch->phase == NC_CH_GONE || ch->close_sent || ch->close_wanted) {
         return NACRE_OK;
     }
     if (ch->mux->over) {
         return NACRE_CLOSED;
     }
-    if (ch->phase == NC_PHASE_ASKED) {
+    if (ch->phase == NC_CH_ASKED) {
         return NACRE_WRONG_STATE;
     }
-    if (ch->phase == NC_PHASE_OPENING) {
+    if (ch->phase == NC_CH_OPENING) {
         /* The peer's number is not known yet: CLOSE follows its confirmation. */
         ch->close_wanted = true;
         return NACRE_OK;
@@ -168,11 +168,11 @@ void nacre_channel_free(nacre_channel *ch)
         ch->lent = 0;
         (void)m->link->ops->commit(m->link, 0);
     }
-    if (m->over || ch->phase == NC_PHASE_GONE) {
+    if (m->over || ch->phase == NC_CH_GONE) {
         nc_mux_destroy(ch);
         return;
     }
-    if (ch->phase == NC_PHASE_ASKED) {
+    if (ch->phase == NC_CH_ASKED) {
         /* A failure to send has failed the connection, which tells the application by itself. */
         (void)nc_channel_answer_open(ch, &refusal);
         return;
@@ -210,7 +210,7 @@ void *nacre_channel_user(const nacre_channel *ch)
 void nacre_channel_get_info(const nacre_channel *ch, nacre_channel_info *out)
 {
     memset(out, 0, sizeof(*out));
-    out->open = ch->phase == NC_PHASE_OPEN && !ch->close_sent && !ch->mux->over;
+    out->open = ch->phase == NC_CH_OPEN && !ch->close_sent && !ch->mux->over;
     out->eof_sent = ch->eof_sent;
     out->eof_received = ch->eof_received;
     out->close_sent = ch->close_sent;

@@ -87,7 +87,7 @@ int nc_in_channel_open(nc_mux *m, nc_rd *r, nacre_event *ev)
         return rc == NACRE_OK ? NACRE_AGAIN : rc;
     }
     nc_window_init(ch, m->link->config->window, m->link->config->max_packet);
-    ch->phase = NC_PHASE_ASKED;
+    ch->phase = NC_CH_ASKED;
     ch->known = row != NULL;
     ch->peer_id = msg.sender;
     ch->window_out = msg.window;
@@ -101,7 +101,8 @@ int nc_in_channel_open(nc_mux *m, nc_rd *r, nacre_event *ev)
 }
 
 /* The channel that is in this phase; NULL after failing the connection. */
-static nacre_channel *target_in(nc_mux *m, uint32_t id, nc_phase phase, const char *what, int *rc)
+static nacre_channel *target_in(nc_mux *m, uint32_t id, nc_channel_phase phase, const char *what,
+                                int *rc)
 {
     nacre_channel *ch = nc_mux_find(m, id);
     if (!ch) {
@@ -111,7 +112,7 @@ static nacre_channel *target_in(nc_mux *m, uint32_t id, nc_phase phase, const ch
     }
     if (ch->phase != phase) {
         *rc = nc_link_fail(m->link, NACRE_PROTOCOL, "%s for channel %u, which is %s", what, id,
-                           ch->phase == NC_PHASE_OPEN ? "open already" : "not open yet");
+                           ch->phase == NC_CH_OPEN ? "open already" : "not open yet");
         return NULL;
     }
     *rc = NACRE_OK;
@@ -120,7 +121,7 @@ static nacre_channel *target_in(nc_mux *m, uint32_t id, nc_phase phase, const ch
 
 nacre_channel *nc_in_target(nc_mux *m, uint32_t id, const char *what, int *rc)
 {
-    return target_in(m, id, NC_PHASE_OPEN, what, rc);
+    return target_in(m, id, NC_CH_OPEN, what, rc);
 }
 
 int nc_in_channel_confirmation(nc_mux *m, nc_rd *r, nacre_event *ev)
@@ -131,7 +132,7 @@ int nc_in_channel_confirmation(nc_mux *m, nc_rd *r, nacre_event *ev)
         return nc_mux_malformed(m, "CHANNEL_OPEN_CONFIRMATION");
     }
     nacre_channel *ch =
-        target_in(m, msg.recipient, NC_PHASE_OPENING, "CHANNEL_OPEN_CONFIRMATION", &rc);
+        target_in(m, msg.recipient, NC_CH_OPENING, "CHANNEL_OPEN_CONFIRMATION", &rc);
     if (!ch) {
         return rc;
     }
@@ -139,7 +140,7 @@ int nc_in_channel_confirmation(nc_mux *m, nc_rd *r, nacre_event *ev)
     if (rc != NACRE_OK) {
         return rc;
     }
-    ch->phase = NC_PHASE_OPEN;
+    ch->phase = NC_CH_OPEN;
     ch->peer_id = msg.sender;
     ch->window_out = msg.window;
     ch->max_packet_out = msg.max_packet;
@@ -158,7 +159,7 @@ int nc_in_channel_failure(nc_mux *m, nc_rd *r, nacre_event *ev)
     if (NC_DECODE(channel_open_failure, r, &msg) != NACRE_OK) {
         return nc_mux_malformed(m, "CHANNEL_OPEN_FAILURE");
     }
-    nacre_channel *ch = target_in(m, msg.recipient, NC_PHASE_OPENING, "CHANNEL_OPEN_FAILURE", &rc);
+    nacre_channel *ch = target_in(m, msg.recipient, NC_CH_OPENING, "CHANNEL_OPEN_FAILURE", &rc);
     if (!ch) {
         return rc;
     }

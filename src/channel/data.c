@@ -135,7 +135,7 @@ int nacre_channel_consumed(nacre_channel *ch, size_t n)
         return NACRE_INVALID_ARGUMENT;
     }
     ch->unconsumed -= n;
-    if (ch->phase != NC_PHASE_OPEN || ch->mux->over) {
+    if (ch->phase != NC_CH_OPEN || ch->mux->over) {
         return NACRE_OK;
     }
     return nc_window_return(ch, (uint32_t)n);

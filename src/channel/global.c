@@ -95,7 +95,7 @@ static int flush_answers(nc_mux *m)
     nc_reply reply;
     int rc = NACRE_OK;
     while (rc == NACRE_OK && nc_replies_pop(&m->answers, &reply)) {
-        if (reply.verdict == NC_VERDICT_YES) {
+        if (reply.verdict == NC_REPLY_YES) {
             nc_msg_request_success msg = {.data = nc_span(reply.data, reply.n)};
             rc = nc_link_send(m->link, &nc_desc_request_success, &msg);
         } else {
@@ -112,12 +112,12 @@ int nc_global_answer(nc_mux *m, nc_reply *slot, const nacre_answer *a)
     if (a->accept && a->data.n > NC_MAX_REQUEST) {
         return NACRE_TOO_LARGE;
     }
-    int rc = nc_replies_settle(slot, m->link, a->accept ? NC_VERDICT_YES : NC_VERDICT_NO, a->data);
+    int rc = nc_replies_settle(slot, m->link, a->accept ? NC_REPLY_YES : NC_REPLY_NO, a->data);
     int sent = flush_answers(m);
     return rc != NACRE_OK ? rc : sent;
 }
 
-static int queue_answer(nc_mux *m, uint32_t ticket, nc_verdict verdict)
+static int queue_answer(nc_mux *m, uint32_t ticket, nc_reply_verdict verdict)
 {
     int rc = nc_replies_push(&m->answers, m->link->alloc, ticket, verdict, NC_MAX_GLOBAL_ANSWERS);
     if (rc == NACRE_LIMIT) {
@@ -132,7 +132,7 @@ static int queue_answer(nc_mux *m, uint32_t ticket, nc_verdict verdict)
     return flush_answers(m);
 }
 
-static int answer_alone(nc_mux *m, bool want_reply, nc_verdict verdict)
+static int answer_alone(nc_mux *m, bool want_reply, nc_reply_verdict verdict)
 {
     int rc = want_reply ? queue_answer(m, 0, verdict) : NACRE_OK;
     return rc == NACRE_OK ? NACRE_AGAIN : rc;
@@ -145,16 +145,16 @@ int nc_in_global_request(nc_mux *m, nc_rd *r, nacre_event *ev)
         return nc_mux_malformed(m, "GLOBAL_REQUEST");
     }
     if (nc_span_is(msg.name, "keepalive@openssh.com")) {
-        return answer_alone(m, msg.want_reply, NC_VERDICT_NO);
+        return answer_alone(m, msg.want_reply, NC_REPLY_NO);
     }
     if (m->link->role == NACRE_SERVER && nc_span_is(msg.name, "no-more-sessions@openssh.com")) {
         m->no_more_sessions = true;
-        return answer_alone(m, msg.want_reply, NC_VERDICT_YES);
+        return answer_alone(m, msg.want_reply, NC_REPLY_YES);
     }
     uint32_t ticket = 0;
     if (msg.want_reply) {
         ticket = nc_link_ticket(m->link, NC_OWNER_CHANNEL);
-        int rc = queue_answer(m, ticket, NC_VERDICT_OPEN);
+        int rc = queue_answer(m, ticket, NC_REPLY_OPEN);
         if (rc != NACRE_OK) {
             nc_link_ticket_done(m->link);
             return rc;

@@ -50,12 +50,12 @@ enum {
     NC_OPEN_RESOURCE_SHORTAGE = 4
 };
 
-typedef enum nc_phase {
-    NC_PHASE_OPENING, /* ours: the peer has not answered */
-    NC_PHASE_ASKED,   /* the peer's: the application has not answered */
-    NC_PHASE_OPEN,    /* until CLOSE has gone both ways */
-    NC_PHASE_GONE     /* no number any more, only the handle is left */
-} nc_phase;
+typedef enum nc_channel_phase {
+    NC_CH_OPENING, /* ours: the peer has not answered */
+    NC_CH_ASKED,   /* the peer's: the application has not answered */
+    NC_CH_OPEN,    /* until CLOSE has gone both ways */
+    NC_CH_GONE     /* no number any more, only the handle is left */
+} nc_channel_phase;
 
 struct nacre_channel {
     nc_mux *mux;

@@ -103,8 +103,8 @@ static void void_tickets(nacre_channel *ch)
 void nc_mux_retire(nacre_channel *ch)
 {
     nc_mux *m = ch->mux;
-    if (ch->phase != NC_PHASE_GONE) {
-        ch->phase = NC_PHASE_GONE;
+    if (ch->phase != NC_CH_GONE) {
+        ch->phase = NC_CH_GONE;
         m->slots[ch->id].ch = NULL;
         m->slots[ch->id].next_free = m->first_free;
         m->first_free = ch->id;
@@ -221,7 +221,7 @@ static uint64_t mux_deadline(const void *ctx)
 
 static int answer_request(nacre_channel *ch, nc_reply *slot, const nacre_answer *a)
 {
-    nc_verdict verdict = a->accept ? NC_VERDICT_YES : NC_VERDICT_NO;
+    nc_reply_verdict verdict = a->accept ? NC_REPLY_YES : NC_REPLY_NO;
     nc_replies_settle(slot, ch->mux->link, verdict, nc_span(NULL, 0));
     return nc_channel_flush_answers(ch);
 }

@@ -30,8 +30,8 @@ static int grow(nc_replies *q, const nacre_allocator *a, uint16_t max)
     return NACRE_OK;
 }
 
-int nc_replies_push(nc_replies *q, const nacre_allocator *a, uint32_t ticket, nc_verdict verdict,
-                    uint16_t max)
+int nc_replies_push(nc_replies *q, const nacre_allocator *a, uint32_t ticket,
+                    nc_reply_verdict verdict, uint16_t max)
 {
     if (q->count >= max) {
         return NACRE_LIMIT;
@@ -51,23 +51,23 @@ nc_reply *nc_replies_find(nc_replies *q, uint32_t ticket)
 {
     for (uint16_t i = 0; i < q->count; i++) {
         nc_reply *slot = slot_at(q, i);
-        if (slot->ticket == ticket && slot->verdict == NC_VERDICT_OPEN) {
+        if (slot->ticket == ticket && slot->verdict == NC_REPLY_OPEN) {
             return slot;
         }
     }
     return NULL;
 }
 
-int nc_replies_settle(nc_reply *slot, nc_link *l, nc_verdict verdict, nacre_span data)
+int nc_replies_settle(nc_reply *slot, nc_link *l, nc_reply_verdict verdict, nacre_span data)
 {
     int rc = NACRE_OK;
-    if (verdict == NC_VERDICT_YES && data.n > 0) {
+    if (verdict == NC_REPLY_YES && data.n > 0) {
         slot->data = nc_alloc(l->alloc, data.n);
         if (slot->data) {
             memcpy(slot->data, data.p, data.n);
             slot->n = data.n;
         } else {
-            verdict = NC_VERDICT_NO;
+            verdict = NC_REPLY_NO;
             rc = NACRE_NO_MEMORY;
         }
     }
@@ -79,7 +79,7 @@ int nc_replies_settle(nc_reply *slot, nc_link *l, nc_verdict verdict, nacre_span
 
 bool nc_replies_pop(nc_replies *q, nc_reply *out)
 {
-    if (q->count == 0 || slot_at(q, 0)->verdict == NC_VERDICT_OPEN) {
+    if (q->count == 0 || slot_at(q, 0)->verdict == NC_REPLY_OPEN) {
         return false;
     }
     *out = *slot_at(q, 0);
@@ -92,7 +92,7 @@ void nc_replies_clear(nc_replies *q, nc_link *l)
 {
     for (uint16_t i = 0; i < q->count; i++) {
         nc_reply *slot = slot_at(q, i);
-        if (slot->verdict == NC_VERDICT_OPEN) {
+        if (slot->verdict == NC_REPLY_OPEN) {
             nc_link_ticket_done(l);
         }
         nc_wipe_free(l->alloc, slot->data, slot->n);

@@ -10,7 +10,7 @@
 
 #include "transport/link.h"
 
-typedef enum nc_verdict { NC_VERDICT_OPEN = 0, NC_VERDICT_NO, NC_VERDICT_YES } nc_verdict;
+typedef enum nc_reply_verdict { NC_REPLY_OPEN = 0, NC_REPLY_NO, NC_REPLY_YES } nc_reply_verdict;
 
 typedef struct nc_reply {
     uint8_t *data; /* owned; goes with a global request's success */
@@ -25,15 +25,15 @@ typedef struct nc_replies {
 } nc_replies;
 
 /* Appends; NACRE_LIMIT above max entries, NACRE_NO_MEMORY. */
-int nc_replies_push(nc_replies *q, const nacre_allocator *a, uint32_t ticket, nc_verdict verdict,
-                    uint16_t max) NACRE_MUST_CHECK;
+int nc_replies_push(nc_replies *q, const nacre_allocator *a, uint32_t ticket,
+                    nc_reply_verdict verdict, uint16_t max) NACRE_MUST_CHECK;
 /* The open question with this ticket, or NULL. */
 nc_reply *nc_replies_find(nc_replies *q, uint32_t ticket);
 /*
  * Writes an open question's verdict down, with a copy of data. The ticket is done, also when there is
  * no memory for the copy: then the verdict is NO.
  */
-int nc_replies_settle(nc_reply *slot, nc_link *l, nc_verdict verdict, nacre_span data);
+int nc_replies_settle(nc_reply *slot, nc_link *l, nc_reply_verdict verdict, nacre_span data);
 /* Takes the oldest entry if it has a verdict; its data is the caller's. */
 bool nc_replies_pop(nc_replies *q, nc_reply *out);
 /* Forgets everything; open tickets become void. */

@@ -129,7 +129,7 @@ int nc_channel_flush_answers(nacre_channel *ch)
     nc_reply reply;
     int rc = NACRE_OK;
     while (rc == NACRE_OK && nc_replies_pop(&ch->answers, &reply)) {
-        if (reply.verdict == NC_VERDICT_YES) {
+        if (reply.verdict == NC_REPLY_YES) {
             nc_msg_channel_success msg = {.recipient = ch->peer_id};
             rc = nc_link_send(ch->mux->link, &nc_desc_channel_success, &msg);
         } else {
@@ -141,7 +141,7 @@ int nc_channel_flush_answers(nacre_channel *ch)
 }
 
 /* Queues an answer, or a question when verdict is OPEN (ticket is given then). */
-static int queue_answer(nacre_channel *ch, uint32_t ticket, nc_verdict verdict)
+static int queue_answer(nacre_channel *ch, uint32_t ticket, nc_reply_verdict verdict)
 {
     nc_link *l = ch->mux->link;
     int rc = nc_replies_push(&ch->answers, l->alloc, ticket, verdict, NC_MAX_CHANNEL_ANSWERS);
@@ -157,7 +157,7 @@ static int queue_answer(nacre_channel *ch, uint32_t ticket, nc_verdict verdict)
     return nc_channel_flush_answers(ch);
 }
 
-static int answer_alone(nacre_channel *ch, bool want_reply, nc_verdict verdict)
+static int answer_alone(nacre_channel *ch, bool want_reply, nc_reply_verdict verdict)
 {
     int rc = want_reply && !ch->close_sent ? queue_answer(ch, 0, verdict) : NACRE_OK;
     return rc == NACRE_OK ? NACRE_AGAIN : rc;
@@ -173,7 +173,7 @@ static bool refused_here(const nacre_channel *ch, const request_row *row)
 /* An exit report is a statement: nothing is asked, but a peer that wants a reply gets it. */
 static int exit_reported(nacre_channel *ch, const nc_msg_channel_request *msg)
 {
-    int rc = answer_alone(ch, msg->want_reply, NC_VERDICT_YES);
+    int rc = answer_alone(ch, msg->want_reply, NC_REPLY_YES);
     if (rc != NACRE_AGAIN) {
         return rc;
     }
@@ -191,7 +191,7 @@ static int ask_application(nacre_channel *ch, const nc_msg_channel_request *msg,
         return NACRE_OK;
     }
     uint32_t ticket = nc_link_ticket(l, NC_OWNER_CHANNEL);
-    int rc = queue_answer(ch, ticket, NC_VERDICT_OPEN);
+    int rc = queue_answer(ch, ticket, NC_REPLY_OPEN);
     if (rc != NACRE_OK) {
         nc_link_ticket_done(l);
         return rc;
@@ -213,7 +213,7 @@ int nc_in_request(nc_mux *m, nc_rd *r, nacre_event *ev)
     }
     const request_row *row = find_row(msg.name);
     if (row && refused_here(ch, row)) {
-        return answer_alone(ch, msg.want_reply, NC_VERDICT_NO);
+        return answer_alone(ch, msg.want_reply, NC_REPLY_NO);
     }
     nc_mux_event(ev, row ? row->type : NACRE_EVENT_CHANNEL_REQUEST, ch);
     ev->u.request.name = msg.name;
