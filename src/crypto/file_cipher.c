@@ -51,7 +51,7 @@ static int run(EVP_CIPHER_CTX **ctx, const nc_file_cipher *c, const uint8_t *key
     int rc;
 
     *ctx = NULL;
-    if (!evp || data.n > INT_MAX || data.n % c->block != 0) {
+    if (!evp || data.n > INT_MAX) {
         return NACRE_INVALID_ARGUMENT;
     }
     rc = nc_cipher_ctx_new(ctx, evp, key, iv, encrypt);
@@ -92,6 +92,9 @@ int nc_file_decrypt(const nc_file_cipher *c, const uint8_t *key, const uint8_t *
     int n = 0;
     int rc;
 
+    if (data.n % c->block != 0) {
+        return NACRE_INVALID_ARGUMENT;
+    }
     if (c == &chacha20_poly1305) {
         rc = chacha_tag(key, data, buf);
         if (rc == NACRE_OK && !nc_ct_equal(buf, tag, sizeof buf)) {
@@ -120,6 +123,9 @@ int nc_file_encrypt(const nc_file_cipher *c, const uint8_t *key, const uint8_t *
     int n = 0;
     int rc;
 
+    if (data.n % c->block != 0) {
+        return NACRE_INVALID_ARGUMENT;
+    }
     if (c == &chacha20_poly1305) {
         rc = chacha_body(key, data);
         return rc == NACRE_OK ? chacha_tag(key, data, tag) : rc;
