@@ -7,6 +7,8 @@
 #include "crypto/ec.h"
 #include "crypto/hash.h"
 
+#include <openssl/params.h>
+
 enum { NC_ED25519_LEN = 32, NC_ED25519_SIG = 64, NC_RSA_MIN_BITS = 1024, NC_RSA_MAX_BITS = 16384 };
 
 struct nc_pk {
@@ -42,6 +44,9 @@ int nc_evp_sign(EVP_PKEY *key, const nc_hash_alg *hash, nacre_span data,
                 nc_buf *out) NACRE_MUST_CHECK;
 int nc_evp_verify(EVP_PKEY *key, const nc_hash_alg *hash, nacre_span data,
                   nacre_span sig) NACRE_MUST_CHECK;
+
+/* Frees params after wiping them: OSSL_PARAM_free leaves private numbers behind in freed memory. */
+void nc_evp_params_free(OSSL_PARAM *params);
 
 /* The parts of a libcrypto key of any type that we support; storage as in nc_pk_get_parts. */
 int nc_evp_get_parts(EVP_PKEY *key, nc_pk_type type, nc_buf *storage, bool private_key,

@@ -75,7 +75,7 @@ static EVP_PKEY *build(const nc_curve *curve, const uint8_t *point, const uint8_
         key = NULL;
     }
 done:
-    OSSL_PARAM_free(params);
+    nc_evp_params_free(params);
     OSSL_PARAM_BLD_free(b);
     EVP_PKEY_CTX_free(ctx);
     BN_clear_free(d);

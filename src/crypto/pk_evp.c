@@ -52,6 +52,14 @@ int nc_evp_verify(EVP_PKEY *key, const nc_hash_alg *hash, nacre_span data, nacre
     return rc;
 }
 
+void nc_evp_params_free(OSSL_PARAM *params)
+{
+    for (OSSL_PARAM *p = params; p && p->key; p++) {
+        nc_wipe(p->data, p->data_size);
+    }
+    OSSL_PARAM_free(params);
+}
+
 bool nc_evp_type(EVP_PKEY *key, nc_pk_type *type)
 {
     char group[64];

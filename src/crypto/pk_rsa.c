@@ -172,7 +172,7 @@ static EVP_PKEY *build(const rsa_numbers *r, bool private_key)
         key = NULL;
     }
 done:
-    OSSL_PARAM_free(params);
+    nc_evp_params_free(params);
     OSSL_PARAM_BLD_free(b);
     EVP_PKEY_CTX_free(ctx);
     return key;
