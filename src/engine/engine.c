@@ -2,18 +2,9 @@
  * engine.c - the public engine: transport core, userauth and multiplexer wired together. Nothing is
  * decided here; every call goes to the part that owns it.
  */
-#include "auth/auth.h"
-#include "channel/mux.h"
-#include "nacre/channel.h"
-#include "nacre/transport.h"
-#include "transport/core.h"
+#include "engine/engine.h"
 
-struct nacre_transport {
-    nc_core *core;
-    nc_auth *auth;
-    nc_mux *mux;
-    const nacre_allocator *alloc;
-};
+#include "nacre/channel.h"
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
