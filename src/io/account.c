@@ -8,8 +8,10 @@
 #include <crypt.h>
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <shadow.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -22,12 +24,6 @@ enum {
     PASSWORD_MAX =
         1024 /* crypt(3) of some systems fails badly on long ones; hashing cost is bounded */
 };
-
-/* A hash for users that are not there: sha512crypt of a forgotten password, as costly as the usual. */
-static const char decoy[] =
-    "$6$nacredecoy012345$"
-    "wSVjCLlYr3cGyIgTg9y3oSxIpLh7Lf9qp1yDyyMd6tPzrF1dCe9dPwYyqBmSnJ0cZbGSQAXk3M4"
-    "BqLP0y9bRe1";
 
 /* ---- lookup ---- */
 
@@ -203,6 +199,21 @@ static bool hash_usable(const char *hash)
 }
 
 /*
+ * What to hash with for users that are not there, so that it takes as long as for those that are: the
+ * system's own method for new passwords. Only salt and method; nothing can match it.
+ */
+static void choose_decoy(char *out, size_t size)
+{
+#if defined(CRYPT_GENSALT_IMPLEMENTS_DEFAULT_PREFIX) && CRYPT_GENSALT_IMPLEMENTS_DEFAULT_PREFIX
+    static const char bytes[64] = "salt of nobody: it never decides about anything, it takes time";
+    if (size <= INT_MAX && crypt_gensalt_rn(NULL, 0, bytes, sizeof(bytes), out, (int)size)) {
+        return;
+    }
+#endif
+    (void)snprintf(out, size, "%s", "$6$nacredecoy012345$");
+}
+
+/*
  * crypt(3) says "no" in three ways: NULL, a text beginning with '*', and a hash that differs. None of
  * them may be mistaken for the stored text, so a stored hash that is no hash never compares.
  */
@@ -211,6 +222,8 @@ int nacre_password_matches(const char *hash, nacre_span password)
     char text[PASSWORD_MAX + 1] = {0};
     bool fits = password.n <= PASSWORD_MAX && (!password.n || !memchr(password.p, 0, password.n));
     bool usable = hash_usable(hash);
+    char decoy[256];
+    choose_decoy(decoy, sizeof(decoy));
     const char *setting = usable ? hash : decoy;
     if (fits && password.n) {
         memcpy(text, password.p, password.n);
