@@ -49,7 +49,8 @@ static int end_connection(nc_core *c, bool send_disconnect)
     return c->error.status;
 }
 
-static int link_vfail(nc_link *l, int status, nacre_blame by, const char *fmt, va_list ap)
+static int NACRE_PRINTF(4, 0)
+    link_vfail(nc_link *l, int status, nacre_blame by, const char *fmt, va_list ap)
 {
     nc_core *c = nc_core_of(l);
     if (c->over) {

@@ -42,7 +42,8 @@ typedef struct nc_link_ops {
                    size_t *count);
     int (*commit)(nc_link *l, size_t n);
     /* Makes the connection fail: sticky error, DISCONNECT with the status's reason. Returns status. */
-    int (*vfail)(nc_link *l, int status, nacre_blame by, const char *fmt, va_list ap);
+    int (*vfail)(nc_link *l, int status, nacre_blame by, const char *fmt, va_list ap)
+        NACRE_PRINTF(4, 0);
     /*
      * userauth says that the user is in: the gate opens for numbers 80 and up. A client calls it for
      * USERAUTH_SUCCESS; a server calls it before it sends that, because its second EXT_INFO must go

@@ -2,13 +2,13 @@
  * Every algorithm with every other that it can meet, over a whole session: login, a channel, an echo, a
  * re-exchange in the middle of it.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "support/pair.h"
 
