@@ -510,7 +510,10 @@ int nc_core_answer(nc_core *c, uint32_t ticket, const nacre_answer *answer)
     const nc_service *s = NULL;
     switch (ticket >> NC_OWNER_SHIFT) {
     case NC_OWNER_TRANSPORT:
-        return nc_core_checked(c, nc_kex_answer(c, ticket, answer), "answering");
+        if (ticket != c->kex.ticket) {
+            return NACRE_NOT_FOUND;
+        }
+        return nc_core_checked(c, nc_kex_answer(c, answer), "answering");
     case NC_OWNER_AUTH:
         s = &c->userauth;
         break;

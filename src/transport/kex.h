@@ -58,7 +58,8 @@ bool nc_kex_blocks_input(const nc_core *c);
 int nc_kex_start(nc_core *c);
 /* Messages 20 to 49, passed by the gate. */
 int nc_kex_packet(nc_core *c, const nc_packet *pkt, nacre_event *ev);
-int nc_kex_answer(nc_core *c, uint32_t ticket, const nacre_answer *answer);
+/* To the open question, whose ticket the caller has compared. */
+int nc_kex_answer(nc_core *c, const nacre_answer *answer);
 
 /* ---- between the files of key exchange ---- */
 

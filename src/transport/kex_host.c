@@ -240,12 +240,9 @@ int nc_kex_check_proof(nc_core *c, nacre_span blob, nacre_span server_value, nac
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
-int nc_kex_answer(nc_core *c, uint32_t ticket, const nacre_answer *answer)
+int nc_kex_answer(nc_core *c, const nacre_answer *answer)
 {
     nc_kex *k = &c->kex;
-    if (ticket == 0 || ticket != k->ticket) {
-        return NACRE_NOT_FOUND;
-    }
     k->ticket = 0;
     nc_link_ticket_done(&c->link);
     if (c->config.kex_timeout_ms) {
