@@ -19,7 +19,7 @@ FORBIDDEN_CRYPTO = re.compile(r"^(BIO_new_file|BIO_s_file|BIO_s_socket|BIO_new_s
                               r"RAND_write_file|CONF_|OPENSSL_config|X509_STORE|DSO_|ENGINE_|UI_)")
 SANITIZER = re.compile(r"^(__asan|__ubsan|__lsan|__sanitizer|__gcov|__llvm|__msan|__tsan|__odr_asan)")
 CRYPTO = re.compile(r"^(EVP|BN|EC|ECDSA|RSA|DSA|DH|OSSL|OPENSSL|CRYPTO|RAND|PEM|BIO|ERR|OBJ|HMAC|i2d|d2i|"
-                    r"X509|PKCS|ASN1|AES|SHA|MD5|sodium|crypto)_|^(SHA\d+|HMAC|MD5|SHA1)$|^sodium_")
+                    r"X509|PKCS\d*|ASN1|AES|SHA|MD5|sodium|crypto)_|^(SHA\d+|HMAC|MD5|SHA1)$|^sodium_")
 
 libraries = sys.argv[1:]
 defined, undefined = set(), {}

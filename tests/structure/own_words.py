@@ -24,7 +24,9 @@ for path in files:
             problems.append(f"{name}: {match.group(1)} is not used here")
     if name.parts[0] == "src" and name.name != "mem.c":
         for match in ALLOC.finditer(code):
-            problems.append(f"{name}: {match.group(1)} past the allocator hook")
+            # What realpath(3) and its like return is the C library's, and freed by it.
+            if not (match.group(1) == "free" and name.parts[1] == "io"):
+                problems.append(f"{name}: {match.group(1)} past the allocator hook")
     if UNFINISHED.search(text):
         problems.append(f"{name}: admits unfinished work")
 print("\n".join(problems) or f"{len(files)} files in order")
