@@ -33,7 +33,7 @@ typedef enum nacre_verdict {
 
 typedef struct nacre_server_callbacks {
     size_t size; /* set by nacre_server_config_init */
-    /* A TCP connection was accepted. REFUSE drops it without a word. NULL: accept. */
+    /* A connection was accepted (not: adopted). REFUSE drops it without a word. NULL: accept. */
     nacre_verdict (*connected)(void *user, nacre_server_conn *c);
     /*
      * Authentication. ev->u.auth has user, method, key ...; for prompts and password changes answer by
@@ -51,7 +51,11 @@ typedef struct nacre_server_callbacks {
                                    const nacre_key *key);
     /* A channel. NULL: sessions are accepted when one of the session callbacks is set, others refused. */
     nacre_verdict (*channel_open)(void *user, nacre_server_conn *c, const nacre_event *ev);
-    /* Requests of a session channel (ev->u.request); each NULL is a no. */
+    /*
+     * Requests of a session channel (ev->u.request); each NULL is a no. What pty and env accept at once is
+     * kept for the program that comes (nacre_server_session_pty, _env); malformed or excessive ones are
+     * refused unasked, and so is a second program on a channel (RFC 4254 6.5).
+     */
     nacre_verdict (*pty)(void *user, nacre_server_conn *c, const nacre_event *ev);
     nacre_verdict (*env)(void *user, nacre_server_conn *c, const nacre_event *ev);
     /* exec and shell (command empty). Usually ends in nacre_server_spawn. */
@@ -66,7 +70,7 @@ typedef struct nacre_server_callbacks {
     nacre_verdict (*global_request)(void *user, nacre_server_conn *c, const nacre_event *ev);
     /* Events of channels that no relay, SFTP server or callback above deals with. */
     void (*event)(void *user, nacre_server_conn *c, const nacre_event *ev);
-    /* The channel is closed; the handle dies after the call. */
+    /* The channel is closed, its program or SFTP server is over; the handle dies after the call. */
     void (*channel_closed)(void *user, nacre_server_conn *c, nacre_channel *ch);
     /* The connection is over; the handle dies after the call. */
     void (*disconnected)(void *user, nacre_server_conn *c, const nacre_error *why);
@@ -108,6 +112,12 @@ NACRE_API int nacre_server_adopt(nacre_server *s, int in_fd, int out_fd, nacre_s
  */
 typedef void (*nacre_accept_fn)(void *user, int fd, const nacre_endpoint *peer);
 NACRE_API void nacre_server_on_accept(nacre_server *s, nacre_accept_fn fn, void *user);
+/*
+ * MaxStartups' random early drop, for callers who count themselves: shall a connection be refused when
+ * waiting others are not authenticated yet? dice: any random number.
+ */
+NACRE_API bool nacre_startups_refuse(uint32_t waiting, uint32_t begin, uint32_t rate, uint32_t full,
+                                     uint32_t dice);
 /* Runs the loop until nacre_server_stop, or, with until_idle, until no connection is left. */
 NACRE_API int nacre_server_run(nacre_server *s, bool until_idle) NACRE_MUST_CHECK;
 NACRE_API void nacre_server_stop(nacre_server *s); /* any thread; async-signal-safe */
@@ -131,10 +141,17 @@ NACRE_API int nacre_server_answer(nacre_server_conn *c, uint32_t ticket,
 
 /* ---- what sessions do ------------------------------------------------------------------------------------ */
 
+/* The terminal that the session was granted, at its present size; NULL: none. Borrowed with the channel. */
+NACRE_API const nacre_pty *nacre_server_session_pty(nacre_server_conn *c, nacre_channel *ch);
+/* The environment that it was granted, "NAME=value" each, NULL-ended. Borrowed with the channel. */
+NACRE_API char *const *nacre_server_session_env(nacre_server_conn *c, nacre_channel *ch);
+
 /*
  * Runs a program on a session channel: its output, input, exit status or signal and the closing are taken
  * care of; window-change and signal requests reach it when the callbacks accept them and call
- * nacre_server_resize / nacre_server_signal.
+ * nacre_server_resize / nacre_server_signal. When the channel or the connection ends before the program
+ * does, its process group gets a SIGHUP; it is reaped in any case.
+ * process: NULL ok; gets pid and pty_name (the descriptors stay with the library: -1).
  */
 NACRE_API int nacre_server_spawn(nacre_server_conn *c, nacre_channel *ch,
                                  const nacre_spawn_options *o, nacre_process *process,
@@ -149,6 +166,8 @@ NACRE_API int nacre_server_sftp(nacre_server_conn *c, nacre_channel *ch,
                                 const nacre_sftp_server_ops *ops, void *backend,
                                 const nacre_sftp_server_options *options,
                                 void (*done)(void *backend), nacre_error *err) NACRE_MUST_CHECK;
+/* After nacre_sftp_reply_*: instead of nacre_sftp_server_flush, when the server stands on a channel. */
+NACRE_API int nacre_server_sftp_flush(nacre_server_conn *c, nacre_channel *ch);
 
 #ifdef __cplusplus
 }

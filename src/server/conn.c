@@ -1,0 +1,165 @@
+/*
+ * conn.c - one connection: its engine, its driver, its place in the server's list.
+ */
+#include "server/server.h"
+
+#include <string.h>
+
+static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
+{
+    (void)d;
+    nc_conn_event(user, ev);
+}
+
+static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
+{
+    nacre_server_conn *c = user;
+    nacre_server *s = c->server;
+    const nacre_server_callbacks *cb = &s->cfg.callbacks;
+    (void)d;
+    /* Programs first: the application may look at its channels' leftovers in the callback. */
+    while (c->chans) {
+        nc_chan *k = c->chans;
+        if (cb->channel_closed) {
+            cb->channel_closed(cb->user, c, k->ch);
+        }
+        nc_chan_free(k);
+    }
+    if (cb->disconnected) {
+        cb->disconnected(cb->user, c, why);
+    }
+    nc_conn_free(c);
+    if (s->until_idle && s->conn_count == 0) {
+        nacre_loop_stop(s->loop);
+    }
+}
+
+static int make_transport(nacre_server_conn *c, nacre_error *err)
+{
+    nacre_server *s = c->server;
+    int rc = nacre_transport_new(&c->t, &s->cfg.transport, nacre_loop_now(s->loop), err);
+    for (size_t i = 0; rc == NACRE_OK && i < s->key_count; i++) {
+        rc = nacre_transport_add_host_key(c->t, s->keys[i]);
+        if (rc != NACRE_OK) {
+            rc = nc_fail(err, rc, "host key %s cannot be used: %s", nacre_key_type(s->keys[i]),
+                         nacre_status_text(rc));
+        }
+    }
+    return rc;
+}
+
+int nc_conn_new(nacre_server_conn **out, nacre_server *s, int in_fd, int out_fd, nacre_error *err)
+{
+    *out = NULL;
+    nacre_server_conn *c = nc_zalloc(s->alloc, sizeof(*c));
+    if (!c) {
+        return nc_fail(err, NACRE_NO_MEMORY, "no memory for a connection");
+    }
+    c->server = s;
+    int rc = make_transport(c, err);
+    if (rc == NACRE_OK) {
+        nacre_driver_options o;
+        nacre_driver_options_init(&o);
+        o.on_event = on_event;
+        o.on_closed = on_closed;
+        o.user = c;
+        (void)nacre_net_peer(in_fd, &c->peer);
+        (void)nacre_net_local(in_fd, &c->local);
+        rc = nacre_driver_new(&c->driver, s->loop, c->t, in_fd, out_fd, &o, err);
+    }
+    if (rc != NACRE_OK) {
+        nacre_transport_free(c->t);
+        nc_free(s->alloc, c);
+        return rc;
+    }
+    c->next = s->conns;
+    if (s->conns) {
+        s->conns->prev = c;
+    }
+    s->conns = c;
+    s->conn_count++;
+    s->waiting++;
+    *out = c;
+    return NACRE_OK;
+}
+
+void nc_conn_free(nacre_server_conn *c)
+{
+    nacre_server *s = c->server;
+    while (c->chans) {
+        nc_chan_free(c->chans);
+    }
+    nacre_driver_free(c->driver);
+    nacre_transport_free(c->t);
+    if (c->prev) {
+        c->prev->next = c->next;
+    } else {
+        s->conns = c->next;
+    }
+    if (c->next) {
+        c->next->prev = c->prev;
+    }
+    s->conn_count--;
+    s->waiting -= c->authenticated ? 0 : 1;
+    nc_free(s->alloc, c);
+}
+
+/* ---- the public side -------------------------------------------------------------------------------- */
+
+nacre_transport *nacre_server_conn_transport(nacre_server_conn *c)
+{
+    return c->t;
+}
+
+nacre_driver *nacre_server_conn_driver(nacre_server_conn *c)
+{
+    return c->driver;
+}
+
+nacre_server *nacre_server_conn_server(nacre_server_conn *c)
+{
+    return c->server;
+}
+
+const nacre_endpoint *nacre_server_conn_peer(const nacre_server_conn *c)
+{
+    return &c->peer;
+}
+
+const nacre_endpoint *nacre_server_conn_local(const nacre_server_conn *c)
+{
+    return &c->local;
+}
+
+void nacre_server_conn_set_user(nacre_server_conn *c, void *user)
+{
+    c->user = user;
+}
+
+void *nacre_server_conn_user(const nacre_server_conn *c)
+{
+    return c->user;
+}
+
+void nacre_server_conn_disconnect(nacre_server_conn *c, uint32_t reason, const char *text)
+{
+    (void)nacre_transport_disconnect(c->t, reason, text);
+    nacre_driver_kick(c->driver);
+}
+
+int nacre_server_answer(nacre_server_conn *c, uint32_t ticket, const nacre_answer *answer)
+{
+    int rc = nacre_transport_answer(c->t, ticket, answer);
+    for (nc_chan *k = c->chans; k && ticket; k = k->next) {
+        if (k->open_ticket != ticket) {
+            continue;
+        }
+        k->open_ticket = 0;
+        if (rc != NACRE_OK || !answer->accept) {
+            nc_chan_free(k); /* a refusal ended the handle */
+        }
+        break;
+    }
+    nacre_driver_kick(c->driver);
+    return rc;
+}

@@ -1,0 +1,119 @@
+/*
+ * server.h - what the files of this floor share: the server, its connections, their channels.
+ */
+#ifndef NC_SERVER_SERVER_H
+#define NC_SERVER_SERVER_H
+
+#include "nacre/server.h"
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "crypto/crypto.h"
+
+enum {
+    NC_ACCEPT_BURST = 64, /* connections taken per turn: those that are there want to live too */
+    NC_ACCEPT_PAUSE_MS = 200, /* out of descriptors or memory: wait for some to come back */
+    NC_MAX_ENV = 128,         /* variables of one session; logins set a handful */
+    NC_MAX_ENV_BYTES = 65536, /* in all, per session */
+    NC_MAX_PTY_BYTES = 4096,  /* terminal name and modes: RFC 4254 8 knows 5 bytes a mode */
+};
+
+typedef struct nc_listener {
+    struct nc_listener *next;
+    nacre_server *server;
+    int fd;
+} nc_listener;
+
+struct nacre_server {
+    const nacre_allocator *alloc;
+    nacre_server_config cfg; /* its strings are ours */
+    nacre_loop *loop;
+    bool own_loop;
+    bool until_idle; /* running until no connection is left */
+    nacre_key **keys;
+    size_t key_count;
+    nc_listener *listeners;
+    uint64_t pause_timer;
+    nacre_accept_fn on_accept;
+    void *on_accept_user;
+    nacre_server_conn *conns;
+    size_t conn_count;
+    uint32_t waiting; /* connections that are not authenticated */
+    nc_random random;
+    nc_log log;
+};
+
+typedef enum nc_work {
+    NC_WORK_NONE = 0, /* no program yet */
+    NC_WORK_PROGRAM,
+    NC_WORK_SFTP,
+    NC_WORK_OTHER /* the application deals with it */
+} nc_work;
+
+/* One channel of the peer's, or one that the application put something on. */
+typedef struct nc_chan {
+    struct nc_chan *next;
+    nacre_server_conn *conn;
+    nacre_channel *ch;
+    uint32_t open_ticket; /* not yet answered */
+    bool session;
+    bool eof;    /* the peer's EOF came */
+    bool closed; /* CLOSED came */
+    nc_work work;
+    /* session */
+    bool has_pty;
+    nacre_pty pty;
+    nc_buf pty_bytes; /* what pty.term and pty.modes point to */
+    char **env;       /* NULL-ended; NULL: none */
+    size_t env_count, env_bytes;
+    /* NC_WORK_PROGRAM */
+    nacre_relay *relay;
+    pid_t pid; /* 0: none, or it is known to be over */
+    int pty_fd;
+    /* NC_WORK_SFTP */
+    nacre_sftp_server *sftp;
+    void *backend;
+    void (*done)(void *backend);
+    bool exit_sent;
+} nc_chan;
+
+struct nacre_server_conn {
+    nacre_server_conn *next, *prev;
+    nacre_server *server;
+    nacre_transport *t;
+    nacre_driver *driver;
+    nacre_endpoint peer, local;
+    void *user;
+    nc_chan *chans; /* the one used last stands first */
+    uint32_t sessions;
+    bool authenticated;
+};
+
+/* conn.c */
+int nc_conn_new(nacre_server_conn **out, nacre_server *s, int in_fd, int out_fd, nacre_error *err);
+/* Tells nobody. */
+void nc_conn_free(nacre_server_conn *c);
+
+/* dispatch.c */
+void nc_conn_event(nacre_server_conn *c, const nacre_event *ev);
+
+/* chan.c */
+nc_chan *nc_chan_new(nacre_server_conn *c, nacre_channel *ch);
+nc_chan *nc_chan_find(nacre_server_conn *c, const nacre_channel *ch);
+/* The channel's end: tells the application, frees the handle. */
+void nc_chan_over(nc_chan *k);
+/* Frees ours; the handle stays. */
+void nc_chan_free(nc_chan *k);
+int nc_chan_keep_pty(nc_chan *k, const nacre_pty *pty);
+int nc_chan_keep_env(nc_chan *k, nacre_span name, nacre_span value);
+
+/* session.c */
+bool nc_program_event(nc_chan *k, const nacre_event *ev);
+/* The connection is gone: hangs the program up. */
+void nc_program_drop(nc_chan *k);
+
+/* sftp_session.c */
+bool nc_sftp_event(nc_chan *k, const nacre_event *ev);
+void nc_sftp_drop(nc_chan *k);
+
+#endif
