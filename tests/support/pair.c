@@ -123,6 +123,7 @@ static void open_channels(pair *p)
             nacre_channel_set_user(e->ch, e);
         } else {
             e->ch = NULL;
+            p->refused++;
         }
     }
 }
@@ -136,13 +137,16 @@ static void client_write(pair *p, pair_echo *e)
         for (size_t i = 0; i < n; i++) {
             chunk[i] = pattern((size_t)(e - p->client), e->sent + i);
         }
-        if (nacre_channel_write(e->ch, NACRE_STDOUT, chunk, n, &took) != NACRE_OK || took == 0) {
+        int rc = nacre_channel_write(e->ch, NACRE_STDOUT, chunk, n, &took);
+        p->refused += rc == NACRE_OK ? 0 : 1;
+        if (rc != NACRE_OK || took == 0) {
             return;
         }
         e->sent += took;
     }
     if (e->open && !e->eof) {
         e->eof = nacre_channel_eof(e->ch) == NACRE_OK;
+        p->refused += e->eof ? 0 : 1;
     }
 }
 
@@ -157,7 +161,7 @@ static void client_data(pair *p, const nacre_event *ev)
     (void)nacre_channel_consumed(ev->channel, s.n);
 }
 
-static void server_write(pair_echo *e)
+static void server_write(pair *p, pair_echo *e)
 {
     size_t took = 0;
     if (e->backlog_n > 0) {
@@ -170,10 +174,11 @@ static void server_write(pair_echo *e)
     }
     if (e->backlog_n == 0 && e->eof_wanted && !e->eof) {
         e->eof = nacre_channel_eof(e->ch) == NACRE_OK && nacre_channel_close(e->ch) == NACRE_OK;
+        p->refused += e->eof ? 0 : 1;
     }
 }
 
-static void server_data(const nacre_event *ev)
+static void server_data(pair *p, const nacre_event *ev)
 {
     pair_echo *e = nacre_channel_user(ev->channel);
     nacre_span s = ev->u.data.bytes;
@@ -186,7 +191,7 @@ static void server_data(const nacre_event *ev)
     }
     memcpy(e->backlog + e->backlog_n, s.p, s.n);
     e->backlog_n += s.n;
-    server_write(e);
+    server_write(p, e);
 }
 
 /* ---- policy ---------------------------------------------------------------------------------------- */
@@ -203,20 +208,20 @@ static void on_channel(pair *p, int who, const nacre_event *ev)
         if (who == NACRE_CLIENT) {
             client_data(p, ev);
         } else {
-            server_data(ev);
+            server_data(p, ev);
         }
         break;
     case NACRE_EVENT_CHANNEL_WRITABLE:
         if (who == NACRE_CLIENT) {
             client_write(p, e);
         } else {
-            server_write(e);
+            server_write(p, e);
         }
         break;
     case NACRE_EVENT_CHANNEL_EOF:
         if (who == NACRE_SERVER) {
             e->eof_wanted = true;
-            server_write(e);
+            server_write(p, e);
         }
         break;
     case NACRE_EVENT_CHANNEL_CLOSED:
@@ -225,6 +230,13 @@ static void on_channel(pair *p, int who, const nacre_event *ev)
     default:
         break;
     }
+}
+
+static bool answer(pair *p, nacre_transport *t, uint32_t ticket, bool yes)
+{
+    int rc = yes ? nacre_transport_accept(t, ticket) : nacre_transport_refuse(t, ticket);
+    p->refused += rc == NACRE_OK ? 0 : 1;
+    return rc == NACRE_OK;
 }
 
 static void on_event(pair *p, int who, const nacre_event *ev)
@@ -238,8 +250,7 @@ static void on_event(pair *p, int who, const nacre_event *ev)
     }
     switch (ev->type) {
     case NACRE_EVENT_HOST_KEY:
-        (void)(p->refuse_host_key ? nacre_transport_refuse(t, ev->ticket)
-                                  : nacre_transport_accept(t, ev->ticket));
+        (void)answer(p, t, ev->ticket, !p->refuse_host_key);
         break;
     case NACRE_EVENT_AUTH_RESULT:
         if (ev->u.auth_result.status == NACRE_OK) {
@@ -247,7 +258,7 @@ static void on_event(pair *p, int who, const nacre_event *ev)
         }
         break;
     case NACRE_EVENT_CHANNEL_OPEN:
-        if (p->opened < PAIR_CHANNELS && nacre_transport_accept(t, ev->ticket) == NACRE_OK) {
+        if (p->opened < PAIR_CHANNELS && answer(p, t, ev->ticket, true)) {
             p->server[p->opened].ch = ev->channel;
             nacre_channel_set_user(ev->channel, &p->server[p->opened]);
             p->opened++;
@@ -257,7 +268,7 @@ static void on_event(pair *p, int who, const nacre_event *ev)
         if (ev->channel) {
             on_channel(p, who, ev);
         } else if (ev->ticket) {
-            (void)nacre_transport_accept(t, ev->ticket);
+            (void)answer(p, t, ev->ticket, true);
         }
         break;
     }
@@ -317,7 +328,9 @@ static bool carry_once(pair *p, int from)
         return false;
     }
     uint8_t *to = NULL;
-    bool gone = p->frozen[from] || (nacre_transport_wants(p->end[1 - from].t) & NACRE_CLOSED_FLAG);
+    bool broken = p->cut_after[from] && e->sent >= p->cut_after[from];
+    bool gone = broken || p->frozen[from] ||
+                (nacre_transport_wants(p->end[1 - from].t) & NACRE_CLOSED_FLAG);
     if (!gone) {
         to = nacre_transport_recv_buffer(p->end[1 - from].t, &room);
         if (!to) {
@@ -325,6 +338,9 @@ static bool carry_once(pair *p, int from)
         }
     }
     size_t n = how_much(p, gone || out.n < room ? out.n : room);
+    if (p->cut_after[from] && !broken && n > p->cut_after[from] - e->sent) {
+        n = (size_t)(p->cut_after[from] - e->sent);
+    }
     for (size_t i = 0; i < n; i++) {
         e->digest = (e->digest ^ out.p[i]) * 1099511628211u;
     }
@@ -344,6 +360,10 @@ static bool carry(pair *p, int from)
 {
     bool moved = carry_once(p, from);
     bool closed = (nacre_transport_wants(p->end[from].t) & NACRE_CLOSED_FLAG) != 0;
+    bool broken = p->cut_after[from] && p->end[from].sent >= p->cut_after[from];
+    if (broken) {
+        (void)nacre_transport_received(p->end[1 - from].t, 0);
+    }
     if (closed && !p->lossy_close && nacre_transport_output(p->end[from].t).n == 0) {
         (void)nacre_transport_received(p->end[1 - from].t, 0);
     }

@@ -43,9 +43,10 @@ struct pair {
 
     /* how bytes travel */
     pair_cut cut;
-    bool noise;       /* IGNORE, DEBUG and pings between packets once keys are in use */
-    bool frozen[2];   /* nothing of this end arrives any more */
-    bool lossy_close; /* ends of input are not passed on */
+    bool noise;            /* IGNORE, DEBUG and pings between packets once keys are in use */
+    bool frozen[2];        /* nothing of this end arrives any more */
+    bool lossy_close;      /* ends of input are not passed on */
+    uint64_t cut_after[2]; /* not 0: the wire from this end breaks after so many bytes */
     void (*wire)(pair *p, int from, uint8_t *bytes, size_t n); /* may change what travels */
 
     /* policy */
@@ -59,6 +60,7 @@ struct pair {
     pair_echo client[PAIR_CHANNELS], server[PAIR_CHANNELS];
     size_t opened;
     bool mismatch;
+    unsigned refused; /* calls of the application that an engine did not grant */
 };
 
 /* Host and user keys, made once for the program. */
