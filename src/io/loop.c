@@ -53,6 +53,7 @@ struct nacre_loop {
     bool dirty; /* removed rows are to be closed up */
     nc_timers timers;
     nc_task *tasks; /* ring, or NULL */
+    nc_task round;  /* queued behind what a round runs, to mark its end */
     child_watch *children;
     signal_watch signals[NC_SIGNAL_MAX];
     int wake_pipe[2];
@@ -265,18 +266,19 @@ static void mark_round(void *user)
 }
 
 /* Runs what is queued now; what is queued meanwhile waits for the next turn, which does not sleep. */
-static void run_tasks(nacre_loop *loop)
+static bool run_tasks(nacre_loop *loop)
 {
-    nc_task mark = {.fn = mark_round};
     if (!loop->tasks) {
-        return;
+        return false;
     }
-    nc_loop_defer(loop, &mark);
-    while (mark.queued) {
+    loop->round.fn = mark_round;
+    nc_loop_defer(loop, &loop->round);
+    while (loop->round.queued) {
         nc_task *task = loop->tasks;
         nc_loop_undefer(loop, task);
         task->fn(task->user);
     }
+    return true;
 }
 
 static void run_timers(nacre_loop *loop)
@@ -545,9 +547,10 @@ static int wait_time(const nacre_loop *loop, int timeout_ms)
 
 int nacre_loop_run_once(nacre_loop *loop, int timeout_ms)
 {
-    run_tasks(loop);
+    /* A task may have been what the caller turns the loop for: then it must get to look. */
+    int wait = run_tasks(loop) ? 0 : wait_time(loop, timeout_ms);
     close_up(loop);
-    int ready = poll(loop->polls, (nfds_t)loop->len, wait_time(loop, timeout_ms));
+    int ready = poll(loop->polls, (nfds_t)loop->len, wait);
     if (ready < 0 && errno != EINTR && errno != EAGAIN) {
         return nc_os_status(errno);
     }
@@ -556,7 +559,7 @@ int nacre_loop_run_once(nacre_loop *loop, int timeout_ms)
     }
     run_timers(loop);
     /* What the callbacks deferred leaves now, not after a wait that the caller may never begin. */
-    run_tasks(loop);
+    (void)run_tasks(loop);
     close_up(loop);
     return NACRE_OK;
 }
