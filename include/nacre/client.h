@@ -32,12 +32,16 @@ typedef struct nacre_client nacre_client;
 
 /* What to do with a host key that known_hosts does not vouch for. A revoked key is always refused. */
 typedef enum nacre_host_policy {
-    NACRE_HOST_REJECT =
-        0, /* unknown and changed keys are errors                                   */
-    NACRE_HOST_ACCEPT_NEW, /* unknown hosts are accepted and remembered; changed keys are errors    */
-    NACRE_HOST_ASK,     /* ask_host decides about unknown hosts; changed keys are errors         */
-    NACRE_HOST_INSECURE /* accepts anything, remembers unknown ones; passwords are not sent to
-                              hosts whose key has changed                                           */
+    /* Unknown and changed keys are errors. */
+    NACRE_HOST_REJECT = 0,
+    /* Unknown hosts are accepted and remembered; a changed key, or the first one of another type than
+     * those that are known, is an error. */
+    NACRE_HOST_ACCEPT_NEW,
+    /* ask_host decides about unknown hosts and other types; changed keys are errors. */
+    NACRE_HOST_ASK,
+    /* Accepts anything, remembers unknown ones; neither passwords nor answers to prompts are sent to
+     * hosts whose key has changed. */
+    NACRE_HOST_INSECURE
 } nacre_host_policy;
 
 typedef struct nacre_host_question {
@@ -56,7 +60,8 @@ typedef enum nacre_answer_kind {
     NACRE_ASK_PROMPT        /* keyboard-interactive            */
 } nacre_answer_kind;
 
-/* An authentication method of the client was tried: for logs and -v. */
+/* All of them may be NULL. They run inside the blocking calls, none while the engine steps but banner
+ * and event; none may free or disconnect the client (nacre_client_cancel is allowed). */
 typedef struct nacre_client_callbacks {
     /* policy NACRE_HOST_ASK: true accepts (and remembers). */
     bool (*ask_host)(void *user, const nacre_host_question *q);
@@ -70,8 +75,15 @@ typedef struct nacre_client_callbacks {
     void (*banner)(void *user, nacre_span text);
     /* keyboard-interactive: name and instruction of a round, raw; before its prompts. NULL ok. */
     void (*instruction)(void *user, nacre_span name, nacre_span text);
-    /* The server opened a channel or sent a request nobody here knows; NULL: refused. Answer by ticket. */
+    /*
+     * The server opened a channel or sent a request nobody here knows; NULL: refused. Answer by ticket.
+     * A SIGN question for one of the public keys that were given. And, only to be looked at, VERSION,
+     * PRE_BANNER, KEX_DONE, DEBUG, PONG, AUTH_RESULT and GLOBAL_REPLY.
+     */
     void (*event)(void *user, nacre_client *c, const nacre_event *ev);
+    /* Something a person should know although the call goes on: "Permanently added ...", a key file
+     * that others may read. One or more lines, escaped, no newline at the end. */
+    void (*warning)(void *user, const char *text);
     void *user;
 } nacre_client_callbacks;
 
@@ -113,19 +125,24 @@ NACRE_API void nacre_client_config_init(nacre_client_config *cfg);
 /* Copies the config (strings, spans, references to keys); keeps known_hosts, loop and allocator. */
 NACRE_API int nacre_client_new(nacre_client **out, const nacre_client_config *cfg,
                                nacre_error *err) NACRE_MUST_CHECK;
-/* Connects, exchanges keys and verifies the host key. port 0: 22. */
+/* Connects, exchanges keys and verifies the host key. port 0: 22. A client that is not connected any
+ * more may connect again; its channels are gone then. */
 NACRE_API int nacre_client_connect(nacre_client *c, const char *host,
                                    uint16_t port) NACRE_MUST_CHECK;
 /* The same over fds that are connected already (ProxyCommand, socketpair). Takes them on success. */
 NACRE_API int nacre_client_connect_fd(nacre_client *c, int in_fd, int out_fd, const char *host,
                                       uint16_t port) NACRE_MUST_CHECK;
 /*
- * Logs in: none (to learn the methods), then the given keys, key files, default files, then
- * keyboard-interactive and password, in the order of preferred_auth and as the server allows;
- * partial success goes on. NACRE_AUTH_FAILED names what was tried and what the server would take.
+ * Logs in: the given keys, key files, default files, then keyboard-interactive and password, in the
+ * order of preferred_auth and as the server allows (asked for by "none", unless a key or a password is
+ * at hand that can be tried at once); partial success goes on. NACRE_AUTH_FAILED names what was tried
+ * and what the server would take. The timeout is for each answer of the server: people may think.
  */
 NACRE_API int nacre_client_authenticate(nacre_client *c) NACRE_MUST_CHECK;
-/* new, connect, authenticate in one; *out is owned, NULL on failure. */
+/*
+ * new, connect, authenticate in one, saving a round trip: the first attempt leaves together with the
+ * last message of the key exchange. *out is owned, NULL on failure.
+ */
 NACRE_API int nacre_client_open(nacre_client **out, const nacre_client_config *cfg,
                                 const char *host, uint16_t port, nacre_error *err) NACRE_MUST_CHECK;
 /* One method at a time: NACRE_OK, NACRE_AUTH_PARTIAL, NACRE_AUTH_FAILED (methods: see auth_methods). */
@@ -133,6 +150,9 @@ NACRE_API int nacre_client_auth_none(nacre_client *c) NACRE_MUST_CHECK;
 NACRE_API int nacre_client_auth_password(nacre_client *c, nacre_span password) NACRE_MUST_CHECK;
 NACRE_API int nacre_client_auth_key(nacre_client *c, nacre_key *key) NACRE_MUST_CHECK;
 NACRE_API int nacre_client_auth_interactive(nacre_client *c) NACRE_MUST_CHECK;
+/* connect (with in_fd -1) or connect_fd, then authenticate, saving the same round trip. */
+NACRE_API int nacre_client_login(nacre_client *c, int in_fd, int out_fd, const char *host,
+                                 uint16_t port) NACRE_MUST_CHECK;
 /* What the server said can continue, "" before; borrowed until the next call. */
 NACRE_API const char *nacre_client_auth_methods(const nacre_client *c);
 
@@ -202,8 +222,8 @@ NACRE_API void nacre_client_channel_free(nacre_client *c, nacre_channel *ch);
 
 /*
  * Ties an open channel to fds until it is over (an ssh session in a terminal): options as for
- * nacre_relay_new, whose on_finished and user are taken by this call. Other watchers and timers of the
- * loop run meanwhile.
+ * nacre_relay_new; on_finished is taken by this call, filter gets the options' user. timeout_ms 0: none.
+ * Other watchers and timers of the loop run meanwhile. result is filled in any case.
  */
 NACRE_API int nacre_client_relay(nacre_client *c, nacre_channel *ch, const nacre_relay_options *o,
                                  uint32_t timeout_ms, nacre_relay_result *result) NACRE_MUST_CHECK;

@@ -1,0 +1,736 @@
+/*
+ * client.c - the life of a client: its copy of the config, connecting, waiting, the end.
+ *
+ * Who the server is: verify.c. Who we are: auth.c. What runs over the connection: channels.c.
+ */
+#include "client/state.h"
+#include "nacre/account.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    CONNECT_TIMEOUT_DEFAULT_MS = 30 * 1000,
+    PASSWORD_PROMPTS_DEFAULT = 3,
+    GOODBYE_MS = 1000,
+    DISCONNECT_BY_APPLICATION = 11 /* RFC 4253 11.1 */
+};
+static const size_t exec_limit_default = (size_t)64 * 1024 * 1024;
+
+/* ---- sentences ---- */
+
+void nc_client_begin(nacre_client *c)
+{
+    nc_error_clear(&c->err);
+}
+
+int nc_client_fail(nacre_client *c, int status, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int rc = nc_vfail(&c->err, status, NACRE_BY_US, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+void nc_client_log(const nacre_client *c, nacre_log_level level, const char *fmt, ...)
+{
+    const nacre_config *t = &c->cfg.transport;
+    if (!t->log || level > t->log_level) {
+        return;
+    }
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    t->log(t->log_user, level, line);
+}
+
+void nc_client_warn(const nacre_client *c, const char *fmt, ...)
+{
+    char text[1536];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (c->cfg.callbacks.warning) {
+        c->cfg.callbacks.warning(c->cfg.callbacks.user, text);
+    }
+    nc_client_log(c, NACRE_LOG_INFO, "%s", text);
+}
+
+/* ---- waiting ---- */
+
+nc_wait nc_client_wait_init(const nacre_client *c, uint32_t timeout_ms, const char *what)
+{
+    nc_wait w = {nacre_loop_now(c->loop), UINT64_MAX, what};
+    uint32_t ms = timeout_ms ? timeout_ms : c->cfg.timeout_ms;
+    if (ms != 0 && ms != NACRE_FOREVER) {
+        w.deadline = w.began + ms;
+    }
+    return w;
+}
+
+static double elapsed(const nacre_client *c, const nc_wait *w)
+{
+    return (double)(nacre_loop_now(c->loop) - w->began) / 1000.0;
+}
+
+/* The connection is over; the peer's words, if it had any, come first. */
+static int fail_closed(nacre_client *c, const char *what, double seconds)
+{
+    int status = c->why.status == NACRE_OK ? NACRE_CLOSED : c->why.status;
+    const char *text = c->why.text[0] ? c->why.text : nacre_status_text(status);
+    nc_error_clear(&c->err);
+    c->err.by = c->why.by;
+    c->err.disconnect_reason = c->why.disconnect_reason;
+    c->err.detail = c->why.detail;
+    c->err.status = status;
+    (void)snprintf(c->err.text, sizeof(c->err.text), "%s: %s (during %s, after %.1f s)", c->where,
+                   text, what, seconds);
+    return status;
+}
+
+int nc_client_alive(nacre_client *c, const char *what)
+{
+    if (!c->t) {
+        return nc_client_fail(c, NACRE_WRONG_STATE, "%s: there is no connection yet", what);
+    }
+    return c->closed ? fail_closed(c, what, 0.0) : NACRE_OK;
+}
+
+static int ms_until(uint64_t deadline, uint64_t now)
+{
+    if (deadline == UINT64_MAX) {
+        return -1;
+    }
+    uint64_t left = deadline > now ? deadline - now : 0;
+    return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+int nc_client_wait(nacre_client *c, const nc_wait *w, int (*done)(void *user), void *user)
+{
+    for (;;) {
+        int rc = done(user);
+        if (rc != NACRE_AGAIN) {
+            return rc;
+        }
+        if (atomic_exchange(&c->cancelled, false)) {
+            return nc_client_fail(c, NACRE_CANCELLED, "%s: %s was cancelled after %.1f s", c->where,
+                                  w->what, elapsed(c, w));
+        }
+        if (c->closed) {
+            return fail_closed(c, w->what, elapsed(c, w));
+        }
+        uint64_t now = nacre_loop_now(c->loop);
+        if (now >= w->deadline) {
+            return nc_client_fail(c, NACRE_TIMEOUT, "%s: %s timed out after %.1f s", c->where,
+                                  w->what, elapsed(c, w));
+        }
+        rc = nacre_loop_run_once(c->loop, ms_until(w->deadline, now));
+        if (rc != NACRE_OK) {
+            return nc_client_fail(c, rc, "%s: %s: the event loop failed: %s", c->where, w->what,
+                                  nacre_status_text(rc));
+        }
+    }
+}
+
+void nc_client_push(nacre_client *c)
+{
+    nacre_driver_kick(c->d);
+    if (nacre_loop_run_once(c->loop, 0) != NACRE_OK) {
+        nc_client_log(c, NACRE_LOG_ERROR, "the event loop failed");
+    }
+}
+
+void nacre_client_cancel(nacre_client *c)
+{
+    atomic_store(&c->cancelled, true);
+    nacre_loop_wake(c->loop);
+}
+
+/* ---- the copy of the config ---- */
+
+void *nc_client_keep(nacre_client *c, void *p)
+{
+    if (!p) {
+        return NULL;
+    }
+    void **more = nc_resize(c->alloc, c->owned, (c->owned_count + 1) * sizeof(*more));
+    if (!more) {
+        nc_free(c->alloc, p);
+        return NULL;
+    }
+    c->owned = more;
+    c->owned[c->owned_count++] = p;
+    return p;
+}
+
+static int own_string(nacre_client *c, const char **field)
+{
+    if (*field) {
+        *field = nc_client_keep(c, nc_strdup(c->alloc, *field));
+    }
+    return *field ? NACRE_OK : NACRE_NO_MEMORY;
+}
+
+static int own_strings(nacre_client *c)
+{
+    nacre_config *t = &c->cfg.transport;
+    const char **fields[] = {&t->software,
+                             &t->banner,
+                             &t->kex,
+                             &t->host_key,
+                             &t->cipher_c2s,
+                             &t->cipher_s2c,
+                             &t->mac_c2s,
+                             &t->mac_s2c,
+                             &t->compression_c2s,
+                             &t->compression_s2c,
+                             &t->signature,
+                             &t->auth_methods,
+                             &c->cfg.user,
+                             &c->cfg.bind_address,
+                             &c->cfg.bind_interface,
+                             &c->cfg.known_hosts_file,
+                             &c->cfg.host_key_alias,
+                             &c->cfg.preferred_auth};
+    int rc = NACRE_OK;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (rc != NACRE_OK) {
+            *fields[i] = NULL; /* the caller's */
+        } else if (*fields[i]) {
+            rc = own_string(c, fields[i]);
+        }
+    }
+    return rc;
+}
+
+static int own_keys(nacre_client *c)
+{
+    nacre_key *const *theirs = c->cfg.keys;
+    size_t count = c->cfg.key_count;
+    c->cfg.keys = NULL;
+    c->cfg.key_count = 0;
+    if (count == 0) {
+        return NACRE_OK;
+    }
+    nacre_key **ours = nc_client_keep(c, nc_alloc_array(c->alloc, count, sizeof(*ours)));
+    if (!ours) {
+        return NACRE_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        ours[i] = nacre_key_ref(theirs[i]);
+    }
+    c->cfg.keys = ours;
+    c->cfg.key_count = count;
+    return NACRE_OK;
+}
+
+static int own_key_files(nacre_client *c)
+{
+    const char *const *theirs = c->cfg.key_files;
+    size_t count = c->cfg.key_file_count;
+    c->cfg.key_files = NULL;
+    c->cfg.key_file_count = 0;
+    if (count == 0) {
+        return NACRE_OK;
+    }
+    const char **ours = nc_client_keep(c, nc_alloc_array(c->alloc, count, sizeof(*ours)));
+    int rc = ours ? NACRE_OK : NACRE_NO_MEMORY;
+    for (size_t i = 0; rc == NACRE_OK && i < count; i++) {
+        ours[i] = theirs[i];
+        rc = own_string(c, &ours[i]);
+    }
+    if (rc == NACRE_OK) {
+        c->cfg.key_files = ours;
+        c->cfg.key_file_count = count;
+    }
+    return rc;
+}
+
+static int own_password(nacre_client *c)
+{
+    nacre_span theirs = c->cfg.password;
+    c->cfg.password = nc_span(NULL, 0);
+    if (!theirs.p) {
+        return NACRE_OK;
+    }
+    uint8_t *ours = nc_alloc(c->alloc, theirs.n + 1);
+    if (!ours) {
+        return NACRE_NO_MEMORY;
+    }
+    memcpy(ours, theirs.p, theirs.n);
+    c->cfg.password = nc_span(ours, theirs.n);
+    return NACRE_OK;
+}
+
+static int default_user(nacre_client *c, nacre_error *err)
+{
+    nacre_account *me = NULL;
+    if (c->cfg.user) {
+        return NACRE_OK;
+    }
+    int rc = nacre_account_lookup_uid(&me, c->alloc, getuid(), err);
+    if (rc == NACRE_OK) {
+        c->cfg.user = nc_client_keep(c, nc_strdup(c->alloc, me->name));
+        rc = c->cfg.user ? NACRE_OK : NACRE_NO_MEMORY;
+    }
+    nacre_account_free(me);
+    return rc;
+}
+
+void nacre_client_config_init(nacre_client_config *cfg)
+{
+    memset(cfg, 0, sizeof(*cfg));
+    cfg->size = sizeof(*cfg);
+    nacre_config_init(&cfg->transport, NACRE_CLIENT);
+    cfg->connect_timeout_ms = CONNECT_TIMEOUT_DEFAULT_MS;
+    cfg->default_key_files = true;
+    cfg->preferred_auth = "publickey,keyboard-interactive,password";
+    cfg->password_prompts = PASSWORD_PROMPTS_DEFAULT;
+    cfg->exec_limit = exec_limit_default;
+}
+
+static int copy_config(nacre_client *c, const nacre_client_config *cfg, nacre_error *err)
+{
+    nacre_client_config_init(&c->cfg);
+    memcpy(&c->cfg, cfg, cfg->size);
+    c->cfg.transport.role = NACRE_CLIENT;
+    if (!c->cfg.preferred_auth) {
+        c->cfg.preferred_auth = "publickey,keyboard-interactive,password";
+    }
+    /* Each takes its pointers over, or clears them: afterwards none is the caller's. */
+    int strings = own_strings(c), keys = own_keys(c), files = own_key_files(c),
+        password = own_password(c);
+    if (strings != NACRE_OK || keys != NACRE_OK || files != NACRE_OK || password != NACRE_OK) {
+        return nc_fail(err, NACRE_NO_MEMORY, "out of memory");
+    }
+    return default_user(c, err);
+}
+
+int nacre_client_new(nacre_client **out, const nacre_client_config *cfg, nacre_error *err)
+{
+    *out = NULL;
+    nc_error_clear(err);
+    if (!cfg || cfg->size < offsetof(nacre_client_config, user) ||
+        cfg->size > sizeof(nacre_client_config)) {
+        return nc_fail(err, NACRE_INVALID_ARGUMENT,
+                       "the config was not made by nacre_client_config_init");
+    }
+    const nacre_allocator *a = cfg->transport.allocator;
+    nacre_client *c = nc_zalloc(a, sizeof(*c));
+    if (!c) {
+        return nc_fail(err, NACRE_NO_MEMORY, "out of memory");
+    }
+    c->alloc = a;
+    c->fd = -1;
+    c->run_rc = NACRE_AGAIN;
+    atomic_init(&c->cancelled, false);
+    nc_buf_init(&c->auth.texts, a, 512 * 1024);
+    int rc = copy_config(c, cfg, err);
+    if (rc == NACRE_OK && !c->cfg.loop) {
+        rc = nacre_loop_new(&c->loop, a, err);
+        c->own_loop = rc == NACRE_OK;
+    } else {
+        c->loop = c->cfg.loop;
+    }
+    if (rc != NACRE_OK) {
+        nacre_client_free(c);
+        return rc;
+    }
+    *out = c;
+    return NACRE_OK;
+}
+
+/* ---- the connection ---- */
+
+/* Everything of one connection goes; the client can make another. */
+static void drop(nacre_client *c)
+{
+    nacre_net_connect_cancel(c->connecting);
+    c->connecting = NULL;
+    if (c->fd >= 0) {
+        close(c->fd);
+        c->fd = -1;
+    }
+    nc_channels_clear(c);
+    nacre_driver_free(c->d);
+    c->d = NULL;
+    nc_auth_question_drop(c);
+    nacre_transport_free(c->t);
+    c->t = NULL;
+    nacre_key_free(c->host_key);
+    c->host_key = NULL;
+    c->host_ticket = 0;
+    c->closed = c->kex_done = c->connect_over = c->no_passwords = false;
+    c->run_rc = NACRE_AGAIN;
+    nc_buf texts = c->auth.texts;
+    memset(&c->auth, 0, sizeof(c->auth));
+    c->auth.texts = texts;
+    nc_error_clear(&c->why);
+    nc_free(c->alloc, c->host);
+    c->host = NULL;
+}
+
+/* Questions that nobody here answers go to the application, or get the answer no. */
+static void hand_on(nacre_client *c, const nacre_event *ev)
+{
+    if (c->cfg.callbacks.event) {
+        c->cfg.callbacks.event(c->cfg.callbacks.user, c, ev);
+    } else if (ev->ticket) {
+        (void)nacre_transport_refuse(c->t, ev->ticket);
+    }
+}
+
+static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
+{
+    nacre_client *c = user;
+    (void)d;
+    switch (ev->type) {
+    case NACRE_EVENT_HOST_KEY:
+        nacre_key_free(c->host_key);
+        c->host_key = nacre_key_ref((nacre_key *)(uintptr_t)ev->u.host_key.key);
+        c->host_ticket = ev->ticket;
+        return;
+    case NACRE_EVENT_SIGN:
+        if (!c->auth.key_path) {
+            break;
+        }
+        nc_auth_event_kept(c, ev);
+        return;
+    case NACRE_EVENT_AUTH_PROMPTS:
+    case NACRE_EVENT_AUTH_CHANGE_PASSWORD:
+        nc_auth_event_kept(c, ev);
+        return;
+    case NACRE_EVENT_AUTH_RESULT:
+        nc_auth_event_kept(c, ev);
+        break;
+    case NACRE_EVENT_AUTH_BANNER:
+        if (c->cfg.callbacks.banner) {
+            c->cfg.callbacks.banner(c->cfg.callbacks.user, ev->text);
+        }
+        return;
+    case NACRE_EVENT_KEX_DONE:
+        c->kex_done = true;
+        break;
+    default:
+        if (ev->channel && nc_channels_event(c, ev)) {
+            return;
+        }
+        break;
+    }
+    hand_on(c, ev);
+}
+
+static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
+{
+    nacre_client *c = user;
+    (void)d;
+    c->closed = true;
+    c->why = *why;
+    for (nc_chan *k = c->chans; k; k = k->next) {
+        if (k->relay) {
+            nacre_relay_abandon(k->relay);
+        }
+    }
+}
+
+static int prepare(nacre_client *c, const char *host, uint16_t port)
+{
+    if (c->t && !c->closed) {
+        return nc_client_fail(c, NACRE_WRONG_STATE, "this client is connected to %s already",
+                              c->where);
+    }
+    if (!host || !*host) {
+        return nc_client_fail(c, NACRE_INVALID_ARGUMENT, "no host was named");
+    }
+    drop(c);
+    c->port = port ? port : 22;
+    c->host = nc_strdup(c->alloc, host);
+    if (!c->host) {
+        return nc_client_fail(c, NACRE_NO_MEMORY, "out of memory");
+    }
+    (void)snprintf(c->where, sizeof(c->where), "%s port %u", NC_ESC(nc_span_cstr(host)),
+                   (unsigned)c->port);
+    return NACRE_OK;
+}
+
+static nc_wait connect_wait(const nacre_client *c, const char *what)
+{
+    uint32_t ms = c->cfg.connect_timeout_ms;
+    return nc_client_wait_init(c, ms ? ms : NACRE_FOREVER, what);
+}
+
+static int attach(nacre_client *c, int in_fd, int out_fd)
+{
+    nacre_config cfg = c->cfg.transport;
+    nacre_endpoint peer;
+    char *preferred = NULL;
+    int rc = nc_client_prefer_known(c, &preferred);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    if (preferred) {
+        cfg.host_key = preferred;
+    }
+    (void)snprintf(c->address, sizeof(c->address), "%s",
+                   nacre_net_peer(in_fd, &peer) == NACRE_OK && peer.family ? peer.address : "");
+    rc = nacre_transport_new(&c->t, &cfg, nacre_loop_now(c->loop), &c->err);
+    nc_free(c->alloc, preferred);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    nacre_driver_options o;
+    nacre_driver_options_init(&o);
+    o.on_event = on_event;
+    o.on_closed = on_closed;
+    o.user = c;
+    rc = nacre_driver_new(&c->d, c->loop, c->t, in_fd, out_fd, &o, &c->err);
+    if (rc != NACRE_OK) {
+        nacre_transport_free(c->t);
+        c->t = NULL;
+    }
+    return rc;
+}
+
+static int host_key_there(void *user)
+{
+    const nacre_client *c = user;
+    return c->host_ticket ? NACRE_OK : NACRE_AGAIN;
+}
+
+static int kex_over(void *user)
+{
+    const nacre_client *c = user;
+    return c->kex_done ? NACRE_OK : NACRE_AGAIN;
+}
+
+/* A failure on the way in ends the connection, with our reason told to the server. */
+static int give_up(nacre_client *c, int rc)
+{
+    nacre_error kept = c->err;
+    nacre_client_disconnect(c);
+    c->err = kept;
+    return rc;
+}
+
+/* Up to the accepted host key: an attempt to log in can be queued now, and leaves with NEWKEYS. */
+static int shake_hands(nacre_client *c, int in_fd, int out_fd, const nc_wait *w)
+{
+    int rc = attach(c, in_fd, out_fd);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    c->fd = -1;
+    rc = nc_client_wait(c, w, host_key_there, c);
+    if (rc == NACRE_OK) {
+        rc = nc_client_verify(c);
+    }
+    return rc == NACRE_OK ? rc : give_up(c, rc);
+}
+
+static void on_connected(void *user, int fd, const nacre_error *why)
+{
+    nacre_client *c = user;
+    c->connecting = NULL;
+    c->connect_over = true;
+    c->fd = fd;
+    if (fd < 0) {
+        c->connect_why = *why;
+    }
+}
+
+static int connect_over(void *user)
+{
+    const nacre_client *c = user;
+    return c->connect_over ? NACRE_OK : NACRE_AGAIN;
+}
+
+static int dial(nacre_client *c, nc_wait *w)
+{
+    nacre_connect_options o;
+    nacre_connect_options_init(&o);
+    o.family = c->cfg.family;
+    o.bind_address = c->cfg.bind_address;
+    o.bind_interface = c->cfg.bind_interface;
+    o.timeout_ms = c->cfg.connect_timeout_ms;
+    nc_client_log(c, NACRE_LOG_VERBOSE, "Connecting to %s.", c->where);
+    int rc = nacre_net_connect_start(&c->connecting, c->loop, c->alloc, c->host, c->port, &o,
+                                     on_connected, c, &c->err);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    nc_wait grace = *w;
+    if (grace.deadline != UINT64_MAX) {
+        grace.deadline += 250; /* the connect's own timer comes first: it knows every address */
+    }
+    rc = nc_client_wait(c, &grace, connect_over, c);
+    nacre_net_connect_cancel(c->connecting);
+    c->connecting = NULL;
+    if (rc == NACRE_OK && c->fd < 0) {
+        c->err = c->connect_why;
+        rc = c->err.status;
+    } else if (rc == NACRE_OK) {
+        nc_client_log(c, NACRE_LOG_VERBOSE, "Connection established.");
+    }
+    return rc;
+}
+
+static int connect_by_name(nacre_client *c, const char *host, uint16_t port)
+{
+    nc_client_begin(c);
+    int rc = prepare(c, host, port);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    nc_wait w = connect_wait(c, "connecting");
+    rc = dial(c, &w);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    w.what = "the key exchange";
+    rc = shake_hands(c, c->fd, c->fd, &w);
+    if (rc != NACRE_OK && c->fd >= 0) {
+        close(c->fd);
+        c->fd = -1;
+    }
+    return rc;
+}
+
+static int connect_by_fd(nacre_client *c, int in_fd, int out_fd, const char *host, uint16_t port)
+{
+    nc_client_begin(c);
+    int rc = prepare(c, host, port);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    nc_wait w = connect_wait(c, "the key exchange");
+    return shake_hands(c, in_fd, out_fd, &w);
+}
+
+static int end_kex(nacre_client *c, int rc)
+{
+    if (rc == NACRE_OK) {
+        nc_wait w = connect_wait(c, "the key exchange");
+        rc = nc_client_wait(c, &w, kex_over, c);
+        rc = rc == NACRE_OK ? rc : give_up(c, rc);
+    }
+    return rc;
+}
+
+int nacre_client_connect(nacre_client *c, const char *host, uint16_t port)
+{
+    return end_kex(c, connect_by_name(c, host, port));
+}
+
+int nacre_client_connect_fd(nacre_client *c, int in_fd, int out_fd, const char *host, uint16_t port)
+{
+    return end_kex(c, connect_by_fd(c, in_fd, out_fd, host, port));
+}
+
+int nacre_client_login(nacre_client *c, int in_fd, int out_fd, const char *host, uint16_t port)
+{
+    int rc =
+        in_fd >= 0 ? connect_by_fd(c, in_fd, out_fd, host, port) : connect_by_name(c, host, port);
+    return rc == NACRE_OK ? nc_client_authenticate(c) : rc;
+}
+
+int nacre_client_open(nacre_client **out, const nacre_client_config *cfg, const char *host,
+                      uint16_t port, nacre_error *err)
+{
+    nacre_client *c = NULL;
+    *out = NULL;
+    int rc = nacre_client_new(&c, cfg, err);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    rc = nacre_client_login(c, -1, -1, host, port);
+    if (rc != NACRE_OK) {
+        if (err) {
+            *err = c->err;
+        }
+        nacre_client_disconnect(c);
+        nacre_client_free(c);
+        return rc;
+    }
+    *out = c;
+    return NACRE_OK;
+}
+
+/* ---- the end ---- */
+
+static int is_closed(void *user)
+{
+    const nacre_client *c = user;
+    return c->closed ? NACRE_OK : NACRE_AGAIN;
+}
+
+void nacre_client_disconnect(nacre_client *c)
+{
+    if (!c || !c->d || c->closed) {
+        return;
+    }
+    nacre_error kept = c->err;
+    bool cancelled = atomic_exchange(&c->cancelled, false);
+    (void)nacre_transport_disconnect(c->t, DISCONNECT_BY_APPLICATION, "disconnected by user");
+    nacre_driver_close(c->d);
+    nc_wait w = nc_client_wait_init(c, GOODBYE_MS, "the goodbye");
+    if (nc_client_wait(c, &w, is_closed, c) != NACRE_OK) {
+        nacre_driver_free(c->d); /* the peer takes nothing: not a word more */
+        c->d = NULL;
+        c->closed = true;
+    }
+    if (cancelled) {
+        atomic_store(&c->cancelled, true); /* meant for another call */
+    }
+    c->err = kept;
+}
+
+void nacre_client_free(nacre_client *c)
+{
+    if (!c) {
+        return;
+    }
+    drop(c);
+    nc_buf_clear(&c->auth.texts);
+    for (size_t i = 0; i < c->cfg.key_count; i++) {
+        nacre_key_free(c->cfg.keys[i]);
+    }
+    if (c->cfg.password.p) {
+        nc_wipe_free(c->alloc, (void *)(uintptr_t)c->cfg.password.p, c->cfg.password.n + 1);
+    }
+    for (size_t i = 0; i < c->owned_count; i++) {
+        nc_free(c->alloc, c->owned[i]);
+    }
+    nc_free(c->alloc, c->owned);
+    if (c->own_loop) {
+        nacre_loop_free(c->loop);
+    }
+    nc_free(c->alloc, c);
+}
+
+/* ---- asking about it ---- */
+
+const nacre_error *nacre_client_error(const nacre_client *c)
+{
+    return &c->err;
+}
+
+nacre_transport *nacre_client_transport(nacre_client *c)
+{
+    return c->t;
+}
+
+nacre_driver *nacre_client_driver(nacre_client *c)
+{
+    return c->d;
+}
+
+nacre_loop *nacre_client_loop(nacre_client *c)
+{
+    return c->loop;
+}

@@ -1,0 +1,178 @@
+/*
+ * state.h - the inside of a nacre_client, for the files of src/client.
+ *
+ * The client is driven from blocking calls only: each of them waits in nc_client_wait, which turns the
+ * loop. Events leave their mark in this struct; nothing that may block or ask happens inside on_event.
+ */
+#ifndef NC_CLIENT_STATE_H
+#define NC_CLIENT_STATE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "nacre/client.h"
+#include "nacre/net.h"
+
+#include <stdatomic.h>
+
+enum {
+    NC_REPLIES_MAX = 256, /* as many as a channel lets wait (nacre/channel.h) */
+    NC_METHODS_MAX = 1024,
+    NC_PROMPTS_MAX = 64,              /* questions of one round that we answer */
+    NC_SECRET_MAX = 1024,             /* the longest answer */
+    NC_INBOX_MAX = 256 * 1024 * 1024, /* far above any window, which is the real bound */
+    NC_NAME_MAX = 512                 /* "[host]:port" */
+};
+
+/* A channel of the blocking calls, and what it kept until somebody asks. */
+typedef struct nc_chan {
+    struct nc_chan *next;
+    nacre_channel *ch;
+    nc_queue in[2]; /* by stream; window goes back as it is read */
+    bool opened, failed, eof, closed;
+    uint32_t fail_reason;
+    char fail_text[256];
+    uint8_t replies[NC_REPLIES_MAX]; /* a ring */
+    size_t reply_at, reply_count;
+    nacre_exit exit;
+    nacre_client_event_fn fn;
+    void *fn_user;
+    nacre_relay *relay;
+} nc_chan;
+
+/* A question of the server's during authentication, kept until the blocked call serves it. */
+typedef enum nc_question {
+    NC_ASKS_NOTHING = 0,
+    NC_ASKS_SIGN,
+    NC_ASKS_PROMPTS,
+    NC_ASKS_CHANGE
+} nc_question;
+
+typedef struct nc_auth_state {
+    nc_question question;
+    uint32_t ticket;
+    nacre_key *sign_key;
+    const char *sign_algorithm; /* static */
+    nacre_span sign_data;       /* the engine's, until answered */
+    nc_buf texts; /* name, instruction, prompts (or the change prompt), as they came */
+    nacre_span name, instruction;
+    nacre_prompt prompts[NC_PROMPTS_MAX];
+    size_t prompt_count;
+    bool prompts_seen; /* in this attempt */
+
+    bool in_flight; /* an attempt whose result is not there */
+    bool result;    /* it is there */
+    int status;
+    char methods[NC_METHODS_MAX];
+    bool methods_known;
+
+    /* what the present attempt may draw on */
+    const char *key_path; /* of an encrypted key: opened when the server wants its signature */
+    bool password_spent;  /* the configured one was given to a prompt in this login */
+    nacre_span password;  /* the one of the present password attempt; for a change */
+} nc_auth_state;
+
+struct nacre_client {
+    const nacre_allocator *alloc;
+    nacre_client_config cfg; /* strings in owned */
+    void **owned;
+    size_t owned_count;
+    nacre_loop *loop;
+    bool own_loop;
+    atomic_bool cancelled;
+
+    char *host;
+    uint16_t port;
+    char address[64];        /* numeric, of the peer */
+    char where[NC_NAME_MAX]; /* "host port 22" for sentences */
+    nacre_connecting *connecting;
+    int fd;
+    bool connect_over;
+    nacre_error connect_why;
+
+    nacre_transport *t;
+    nacre_driver *d;
+    bool closed; /* the driver said so */
+    nacre_error why;
+    bool kex_done;
+    uint32_t host_ticket;
+    nacre_key *host_key;
+    bool no_passwords; /* the host key changed, and policy let it pass */
+
+    nc_auth_state auth;
+    nc_chan *chans;
+    int run_rc; /* what an event function returned; NACRE_AGAIN: nothing yet */
+    nacre_error err;
+};
+
+/* ---- client.c: sentences and waiting ---- */
+
+void nc_client_begin(nacre_client *c); /* a call begins: no error */
+int nc_client_fail(nacre_client *c, int status, const char *fmt, ...) NACRE_PRINTF(3, 4);
+void nc_client_log(const nacre_client *c, nacre_log_level level, const char *fmt, ...)
+    NACRE_PRINTF(3, 4);
+void nc_client_warn(const nacre_client *c, const char *fmt, ...) NACRE_PRINTF(2, 3);
+
+typedef struct nc_wait {
+    uint64_t began, deadline;
+    const char *what; /* "the key exchange" */
+} nc_wait;
+nc_wait nc_client_wait_init(const nacre_client *c, uint32_t timeout_ms, const char *what);
+/*
+ * Turns the loop until done says something other than NACRE_AGAIN, and returns it. Otherwise the call
+ * was cancelled, its time is up or the connection is over: c->err says what, where and after how long.
+ */
+int nc_client_wait(nacre_client *c, const nc_wait *w, int (*done)(void *user), void *user);
+/* Something was queued outside of the loop: let it go. */
+void nc_client_push(nacre_client *c);
+/* NACRE_OK while there is a connection. */
+int nc_client_alive(nacre_client *c, const char *what);
+/* Strings and memory that live as long as the client. */
+void *nc_client_keep(nacre_client *c, void *p);
+
+/* ---- verify.c ---- */
+
+/* The host key algorithms, those that known_hosts has keys for in front; *list is owned, or NULL when
+ * the config shall stand as it is. */
+int nc_client_prefer_known(nacre_client *c, char **list);
+/* Answers the pending host key question by policy. */
+int nc_client_verify(nacre_client *c);
+/* "host" or "[host]:port", as known_hosts has it. */
+void nc_client_host_name(const nacre_client *c, char *out, size_t size);
+
+/* ---- auth.c, auth_keys.c, auth_ask.c ---- */
+
+void nc_auth_event_kept(nacre_client *c, const nacre_event *ev);
+void nc_auth_question_drop(nacre_client *c);
+int nc_client_authenticate(nacre_client *c);
+/* Waits for the result of an attempt that was begun with rc; serves the questions meanwhile. */
+int nc_auth_finish(nacre_client *c, int rc);
+/* The kept question, answered. NACRE_OK, or a failure of ours that ends the login. */
+int nc_auth_serve(nacre_client *c);
+/* A secret into out; its length, or -1: none. attempt from 1. */
+int nc_auth_ask(nacre_client *c, nacre_answer_kind kind, const char *prompt, bool echo,
+                unsigned attempt, char *out, size_t size);
+/* Decrypts a key file, asking for its passphrase. */
+int nc_auth_unlock(nacre_client *c, const char *path, nacre_key **out);
+
+typedef struct nc_candidates {
+    size_t next; /* index over keys, key files and default files */
+} nc_candidates;
+/*
+ * The next key that is worth an attempt. NACRE_NOT_FOUND: no more. *path, when not NULL: key is only
+ * the public half, the file is to be unlocked when a signature is wanted. *name is for messages.
+ */
+int nc_auth_next_key(nacre_client *c, nc_candidates *at, nacre_key **key, const char **path,
+                     const char **name);
+/* One that can be tried before the server was asked for its methods. */
+bool nc_auth_has_given_key(const nacre_client *c, const nc_candidates *at);
+
+/* ---- channels.c ---- */
+
+bool nc_channels_event(nacre_client *c, const nacre_event *ev);
+nc_chan *nc_channels_find(nacre_client *c, const nacre_channel *ch);
+void nc_channels_clear(nacre_client *c);
+/* Hands what was kept to fn, oldest first, and then the state that was reached. */
+void nc_channels_replay(nacre_client *c, nc_chan *k, void (*fn)(void *user, const nacre_event *ev),
+                        void *user);
+
+#endif
