@@ -280,7 +280,9 @@ static int dispatch(nc_core *c, const nc_packet *pkt, nacre_event *ev)
     nc_phase phase = nc_core_phase(c);
     bool strict = c->strict || !c->strict_known;
     nc_verdict verdict = nc_gate(c->link.role, phase, strict, pkt->number);
-    nc_logf(&c->link.log, NACRE_LOG_TRACE, "received %s", nc_message_name(pkt->number));
+    if (c->link.log.level >= NACRE_LOG_TRACE) {
+        nc_logf(&c->link.log, NACRE_LOG_TRACE, "received %s", nc_message_name(pkt->number));
+    }
     if (verdict == NC_GATE_DISCONNECT) {
         return refuse(c, pkt->number, phase, strict);
     }
@@ -395,6 +397,9 @@ static int step(nc_core *c, nacre_event *ev, bool *progress)
         return rc;
     }
     rc = nc_core_run_timers(c);
+    if (rc == NACRE_OK) {
+        rc = nc_core_check_sequence(c);
+    }
     if (rc == NACRE_OK && nc_core_rekey_due(c)) {
         rc = nc_kex_start(c);
     }

@@ -21,9 +21,6 @@ enum {
     DEFAULT_OUTPUT_HARD = 4 * 1024 * 1024
 };
 
-/* RFC 4344 3.1: after 2^31 packets at the latest. */
-static const uint64_t most_rekey_packets = (uint64_t)1 << 31;
-
 void nacre_config_init(nacre_config *cfg, nacre_role role)
 {
     memset(cfg, 0, sizeof(*cfg));
@@ -33,7 +30,7 @@ void nacre_config_init(nacre_config *cfg, nacre_role role)
     cfg->compression_c2s = "none,zlib@openssh.com";
     cfg->compression_s2c = "none,zlib@openssh.com";
     cfg->min_rsa_bits = DEFAULT_MIN_RSA_BITS;
-    cfg->rekey_packets = most_rekey_packets;
+    cfg->rekey_packets = NC_MOST_KEY_PACKETS;
     cfg->kex_timeout_ms = DEFAULT_KEX_TIMEOUT_MS;
     cfg->keepalive_max = DEFAULT_KEEPALIVE_MAX;
     cfg->max_channels = DEFAULT_CHANNELS;
@@ -65,8 +62,8 @@ static void fill_gaps(nacre_config *c)
     FILL(auth_methods);
     FILL(rekey_packets);
 #undef FILL
-    if (c->rekey_packets > most_rekey_packets) {
-        c->rekey_packets = most_rekey_packets;
+    if (c->rekey_packets > NC_MOST_KEY_PACKETS) {
+        c->rekey_packets = NC_MOST_KEY_PACKETS;
     }
     if (c->max_packet < LEAST_MAX_PACKET) {
         c->max_packet = LEAST_MAX_PACKET;

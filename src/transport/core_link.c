@@ -110,7 +110,9 @@ int nc_core_end_now(nc_core *c)
     if (rc != NACRE_OK) {
         return nc_core_checked(c, rc, "sending a packet");
     }
-    nc_logf(&c->link.log, NACRE_LOG_TRACE, "sent %s", nc_message_name(number));
+    if (c->link.log.level >= NACRE_LOG_TRACE) {
+        nc_logf(&c->link.log, NACRE_LOG_TRACE, "sent %s", nc_message_name(number));
+    }
     after_sealing(c, number);
     return c->over ? c->error.status : NACRE_OK;
 }

@@ -33,6 +33,9 @@ enum {
     NC_MAX_SCRATCH = 256 * 1024
 };
 
+/* RFC 4344 3.1: new keys after so many packets at the latest. */
+#define NC_MOST_KEY_PACKETS ((uint64_t)1 << 31)
+
 struct nc_core {
     nc_link link; /* first: nc_link_ops get the core back from it */
     nc_random random;
@@ -145,5 +148,7 @@ int nc_core_on_ext_info(nc_core *c, nc_rd *r);
 uint64_t nc_core_timer(const nc_core *c);
 int nc_core_run_timers(nc_core *c);
 bool nc_core_rekey_due(const nc_core *c);
+/* Fails when a sequence number came round under the same keys. */
+int nc_core_check_sequence(nc_core *c);
 
 #endif

@@ -100,14 +100,30 @@ bool nc_core_rekey_due(const nc_core *c)
     if (c->rekey_wanted) {
         return true;
     }
-    if (c->link.quirks & NC_QUIRK_NO_REKEY) {
-        return false;
-    }
     nc_packetizer_counters n;
     nc_packetizer_get_counters(c->packetizer, &n);
+    uint64_t packets = n.key_packets_in > n.key_packets_out ? n.key_packets_in : n.key_packets_out;
+    if (c->link.quirks & NC_QUIRK_NO_REKEY) {
+        /* Such a peer may break; with sequence numbers that repeat, everything would. */
+        return packets >= NC_MOST_KEY_PACKETS;
+    }
     int out = client ? NC_C2S : NC_S2C;
     return n.key_bytes_in >= byte_limit(c, &c->choice[0], 1 - out) ||
            n.key_bytes_out >= byte_limit(c, &c->choice[1], out) ||
-           n.key_packets_in >= c->config.rekey_packets ||
-           n.key_packets_out >= c->config.rekey_packets;
+           packets >= c->config.rekey_packets;
+}
+
+/*
+ * RFC 4344 3.1 wants new keys long before 2^32 packets. A peer that puts them off for so long, or one
+ * that sends as many within the first exchange (Terrapin's other way), is not to be waited for.
+ */
+int nc_core_check_sequence(nc_core *c)
+{
+    nc_packetizer_counters n;
+    nc_packetizer_get_counters(c->packetizer, &n);
+    if (n.seq_wrapped_in || n.seq_wrapped_out) {
+        return nc_link_fail(&c->link, NACRE_PROTOCOL,
+                            "more than 2^32 packets without new keys; the connection is not safe");
+    }
+    return NACRE_OK;
 }
