@@ -278,7 +278,7 @@ static void apply(struct termios *tio, uint8_t op, uint32_t value)
         tcflag_t *word = word_of(tio, f->word);
         if (value) {
             *word = (*word & ~f->mask) | f->set;
-        } else if (f->mask == f->set) {
+        } else if (f->mask != CSIZE) {
             *word &= ~f->mask;
         }
         return;

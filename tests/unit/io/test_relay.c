@@ -1,0 +1,432 @@
+/*
+ * test_relay.c - two drivers on a socket pair, a relay on each: a client's files on one side, a program
+ * on the other.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "fake_engine.h"
+#include "io/fd.h"
+#include "nacre/loop.h"
+#include "nacre/process.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+typedef struct side {
+    nacre_transport *t;
+    nacre_driver *d;
+    nacre_relay *r;
+    nacre_relay_result result;
+    bool finished, closed;
+    nacre_error why;
+} side;
+
+typedef struct pair {
+    nacre_loop *loop;
+    side client, server;
+} pair;
+
+static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
+{
+    side *s = user;
+    (void)d;
+    if (s->r) {
+        assert_true(nacre_relay_event(s->r, ev));
+    }
+}
+
+static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
+{
+    side *s = user;
+    (void)d;
+    s->closed = true;
+    s->why = *why;
+}
+
+static void on_finished(void *user, nacre_relay *r, const nacre_relay_result *result)
+{
+    side *s = user;
+    (void)r;
+    assert_false(s->finished);
+    s->finished = true;
+    s->result = *result;
+}
+
+static void begin_side(pair *p, side *s, int fd)
+{
+    nacre_driver_options o;
+    nacre_driver_options_init(&o);
+    o.on_event = on_event;
+    o.on_closed = on_closed;
+    o.user = s;
+    s->t = fake_transport_new();
+    assert_int_equal(nacre_driver_new(&s->d, p->loop, s->t, fd, fd, &o, NULL), NACRE_OK);
+}
+
+static void begin(pair *p)
+{
+    int fds[2];
+    memset(p, 0, sizeof(*p));
+    assert_int_equal(nacre_loop_new(&p->loop, NULL, NULL), NACRE_OK);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    begin_side(p, &p->client, fds[0]);
+    begin_side(p, &p->server, fds[1]);
+}
+
+static void relay(pair *p, side *s, nacre_relay_options *o)
+{
+    o->on_finished = on_finished;
+    o->user = s;
+    assert_int_equal(nacre_relay_new(&s->r, p->loop, s->d, fake_channel(s->t), o, NULL), NACRE_OK);
+}
+
+static void run_until_finished(pair *p)
+{
+    uint64_t until = nacre_loop_now(NULL) + 60000;
+    while (!p->client.finished || !p->server.finished) {
+        assert_int_equal(nacre_loop_run_once(p->loop, 1000), NACRE_OK);
+        assert_true(nacre_loop_now(NULL) < until);
+    }
+}
+
+static void end(pair *p)
+{
+    nacre_relay_free(p->client.r);
+    nacre_relay_free(p->server.r);
+    nacre_driver_free(p->client.d);
+    nacre_driver_free(p->server.d);
+    nacre_transport_free(p->client.t);
+    nacre_transport_free(p->server.t);
+    nacre_loop_free(p->loop);
+}
+
+static void serve(pair *p, nacre_stdio stdio, char *const *argv)
+{
+    nacre_spawn_options so;
+    nacre_process proc;
+    nacre_relay_options o;
+    nacre_error err = {0};
+    nacre_spawn_options_init(&so);
+    nacre_relay_options_init(&o);
+    so.argv = argv;
+    so.stdio = stdio;
+    so.pty.columns = 80;
+    so.pty.rows = 24;
+    assert_int_equal(nacre_spawn(&so, &proc, &err), NACRE_OK);
+    o.source = proc.pty >= 0 ? proc.pty : proc.out;
+    o.source_err = proc.err;
+    o.sink = proc.pty >= 0 ? proc.pty : proc.in;
+    o.child = proc.pid;
+    relay(p, &p->server, &o);
+}
+
+static int temp_file(void)
+{
+    char name[] = "/tmp/nacre-relay-XXXXXX";
+    int fd = mkstemp(name);
+    assert_true(fd >= 0);
+    unlink(name);
+    return fd;
+}
+
+static void client(pair *p, int in, int out, int err)
+{
+    nacre_relay_options o;
+    nacre_relay_options_init(&o);
+    o.source = in;
+    o.sink = out;
+    o.sink_err = err;
+    o.shared = true;
+    o.peer_closes = true;
+    relay(p, &p->client, &o);
+}
+
+static size_t slurp(int fd, char *out, size_t size)
+{
+    ssize_t n = pread(fd, out, size - 1, 0);
+    assert_true(n >= 0);
+    out[n] = '\0';
+    return (size_t)n;
+}
+
+static void test_bulk_through_cat(void **state)
+{
+    (void)state;
+    enum { MEGABYTES = 100, CHUNK = 1 << 20 };
+    pair p;
+    int in = temp_file(), out = temp_file();
+    uint8_t *chunk = malloc(CHUNK), *back = malloc(CHUNK);
+    uint32_t x = 1;
+    for (size_t i = 0; i < CHUNK; i++) {
+        x = x * 1664525u + 1013904223u;
+        chunk[i] = (uint8_t)(x >> 24);
+    }
+    for (int i = 0; i < MEGABYTES; i++) {
+        chunk[0] = (uint8_t)i;
+        assert_int_equal(write(in, chunk, CHUNK), CHUNK);
+    }
+    assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+    for (int kind = 0; kind < 2; kind++) {
+        begin(&p);
+        char *argv[] = {"cat", NULL};
+        serve(&p, kind ? NACRE_STDIO_SOCKETS : NACRE_STDIO_PIPES, argv);
+        assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+        assert_int_equal(lseek(out, 0, SEEK_SET), 0);
+        assert_int_equal(ftruncate(out, 0), 0);
+        client(&p, in, out, -1);
+        run_until_finished(&p);
+        assert_true(p.client.result.exited);
+        assert_int_equal(p.client.result.status, 0);
+        assert_int_equal(p.client.result.bytes_in, (size_t)MEGABYTES * CHUNK);
+        assert_int_equal(p.client.result.bytes_out, (size_t)MEGABYTES * CHUNK);
+        for (int i = 0; i < MEGABYTES; i++) {
+            chunk[0] = (uint8_t)i;
+            assert_int_equal(pread(out, back, CHUNK, (off_t)i * CHUNK), CHUNK);
+            assert_memory_equal(back, chunk, CHUNK);
+        }
+        end(&p);
+    }
+    free(chunk);
+    free(back);
+    close(in);
+    close(out);
+}
+
+static void test_streams_and_status(void **state)
+{
+    (void)state;
+    pair p;
+    char text[64];
+    int in = open("/dev/null", O_RDONLY), out = temp_file(), err = temp_file();
+    char *argv[] = {"/bin/sh", "-c", "cat; echo out; echo err >&2; exit 42", NULL};
+    begin(&p);
+    serve(&p, NACRE_STDIO_PIPES, argv);
+    client(&p, in, out, err);
+    run_until_finished(&p);
+    assert_int_equal(slurp(out, text, sizeof(text)), 4);
+    assert_string_equal(text, "out\n");
+    assert_int_equal(slurp(err, text, sizeof(text)), 4);
+    assert_string_equal(text, "err\n");
+    assert_true(p.client.result.exited);
+    assert_int_equal(p.client.result.status, 42);
+    assert_int_equal(p.server.result.status, 42);
+    assert_false(p.server.result.child_alive);
+    end(&p);
+    /* Inherited descriptors are as they were: open, and blocking. */
+    assert_int_equal(fcntl(in, F_GETFL) & O_NONBLOCK, 0);
+    assert_int_equal(fcntl(out, F_GETFL) & O_NONBLOCK, 0);
+    close(in);
+    close(out);
+    close(err);
+}
+
+static void test_signal(void **state)
+{
+    (void)state;
+    pair p;
+    int in = open("/dev/null", O_RDONLY), out = temp_file();
+    char *argv[] = {"/bin/sh", "-c", "kill -TERM $$", NULL};
+    begin(&p);
+    serve(&p, NACRE_STDIO_PIPES, argv);
+    client(&p, in, out, -1);
+    run_until_finished(&p);
+    assert_false(p.client.result.exited);
+    assert_string_equal(p.client.result.signal, "TERM");
+    end(&p);
+    close(in);
+    close(out);
+}
+
+static void test_pty(void **state)
+{
+    (void)state;
+    pair p;
+    char text[64];
+    int in = open("/dev/null", O_RDONLY), out = temp_file();
+    char *argv[] = {"/bin/sh", "-c", "test -t 0 && test -t 1 && echo tty; exit 3", NULL};
+    begin(&p);
+    serve(&p, NACRE_STDIO_PTY, argv);
+    client(&p, in, out, -1);
+    run_until_finished(&p);
+    (void)slurp(out, text, sizeof(text));
+    assert_string_equal(text, "tty\r\n");
+    assert_int_equal(p.client.result.status, 3);
+    end(&p);
+    close(in);
+    close(out);
+}
+
+/* stdout | head: the reader goes, the endless program must end, nobody dies of SIGPIPE. */
+static void test_closed_stdout(void **state)
+{
+    (void)state;
+    pair p;
+    int in = open("/dev/null", O_RDONLY), out[2];
+    char *argv[] = {"yes", NULL};
+    assert_int_equal(nc_fd_pipe(out, false), 0);
+    begin(&p);
+    serve(&p, NACRE_STDIO_PIPES, argv);
+    client(&p, in, out[1], -1);
+    /* Full to the brim, all the way back to the program. */
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(nacre_loop_run_once(p.loop, 1), NACRE_OK);
+    }
+    close(out[0]);
+    run_until_finished(&p);
+    assert_string_equal(p.client.result.signal, "PIPE");
+    assert_int_equal(fcntl(out[1], F_GETFL) & O_NONBLOCK, 0);
+    end(&p);
+    close(in);
+    close(out[1]);
+}
+
+/* A reader that does not read: the window, not memory, decides how much waits. */
+static void test_backpressure(void **state)
+{
+    (void)state;
+    pair p;
+    int in = open("/dev/null", O_RDONLY), out[2];
+    char *argv[] = {"/bin/sh", "-c", "head -c 20000000 /dev/zero", NULL};
+    char *waste = malloc(1 << 16);
+    assert_int_equal(nc_fd_pipe(out, false), 0);
+    begin(&p);
+    serve(&p, NACRE_STDIO_PIPES, argv);
+    client(&p, in, out[1], -1);
+    while (!p.client.finished) {
+        uint64_t before = nacre_loop_now(NULL);
+        assert_int_equal(nacre_loop_run_once(p.loop, 200), NACRE_OK);
+        if (nacre_loop_now(NULL) - before >= 200) {
+            break; /* it stands still */
+        }
+    }
+    assert_false(p.client.finished);
+    size_t total = 0;
+    assert_int_equal(nc_fd_set_nonblock(out[0], true), 0);
+    while (total < 20000000) {
+        ssize_t n = read(out[0], waste, 1 << 16);
+        total += n > 0 ? (size_t)n : 0;
+        assert_int_equal(nacre_loop_run_once(p.loop, 10), NACRE_OK);
+    }
+    run_until_finished(&p);
+    assert_int_equal(total, 20000000);
+    assert_int_equal(p.client.result.status, 0);
+    end(&p);
+    free(waste);
+    close(in);
+    close(out[0]);
+    close(out[1]);
+}
+
+static size_t shout(void *user, const uint8_t *in, size_t n, uint8_t *out)
+{
+    (void)user;
+    for (size_t i = 0; i < n; i++) { /* doubles everything: the most a filter may do */
+        out[2 * i] = out[2 * i + 1] = in[i];
+    }
+    return 2 * n;
+}
+
+static void test_filter(void **state)
+{
+    (void)state;
+    enum { N = 3 << 20 };
+    pair p;
+    int in = temp_file(), out = temp_file();
+    uint8_t *data = malloc(2 * N);
+    for (size_t i = 0; i < N; i++) {
+        data[i] = (uint8_t)(i / 7);
+    }
+    assert_int_equal(write(in, data, N), N);
+    assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+    char *argv[] = {"cat", NULL};
+    begin(&p);
+    serve(&p, NACRE_STDIO_PIPES, argv);
+    nacre_relay_options o;
+    nacre_relay_options_init(&o);
+    o.source = in;
+    o.sink = out;
+    o.shared = true;
+    o.peer_closes = true;
+    o.filter = shout;
+    relay(&p, &p.client, &o);
+    run_until_finished(&p);
+    assert_int_equal(pread(out, data, 2 * N, 0), 2 * N);
+    for (size_t i = 0; i < N; i++) {
+        assert_true(data[2 * i] == (uint8_t)(i / 7) && data[2 * i + 1] == (uint8_t)(i / 7));
+    }
+    end(&p);
+    free(data);
+    close(in);
+    close(out);
+}
+
+static void test_connection_lost(void **state)
+{
+    (void)state;
+    pair p;
+    int in[2], out = temp_file();
+    char *argv[] = {"cat", NULL};
+    assert_int_equal(nc_fd_pipe(in, false), 0);
+    begin(&p);
+    serve(&p, NACRE_STDIO_PIPES, argv);
+    client(&p, in[0], out, -1);
+    assert_int_equal(nacre_loop_run_once(p.loop, 0), NACRE_OK);
+    nacre_driver_free(p.client.d);
+    p.client.d = NULL;
+    nacre_relay_abandon(p.client.r);
+    uint64_t until = nacre_loop_now(NULL) + 20000;
+    while (!p.server.closed || !p.client.finished) {
+        assert_int_equal(nacre_loop_run_once(p.loop, 1000), NACRE_OK);
+        assert_true(nacre_loop_now(NULL) < until);
+    }
+    assert_int_equal(p.server.why.status, NACRE_CLOSED);
+    nacre_relay_abandon(p.server.r);
+    run_until_finished(&p);
+    end(&p);
+    close(in[0]);
+    close(in[1]);
+    close(out);
+}
+
+static void test_close_drains(void **state)
+{
+    (void)state;
+    pair p;
+    begin(&p);
+    assert_int_equal(nacre_channel_eof(fake_channel(p.client.t)), NACRE_OK);
+    assert_int_equal(nacre_transport_disconnect(p.client.t, 11, "bye"), NACRE_OK);
+    nacre_driver_kick(p.client.d);
+    uint64_t until = nacre_loop_now(NULL) + 20000;
+    while (!p.server.closed || !p.client.closed) {
+        assert_int_equal(nacre_loop_run_once(p.loop, 1000), NACRE_OK);
+        assert_true(nacre_loop_now(NULL) < until);
+    }
+    assert_string_equal(p.server.why.text, "bye"); /* the last words came through */
+    assert_int_equal(nacre_driver_fd(p.client.d), -1);
+    nacre_driver_kick(p.client.d);
+    nacre_driver_close(p.client.d);
+    end(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bulk_through_cat), cmocka_unit_test(test_streams_and_status),
+        cmocka_unit_test(test_signal),           cmocka_unit_test(test_pty),
+        cmocka_unit_test(test_closed_stdout),    cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_filter),           cmocka_unit_test(test_connection_lost),
+        cmocka_unit_test(test_close_drains),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
