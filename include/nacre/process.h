@@ -41,6 +41,7 @@ typedef struct nacre_spawn_options {
         chroot_dir; /* chroot here first (as root), or NULL; must be root's alone: not checked here */
     int umask;      /* -1: keep */
     int extra_fd;   /* one more fd to hand down, as fd 3; -1: none */
+    const char *pty_env; /* PTY: the variable that gets the terminal's path ("SSH_TTY"), or NULL */
 } nacre_spawn_options;
 NACRE_API void nacre_spawn_options_init(nacre_spawn_options *o);
 

@@ -260,6 +260,31 @@ static int make_stdio(const nacre_spawn_options *o, plan *p, nacre_process *out,
     return rc;
 }
 
+/* envp and the terminal's path; one allocation, pair and all. */
+static char **with_terminal(char *const *envp, const char *name, const char *path)
+{
+    size_t count = 0;
+    size_t n = strlen(name);
+    while (envp[count]) {
+        count++;
+    }
+    size_t pair_size = n + strlen(path) + 2;
+    char **all = nc_zalloc(NULL, (count + 2) * sizeof(*all) + pair_size);
+    if (!all) {
+        return NULL;
+    }
+    char *pair = (char *)(all + count + 2);
+    (void)snprintf(pair, pair_size, "%s=%s", name, path);
+    size_t to = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(envp[i], name, n) != 0 || envp[i][n] != '=') {
+            all[to++] = envp[i];
+        }
+    }
+    all[to] = pair;
+    return all;
+}
+
 /* Our copies of the child's ends: its alone from now on, or its EOF would never come. */
 static void close_child_ends(const nacre_spawn_options *o, plan *p)
 {
@@ -315,6 +340,7 @@ int nacre_spawn(const nacre_spawn_options *opts, nacre_process *out, nacre_error
     nacre_spawn_options o;
     nacre_process made = {.pid = -1, .in = -1, .out = -1, .err = -1, .pty = -1};
     int report[2] = {-1, -1};
+    char **own_env = NULL;
     *out = made;
     if (!opts || opts->size == 0 || opts->size > sizeof(o) || !opts->argv || !opts->argv[0]) {
         return nc_fail(err, NACRE_INVALID_ARGUMENT, "there is no program to start");
@@ -330,6 +356,11 @@ int nacre_spawn(const nacre_spawn_options *opts, nacre_process *out, nacre_error
     }
     if (rc == NACRE_OK) {
         rc = make_stdio(&o, &p, &made, err);
+    }
+    if (rc == NACRE_OK && o.pty_env && made.pty >= 0) {
+        own_env = with_terminal(p.envp, o.pty_env, made.pty_name);
+        p.envp = own_env;
+        rc = own_env ? NACRE_OK : nc_fail(err, NACRE_NO_MEMORY, "no memory to start it");
     }
     if (rc == NACRE_OK) {
         p.report = report[1];
@@ -348,6 +379,7 @@ int nacre_spawn(const nacre_spawn_options *opts, nacre_process *out, nacre_error
     }
     nc_fd_close(&report[0]);
     nc_free(NULL, p.candidates);
+    nc_free(NULL, own_env);
     if (rc != NACRE_OK) {
         nacre_process_close(&made);
         return rc;
