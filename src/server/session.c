@@ -91,7 +91,8 @@ int nacre_server_spawn(nacre_server_conn *c, nacre_channel *ch, const nacre_spaw
     if (rc != NACRE_OK) {
         nacre_process_close(&p);
         hang_up(k);
-        (void)nacre_loop_on_child(c->server->loop, p.pid, NULL, NULL);
+        int reaped = nacre_loop_on_child(c->server->loop, p.pid, NULL, NULL);
+        (void)reaped; /* without memory it stays a zombie until we end */
         return rc;
     }
     k->work = NC_WORK_PROGRAM;

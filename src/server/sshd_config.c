@@ -1,0 +1,270 @@
+/*
+ * sshd_config.c - the reader: files into lines, lines to their keyword's row, Include, defaults at the
+ * end. What the keywords mean is in sshd_keywords.c.
+ */
+#include "server/sshd_config.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const char include_dir[] = "/etc/ssh/"; /* where relative Includes lie, as with OpenSSH */
+
+int nacre_sshd_config_new(nacre_sshd_config **out, const nacre_allocator *alloc)
+{
+    *out = nc_zalloc(alloc, sizeof(**out));
+    if (!*out) {
+        return NACRE_NO_MEMORY;
+    }
+    (*out)->alloc = alloc;
+    (*out)->s.size = sizeof((*out)->s);
+    return NACRE_OK;
+}
+
+static void drop_list(const nacre_allocator *a, nacre_sshd_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        nc_free(a, list->items[i]);
+    }
+    nc_free(a, list->items);
+}
+
+void nacre_sshd_config_free(nacre_sshd_config *c)
+{
+    if (!c) {
+        return;
+    }
+    nacre_sshd_settings *s = &c->s;
+    nacre_sshd_list *lists[] = {
+        &s->host_keys,  &s->authorized_keys_files, &s->accept_env, &s->set_env, &s->allow_users,
+        &s->deny_users, &s->allow_groups,          &s->deny_groups};
+    char *texts[] = {s->host_key_algorithms, s->kex,        s->ciphers,  s->macs,
+                     s->pubkey_algorithms,   s->banner,     s->pid_file, s->force_command,
+                     s->version_addendum,    s->moduli_file};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        drop_list(c->alloc, lists[i]);
+    }
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        nc_free(c->alloc, texts[i]);
+    }
+    for (size_t i = 0; i < s->listen_count; i++) {
+        nc_free(c->alloc, s->listen[i].address);
+    }
+    for (size_t i = 0; i < s->subsystem_count; i++) {
+        nc_free(c->alloc, s->subsystems[i].name);
+        nc_free(c->alloc, s->subsystems[i].command);
+    }
+    for (size_t i = 0; i < c->warning_count; i++) {
+        nc_free(c->alloc, c->warnings[i]);
+    }
+    nc_free(c->alloc, c);
+}
+
+const nacre_sshd_settings *nacre_sshd_config_settings(const nacre_sshd_config *c)
+{
+    return &c->s;
+}
+
+const char *nacre_sshd_config_warning(const nacre_sshd_config *c, size_t n)
+{
+    return n < c->warning_count ? c->warnings[n] : NULL;
+}
+
+void nc_conf_warn(nacre_sshd_config *c, const nc_conf_line *l, const char *fmt, ...)
+{
+    nacre_error text = {0};
+    char said[512];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(said, sizeof(said), fmt, ap);
+    va_end(ap);
+    (void)nc_conf_fail(&text, l, NACRE_SYNTAX, "%s", said);
+    if (c->warning_count < NC_CONF_MAX_WARNINGS) {
+        char *copy = nc_strdup(c->alloc, text.text);
+        if (copy) {
+            c->warnings[c->warning_count++] = copy;
+        }
+    }
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------ */
+
+static size_t find_row(const char *keyword)
+{
+    static const char *const aliases[][2] = {
+        {"ChallengeResponseAuthentication", "KbdInteractiveAuthentication"},
+        {"PubkeyAcceptedKeyTypes", "PubkeyAcceptedAlgorithms"},
+        {"HostbasedAcceptedKeyTypes", "HostbasedAcceptedAlgorithms"},
+    };
+    size_t i = 0;
+    for (size_t a = 0; a < sizeof(aliases) / sizeof(aliases[0]); a++) {
+        keyword = strcasecmp(aliases[a][0], keyword) == 0 ? aliases[a][1] : keyword;
+    }
+    while (i < nc_conf_row_count && strcasecmp(nc_conf_rows[i].name, keyword) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static int take_line(nacre_sshd_config *c, const nc_conf_line *l, nacre_error *err)
+{
+    size_t i = find_row(l->words[0]);
+    if (i == nc_conf_row_count) {
+        return nc_conf_fail(err, l, NACRE_SYNTAX, "unknown keyword \"%s\"",
+                            NC_ESC(nc_span_cstr(l->words[0])));
+    }
+    const nc_conf_row *row = &nc_conf_rows[i];
+    if (l->count < 2) {
+        return nc_conf_fail(err, l, NACRE_SYNTAX, "%s needs a value", row->name);
+    }
+    if (c->seen[i] && !row->adds) {
+        /* It does not count, but a mistake in it is still one. */
+        nacre_sshd_config *scratch = NULL;
+        int rc = nacre_sshd_config_new(&scratch, c->alloc);
+        rc = rc == NACRE_OK ? row->set(scratch, row, l, err) : rc;
+        nacre_sshd_config_free(scratch);
+        return rc;
+    }
+    int rc = row->set(c, row, l, err);
+    c->seen[i] = c->seen[i] || rc == NACRE_OK;
+    return rc;
+}
+
+static int one_line(nacre_sshd_config *c, nacre_span text, const char *file, unsigned number,
+                    nacre_error *err)
+{
+    nc_conf_line *l = nc_zalloc(c->alloc, sizeof(*l));
+    if (!l) {
+        return nc_fail(err, NACRE_NO_MEMORY, "out of memory");
+    }
+    l->file = file;
+    l->number = number;
+    int rc = nc_conf_split(l, c->alloc, text, err);
+    if (rc == NACRE_OK && l->count > 0) {
+        rc = take_line(c, l, err);
+    }
+    nc_conf_clear(l, c->alloc);
+    nc_free(c->alloc, l);
+    return rc;
+}
+
+int nacre_sshd_config_line(nacre_sshd_config *c, const char *line, nacre_error *err)
+{
+    if (c->finished) {
+        return nc_fail(err, NACRE_WRONG_STATE, "the configuration is finished already");
+    }
+    return one_line(c, nc_span_cstr(line), "command line", 0, err);
+}
+
+int nacre_sshd_config_text(nacre_sshd_config *c, nacre_span text, const char *name,
+                           nacre_error *err)
+{
+    unsigned number = 0;
+    if (c->finished) {
+        return nc_fail(err, NACRE_WRONG_STATE, "the configuration is finished already");
+    }
+    while (text.n > 0) {
+        const uint8_t *end = memchr(text.p, '\n', text.n);
+        size_t n = end ? (size_t)(end - text.p) : text.n;
+        int rc = one_line(c, nc_span(text.p, n), name, ++number, err);
+        if (rc != NACRE_OK) {
+            return rc;
+        }
+        n += end ? 1 : 0;
+        text.p += n;
+        text.n -= n;
+    }
+    return NACRE_OK;
+}
+
+/* ---- files ------------------------------------------------------------------------------------------ */
+
+static int read_file(nacre_sshd_config *c, const char *path, nc_buf *out, nacre_error *err)
+{
+    FILE *f = fopen(path, "re");
+    int rc = NACRE_OK;
+    if (!f) {
+        return nc_fail(err, NACRE_IO, "cannot read %s: %s", NC_ESC(nc_span_cstr(path)),
+                       strerror(errno));
+    }
+    nc_buf_init(out, c->alloc, NC_CONF_MAX_FILE);
+    for (size_t got = 1; rc == NACRE_OK && got > 0;) {
+        uint8_t block[4096];
+        got = fread(block, 1, sizeof(block), f);
+        rc = nc_buf_append(out, block, got);
+    }
+    if (rc != NACRE_OK) {
+        rc = nc_fail(err, rc, "%s is too large for a configuration", NC_ESC(nc_span_cstr(path)));
+    } else if (ferror(f)) {
+        rc = nc_fail(err, NACRE_IO, "cannot read %s: %s", NC_ESC(nc_span_cstr(path)),
+                     strerror(errno));
+    }
+    (void)fclose(f);
+    return rc;
+}
+
+int nacre_sshd_config_file(nacre_sshd_config *c, const char *path, nacre_error *err)
+{
+    nc_buf text = {0};
+    int rc = read_file(c, path, &text, err);
+    if (rc == NACRE_OK) {
+        rc = nacre_sshd_config_text(c, nc_buf_span(&text), path, err);
+    }
+    nc_buf_clear(&text);
+    return rc;
+}
+
+static int include_one(nacre_sshd_config *c, const char *pattern, const nc_conf_line *l,
+                       nacre_error *err)
+{
+    char path[4096];
+    glob_t found;
+    int n = snprintf(path, sizeof(path), "%s%s", pattern[0] == '/' ? "" : include_dir, pattern);
+    if (n < 0 || (size_t)n >= sizeof(path)) {
+        return nc_conf_fail(err, l, NACRE_LIMIT, "the path is too long");
+    }
+    int rc = glob(path, 0, NULL, &found);
+    if (rc == GLOB_NOMATCH) {
+        return NACRE_OK;
+    }
+    if (rc != 0) {
+        return nc_conf_fail(err, l, NACRE_IO, "cannot look for \"%s\"", NC_ESC(nc_span_cstr(path)));
+    }
+    rc = NACRE_OK;
+    for (size_t i = 0; rc == NACRE_OK && i < found.gl_pathc; i++) {
+        rc = nacre_sshd_config_file(c, found.gl_pathv[i], err);
+    }
+    globfree(&found);
+    return rc;
+}
+
+int nc_conf_include(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_line *l,
+                    nacre_error *err)
+{
+    int rc = NACRE_OK;
+    (void)row;
+    if (c->depth >= NC_CONF_MAX_DEPTH) {
+        return nc_conf_fail(err, l, NACRE_LIMIT, "Include within Include, %d deep",
+                            NC_CONF_MAX_DEPTH);
+    }
+    c->depth++;
+    for (size_t i = 1; rc == NACRE_OK && i < l->count; i++) {
+        rc = include_one(c, l->words[i], l, err);
+    }
+    c->depth--;
+    return rc;
+}
+
+/* ---- showing ------------------------------------------------------------------------------------------ */
+
+void nacre_sshd_config_dump(const nacre_sshd_config *c, void (*line)(void *user, const char *text),
+                            void *user)
+{
+    for (size_t i = 0; i < nc_conf_row_count; i++) {
+        if (nc_conf_rows[i].print) {
+            nc_conf_rows[i].print(c, &nc_conf_rows[i], line, user);
+        }
+    }
+}
