@@ -29,7 +29,8 @@ typedef struct nacre_sftp_answer nacre_sftp_answer;
 
 /*
  * Returned by an operation in place of a status: the reply will be given by nacre_sftp_reply_* with
- * the call's ticket. Allowed where the table below says "later". Out parameters are dead then, and
+ * the call's ticket. Every operation may do so except session_start and name_of_id.
+ * Out parameters are dead then, and
  * borrowed arguments (paths, data, rooms) must have been copied. Until the reply only further READs
  * are worked on (each may be answered later too); every other request waits its turn, because a
  * client may rely on the order.
@@ -211,7 +212,7 @@ NACRE_API bool nacre_sftp_answer_bytes(nacre_sftp_answer *out, const void *p, si
  */
 NACRE_API int nacre_sftp_reply_status(nacre_sftp_server *s, uint32_t ticket, uint32_t code,
                                       const char *message) NACRE_MUST_CHECK;
-/* file or dir belongs to the server on success; NACRE_LIMIT: too many handles, answered so already. */
+/* file or dir belongs to the server on success. Its place among the handles was kept. */
 NACRE_API int nacre_sftp_reply_handle(nacre_sftp_server *s, uint32_t ticket,
                                       void *file) NACRE_MUST_CHECK;
 /* At most as many bytes as were wanted; none: end of file. */

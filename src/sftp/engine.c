@@ -278,6 +278,10 @@ void nc_engine_set_limits(nacre_sftp_engine *e, const nacre_sftp_limits *limits)
     e->limits.max_packet = cut_limit(limits->max_packet, e->limits.max_packet, NC_SFTP_MAX_PACKET);
     e->limits.max_read = cut_limit(limits->max_read, e->limits.max_read, NC_SFTP_MAX_DATA);
     e->limits.max_write = cut_limit(limits->max_write, e->limits.max_write, NC_SFTP_MAX_DATA);
+    /* Some servers name a packet smaller than their data and header together; 1 KiB is the header's. */
+    uint64_t fits = e->limits.max_packet > 2048 ? e->limits.max_packet - 1024 : 1024;
+    e->limits.max_read = cut_limit(fits, fits, e->limits.max_read);
+    e->limits.max_write = cut_limit(fits, fits, e->limits.max_write);
     e->limits.max_handles = limits->max_handles;
 }
 

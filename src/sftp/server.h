@@ -1,7 +1,8 @@
 /*
  * server.h - the insides of the server machine, shared by its files: server.c (life, frames, order),
- * server_requests.c (the table of requests and their handlers), server_read.c (READ and WRITE),
- * server_reply.c (answers, now and later), handles.c.
+ * server_dispatch.c (packet to handler to reply), server_requests.c (the table of requests and their
+ * handlers), server_read.c (READ and WRITE), server_reply.c (answers, now and later), server_access.c,
+ * server_log.c, handles.c.
  */
 #ifndef NC_SFTP_SERVER_H
 #define NC_SFTP_SERVER_H
@@ -164,10 +165,22 @@ int nc_server_fail(nacre_sftp_server *s, int status, const char *fmt, ...) NACRE
 
 extern const nc_request_row nc_request_rows[];
 extern const size_t nc_request_row_count;
+
+/* ---- server_dispatch.c ---------------------------------------------------------------------------- */
+
 /* The row of a packet type, or of the extension named; NULL: unknown. */
 const nc_request_row *nc_server_find_row(uint8_t type, nacre_span ext_name);
 /* Works on one request whose packet is complete; r stands behind the type. */
 int nc_server_run(nacre_sftp_server *s, uint8_t type, nc_rd r) NACRE_MUST_CHECK;
+
+/* ---- server_log.c --------------------------------------------------------------------------------- */
+
+const char *nc_handle_name(const nc_handle *h);
+void nc_server_log_path(const nc_run *run, const char *what, nacre_span path);
+void nc_server_log_two(const nc_run *run, const char *what, nacre_span a, nacre_span b);
+void nc_server_log_set(const nc_run *run, nacre_span path, const nacre_sftp_attrs *a);
+void nc_server_log_open(const nc_run *run, nacre_span path, uint32_t pflags,
+                        const nacre_sftp_attrs *a);
 void nc_server_log_close(nacre_sftp_server *s, const nc_handle *h, const char *how);
 
 /* ---- server_access.c ------------------------------------------------------------------------------ */

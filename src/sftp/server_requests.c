@@ -5,7 +5,6 @@
  */
 #include "sftp/server.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- fields --------------------------------------------------------------------------------------- */
@@ -58,69 +57,6 @@ static nc_wr begin_reply(nc_run *run, uint8_t type)
     return nc_server_reply_begin(&run->s->reply, type, run->ticket->id);
 }
 
-/* ---- the log, in the words of OpenSSH's sftp-server ----------------------------------------------- */
-
-static void log_path(const nc_run *run, const char *what, nacre_span path)
-{
-    bool notable = run->ticket->row->writes || run->ticket->row->type == NACRE_FXP_OPENDIR;
-    nacre_log_level level = notable ? NACRE_LOG_INFO : NACRE_LOG_VERBOSE;
-    nc_logf(&run->s->log, level, "%s \"%s\"", what, NC_ESC(path));
-}
-
-static void log_two(const nc_run *run, const char *what, nacre_span a, nacre_span b)
-{
-    nc_logf(&run->s->log, NACRE_LOG_INFO, "%s old \"%s\" new \"%s\"", what, NC_ESC(a), NC_ESC(b));
-}
-
-static const char *name_of(const nc_handle *h)
-{
-    return h->name ? h->name : "?";
-}
-
-void nc_server_log_close(nacre_sftp_server *s, const nc_handle *h, const char *how)
-{
-    if (h->kind == NC_HANDLE_DIR) {
-        nc_logf(&s->log, NACRE_LOG_INFO, "%sdir \"%s\"", how, name_of(h));
-        return;
-    }
-    nc_logf(&s->log, NACRE_LOG_INFO, "%s \"%s\" bytes read %llu written %llu", how, name_of(h),
-            (unsigned long long)h->bytes_read, (unsigned long long)h->bytes_written);
-}
-
-static void log_set(const nc_run *run, nacre_span path, const nacre_sftp_attrs *a)
-{
-    char text[160] = "";
-    size_t n = 0;
-    if (a->flags & NACRE_SFTP_ATTR_SIZE) {
-        n += (size_t)snprintf(text, sizeof(text), " size %llu", (unsigned long long)a->size);
-    }
-    if (a->flags & NACRE_SFTP_ATTR_PERMISSIONS) {
-        n += (size_t)snprintf(text + n, sizeof(text) - n, " mode %04o", a->permissions & 07777);
-    }
-    if (a->flags & NACRE_SFTP_ATTR_ACMODTIME) {
-        n += (size_t)snprintf(text + n, sizeof(text) - n, " modtime %u", a->mtime);
-    }
-    if (a->flags & NACRE_SFTP_ATTR_UIDGID) {
-        (void)snprintf(text + n, sizeof(text) - n, " owner %u group %u", a->uid, a->gid);
-    }
-    nc_logf(&run->s->log, NACRE_LOG_INFO, "set \"%s\"%s", NC_ESC(path), text);
-}
-
-static void log_open(const nc_run *run, nacre_span path, uint32_t pflags, const nacre_sftp_attrs *a)
-{
-    static const char *const names[] = {"READ", "WRITE", "APPEND", "CREATE", "TRUNCATE", "EXCL"};
-    char text[64] = "";
-    size_t n = 0;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (pflags & (1u << i)) {
-            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n ? "," : "", names[i]);
-        }
-    }
-    uint32_t mode = a->flags & NACRE_SFTP_ATTR_PERMISSIONS ? a->permissions & 07777 : 0666;
-    nc_logf(&run->s->log, NACRE_LOG_INFO, "open \"%s\" flags %s mode 0%o", NC_ESC(path), text,
-            mode);
-}
-
 /* ---- handles -------------------------------------------------------------------------------------- */
 
 static uint32_t prepare_handle(nc_run *run, nacre_span path)
@@ -163,7 +99,7 @@ static uint32_t run_open(nc_run *run)
     if (!(pflags & (NACRE_FXF_READ | NACRE_FXF_WRITE))) {
         pflags |= NACRE_FXF_READ; /* as OpenSSH: neither is O_RDONLY */
     }
-    log_open(run, path, pflags, &attrs);
+    nc_server_log_open(run, path, pflags, &attrs);
     if (!nc_server_permits_pflags(run->s, pflags)) {
         return NACRE_FX_PERMISSION_DENIED;
     }
@@ -184,7 +120,7 @@ static uint32_t run_opendir(nc_run *run)
     if (code != NACRE_FX_OK) {
         return code;
     }
-    log_path(run, "opendir", path);
+    nc_server_log_path(run, "opendir", path);
     code = prepare_handle(run, path);
     if (code != NACRE_FX_OK) {
         return code;
@@ -238,7 +174,7 @@ static uint32_t stat_by(nc_run *run, stat_fn fn)
     if (code != NACRE_FX_OK) {
         return code;
     }
-    log_path(run, run->ticket->row->name, path);
+    nc_server_log_path(run, run->ticket->row->name, path);
     return give_attrs(run, fn(&run->call, path, &attrs), &attrs);
 }
 
@@ -272,7 +208,7 @@ static uint32_t set_by(nc_run *run, set_fn fn)
     if (code != NACRE_FX_OK || fields_ok(run) != NACRE_FX_OK) {
         return code != NACRE_FX_OK ? code : NACRE_FX_BAD_MESSAGE;
     }
-    log_set(run, path, &attrs);
+    nc_server_log_set(run, path, &attrs);
     return fn(&run->call, path, &attrs);
 }
 
@@ -295,7 +231,7 @@ static uint32_t run_mkdir(nc_run *run)
     if (code != NACRE_FX_OK || fields_ok(run) != NACRE_FX_OK) {
         return code != NACRE_FX_OK ? code : NACRE_FX_BAD_MESSAGE;
     }
-    log_path(run, "mkdir name", path);
+    nc_server_log_path(run, "mkdir name", path);
     return run->s->ops.mkdir(&run->call, path, &attrs);
 }
 
@@ -314,7 +250,7 @@ static uint32_t run_fsetstat(nc_run *run)
     if (code != NACRE_FX_OK) {
         return code;
     }
-    log_set(run, nc_span_cstr(name_of(h)), &attrs);
+    nc_server_log_set(run, nc_span_cstr(nc_handle_name(h)), &attrs);
     return run->s->ops.fsetstat(&run->call, h->object, &attrs);
 }
 
@@ -351,7 +287,7 @@ static uint32_t path_by(nc_run *run, path_fn fn, bool dot)
     if (path.n == 0 && dot) {
         path = nc_span_cstr(".");
     }
-    log_path(run, run->ticket->row->name, path);
+    nc_server_log_path(run, run->ticket->row->name, path);
     run->answer.w = begin_reply(run, NACRE_FXP_NAME);
     run->answer.kind = NC_ANSWER_PATH;
     code = fn(&run->call, path, &run->answer);
@@ -388,7 +324,8 @@ static uint32_t remove_by(nc_run *run, uint32_t (*fn)(nacre_sftp_call *, nacre_s
     if (code != NACRE_FX_OK) {
         return code;
     }
-    log_path(run, run->ticket->row->type == NACRE_FXP_RMDIR ? "rmdir name" : "remove name", path);
+    nc_server_log_path(
+        run, run->ticket->row->type == NACRE_FXP_RMDIR ? "rmdir name" : "remove name", path);
     return fn(&run->call, path);
 }
 
@@ -410,7 +347,7 @@ static uint32_t two_by(nc_run *run, uint32_t (*fn)(nacre_sftp_call *, nacre_span
     if (code != NACRE_FX_OK) {
         return code;
     }
-    log_two(run, run->ticket->row->name, a, b);
+    nc_server_log_two(run, run->ticket->row->name, a, b);
     return fn(&run->call, a, b);
 }
 
@@ -454,7 +391,7 @@ static uint32_t run_statvfs(nc_run *run)
     if (code != NACRE_FX_OK) {
         return code;
     }
-    log_path(run, "statvfs", path);
+    nc_server_log_path(run, "statvfs", path);
     return give_statvfs(run, run->s->ops.statvfs(&run->call, path, &v), &v);
 }
 
@@ -506,8 +443,8 @@ static uint32_t run_copy_data(nc_run *run)
     if (from == to || wraps) {
         return NACRE_FX_FAILURE;
     }
-    nc_logf(&run->s->log, NACRE_LOG_INFO, "copy-data from \"%s\" to \"%s\"", name_of(from),
-            name_of(to));
+    nc_logf(&run->s->log, NACRE_LOG_INFO, "copy-data from \"%s\" to \"%s\"", nc_handle_name(from),
+            nc_handle_name(to));
     code = run->s->ops.copy_data(&run->call, from->object, from_offset, n, to->object, to_offset);
     return code;
 }
@@ -541,14 +478,6 @@ static uint32_t run_users_groups(nc_run *run)
     bool whole = put_names(run, &w, users, false) && put_names(run, &w, groups, true);
     run->answer.w = w;
     return whole ? NACRE_FX_OK : NACRE_FX_BAD_MESSAGE;
-}
-
-static uint32_t run_application_ext(nc_run *run, const char *name)
-{
-    run->answer.w = begin_reply(run, NACRE_FXP_EXTENDED_REPLY);
-    run->answer.kind = NC_ANSWER_BYTES;
-    uint32_t code = run->s->ops.extended(&run->call, name, nc_rd_rest(&run->r), &run->answer);
-    return code == NACRE_FX_OK && run->answer.failed ? NACRE_FX_FAILURE : code;
 }
 
 /* ---- the table ------------------------------------------------------------------------------------ */
@@ -596,87 +525,3 @@ const nc_request_row nc_request_rows[] = {
     EXT("users-groups-by-id", USERS_GROUPS, false, EXTENDED, OP(name_of_id), run_users_groups),
 };
 const size_t nc_request_row_count = sizeof(nc_request_rows) / sizeof(nc_request_rows[0]);
-
-const nc_request_row *nc_server_find_row(uint8_t type, nacre_span ext_name)
-{
-    for (size_t i = 0; i < nc_request_row_count; i++) {
-        const nc_request_row *row = &nc_request_rows[i];
-        if (row->type != type) {
-            continue;
-        }
-        if (row->ext < 0 || nc_span_is(ext_name, nc_sftp_ext_name((nacre_sftp_ext)row->ext))) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
-/* Sends what the handler built (its last byte is in the reply already), or its status. */
-static int finish(nacre_sftp_server *s, nc_run *run, uint32_t code)
-{
-    if (code == NACRE_SFTP_LATER) {
-        nc_server_park(s, run->ticket);
-        return NACRE_OK;
-    }
-    uint32_t id = run->ticket->id;
-    bool built =
-        run->answer.w.b != NULL && (run->answer.kind != NC_ANSWER_BYTES || run->answer.count);
-    nc_server_release_ticket(s, run->ticket);
-    if (code != NACRE_FX_OK || !built) {
-        return nc_server_send_status(s, id, code, code ? run->call.message : NULL);
-    }
-    int rc = nc_wr_err(&run->answer.w);
-    if (rc == NACRE_LIMIT) {
-        return nc_server_send_status(s, id, NACRE_FX_FAILURE, "Reply too large");
-    }
-    return rc == NACRE_OK ? nc_server_reply_end(s, &run->answer.w) : rc;
-}
-
-static int run_row(nacre_sftp_server *s, nc_run *run, uint32_t id, const nc_request_row *row)
-{
-    run->ticket = nc_server_take_ticket(s, id, row);
-    run->call.ticket = nc_server_ticket_number(s, run->ticket);
-    return finish(s, run, row->run(run));
-}
-
-static int run_extension_of_application(nacre_sftp_server *s, nc_run *run, uint32_t id,
-                                        nacre_span name)
-{
-    bool denied;
-    const struct nacre_sftp_server_ext *x = nc_server_find_ext(s, name, &denied);
-    if (!x) {
-        uint32_t code = denied ? NACRE_FX_PERMISSION_DENIED : NACRE_FX_OP_UNSUPPORTED;
-        return nc_server_send_status(s, id, code, NULL);
-    }
-    run->ticket = nc_server_take_ticket(s, id, NULL);
-    run->call.ticket = nc_server_ticket_number(s, run->ticket);
-    return finish(s, run, run_application_ext(run, x->name));
-}
-
-int nc_server_run(nacre_sftp_server *s, uint8_t type, nc_rd r)
-{
-    nc_run run;
-    memset(&run, 0, sizeof(run));
-    run.s = s;
-    run.call.user = s->user;
-    run.call.server = s;
-    uint32_t id = nc_rd_u32(&r); /* the frame's least length has made sure of it */
-    nacre_span ext_name = type == NACRE_FXP_EXTENDED ? nc_rd_str(&r) : nc_span(NULL, 0);
-    run.r = r;
-    if (nc_rd_err(&r) != NACRE_OK) {
-        return nc_server_send_status(s, id, NACRE_FX_BAD_MESSAGE, NULL);
-    }
-    const nc_request_row *row = nc_server_find_row(type, ext_name);
-    if (!row && type == NACRE_FXP_EXTENDED) {
-        return run_extension_of_application(s, &run, id, ext_name);
-    }
-    uint32_t gate = row ? nc_server_gate(s, row) : NACRE_FX_OP_UNSUPPORTED;
-    if (gate != NACRE_FX_OK) {
-        nc_logf(&s->log, NACRE_LOG_VERBOSE, "refusing %s request", row ? row->name : "unknown");
-        return nc_server_send_status(s, id, gate, NULL);
-    }
-    if (row->type == NACRE_FXP_READ) {
-        return nc_server_read(s, id, row, r);
-    }
-    return run_row(s, &run, id, row);
-}
