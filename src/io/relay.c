@@ -9,7 +9,7 @@
  * terminals among them are opened anew through /proc where possible, which makes an open file of our
  * own that may be non-blocking; else every call is preceded by a poll, and is small enough not to wait.
  */
-#include "base/buf.h"
+#include "io/relay.h"
 #include "io/fd.h"
 #include "io/loop.h"
 #include "io/process.h"
@@ -25,50 +25,10 @@
 #include <unistd.h>
 
 enum {
-    READ_ONCE = 256 * 1024,      /* asked of the channel at a time */
-    READ_TURN = 1024 * 1024,     /* per source and turn: the others want to live too */
-    ROOMS = 16,                  /* 256 KiB in packets of 16 KiB */
-    FILTER_CHUNK = 4096,         /* typed input is small */
-    TTY_CHUNK = 512,             /* what a terminal that polls writable takes without waiting */
-    QUEUE_MAX = 64 * 1024 * 1024 /* far above any window we grant, which is the real bound */
-};
-
-typedef struct source {
-    int fd;
-    nc_fd_kind kind;
-    int stream;
-    bool ended;
-    bool paused; /* the channel takes no more; WRITABLE resumes */
-    bool blocking;
-    bool own; /* the fd is ours to close */
-} source;
-
-typedef struct sink {
-    int fd;
-    nc_fd_kind kind;
-    nc_queue queue;
-    size_t chunk; /* most that is written at once; 0: no limit */
-    bool blocked;
-    bool dead; /* cannot be written any more, or was closed after the peer's EOF */
-    bool blocking;
-    bool own;
-} sink;
-
-struct nacre_relay {
-    nacre_loop *loop;
-    nacre_driver *d;
-    nacre_channel *ch; /* NULL: abandoned */
-    nacre_relay_options opts;
-    source sources[2];
-    sink sinks[2];
-    nc_task task;
-    uint8_t *filtered; /* with filter: what it made of the last chunk */
-    size_t filtered_at, filtered_len;
-    bool eof_sent, eof_received;
-    bool exit_sent, close_sent, closed, finished, eow_sent;
-    bool child_done;
-    int child_status;
-    nacre_relay_result result;
+    READ_ONCE = 256 * 1024,  /* asked of the channel at a time */
+    READ_TURN = 1024 * 1024, /* per source and turn: the others want to live too */
+    ROOMS = 16,              /* 256 KiB in packets of 16 KiB */
+    FILTER_CHUNK = 4096,     /* typed input is small */
 };
 
 void nacre_relay_options_init(nacre_relay_options *o)
@@ -92,7 +52,7 @@ static unsigned wanted(const nacre_relay *r, int fd)
 {
     unsigned events = 0;
     for (int i = 0; i < 2; i++) {
-        const source *s = &r->sources[i];
+        const nc_relay_source *s = &r->sources[i];
         if (s->fd == fd && !s->ended && !s->paused) {
             events |= NACRE_READ;
         }
@@ -210,7 +170,7 @@ static void conclude(nacre_relay *r)
     }
 }
 
-static void end_source(nacre_relay *r, source *s)
+static void end_source(nacre_relay *r, nc_relay_source *s)
 {
     if (s->ended) {
         return;
@@ -223,7 +183,7 @@ static void end_source(nacre_relay *r, source *s)
 /* ---- up: fd to channel ---- */
 
 /* Sends what the filter made; false: the channel is full. */
-static bool send_filtered(nacre_relay *r, source *s)
+static bool send_filtered(nacre_relay *r, nc_relay_source *s)
 {
     while (r->filtered_at < r->filtered_len) {
         size_t took = 0;
@@ -244,7 +204,7 @@ static bool send_filtered(nacre_relay *r, source *s)
     return true;
 }
 
-static ssize_t read_filtered(nacre_relay *r, source *s)
+static ssize_t read_filtered(nacre_relay *r, nc_relay_source *s)
 {
     if (!send_filtered(r, s)) {
         errno = EAGAIN;
@@ -263,7 +223,7 @@ static ssize_t read_filtered(nacre_relay *r, source *s)
     return got;
 }
 
-static ssize_t read_straight(nacre_relay *r, source *s)
+static ssize_t read_straight(nacre_relay *r, nc_relay_source *s)
 {
     nacre_room rooms[ROOMS];
     struct iovec iov[ROOMS];
@@ -294,7 +254,7 @@ static ssize_t read_straight(nacre_relay *r, source *s)
     return got;
 }
 
-static void pump_source(nacre_relay *r, source *s)
+static void pump_source(nacre_relay *r, nc_relay_source *s)
 {
     size_t total = 0;
     while (!s->ended && !s->paused && !r->closed && r->ch && total < READ_TURN) {
@@ -325,7 +285,7 @@ static void give_back(nacre_relay *r, size_t n)
     }
 }
 
-static void kill_sink(nacre_relay *r, sink *k)
+static void kill_sink(nacre_relay *r, nc_relay_sink *k)
 {
     give_back(r, nc_queue_len(&k->queue));
     nc_queue_clear(&k->queue);
@@ -335,7 +295,7 @@ static void kill_sink(nacre_relay *r, sink *k)
 }
 
 /* Nobody reads what the peer sends: it may stop (OpenSSH PROTOCOL, 2.1 eow@openssh.com). */
-static void sink_failed(nacre_relay *r, sink *k)
+static void sink_failed(nacre_relay *r, nc_relay_sink *k)
 {
     kill_sink(r, k);
     if (r->ch && !r->closed && !r->eow_sent && !r->close_sent && k == &r->sinks[0] &&
@@ -346,7 +306,7 @@ static void sink_failed(nacre_relay *r, sink *k)
 }
 
 /* How many of n bytes went; less: the sink is blocked or dead. */
-static size_t write_sink(nacre_relay *r, sink *k, const uint8_t *p, size_t n)
+static size_t write_sink(nacre_relay *r, nc_relay_sink *k, const uint8_t *p, size_t n)
 {
     size_t done = 0;
     while (done < n && !k->dead) {
@@ -374,7 +334,7 @@ static size_t write_sink(nacre_relay *r, sink *k, const uint8_t *p, size_t n)
 }
 
 /* The peer's EOF has reached the fd. */
-static void close_sink(nacre_relay *r, sink *k)
+static void close_sink(nacre_relay *r, nc_relay_sink *k)
 {
     if (k->dead || nc_queue_len(&k->queue) > 0 || !r->eof_received) {
         return;
@@ -389,7 +349,7 @@ static void close_sink(nacre_relay *r, sink *k)
     kill_sink(r, k);
 }
 
-static void pump_sink(nacre_relay *r, sink *k)
+static void pump_sink(nacre_relay *r, nc_relay_sink *k)
 {
     k->blocked = false;
     size_t n = nc_queue_len(&k->queue);
@@ -406,7 +366,7 @@ static void pump_sink(nacre_relay *r, sink *k)
 
 static void take_data(nacre_relay *r, int stream, nacre_span bytes)
 {
-    sink *k = &r->sinks[stream == NACRE_STDERR ? 1 : 0];
+    nc_relay_sink *k = &r->sinks[stream == NACRE_STDERR ? 1 : 0];
     size_t done = 0;
     if (k->dead || k->fd < 0) {
         give_back(r, bytes.n);
@@ -579,71 +539,6 @@ static void finish(void *user)
     }
 }
 
-/* A second open file of the same pipe or terminal; -1: not possible, use the first one with care. */
-static int open_own(int fd, int flags)
-{
-    char path[48];
-    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-}
-
-static bool worth_own(int fd, nc_fd_kind kind)
-{
-    return kind == NC_FD_PIPE || (kind == NC_FD_OTHER && isatty(fd));
-}
-
-static int init_source(nacre_relay *r, int i, int fd, int stream)
-{
-    source *s = &r->sources[i];
-    s->fd = fd;
-    s->stream = stream;
-    s->ended = fd < 0;
-    if (fd < 0) {
-        return 0;
-    }
-    s->kind = nc_fd_classify(fd);
-    s->own = !r->opts.shared;
-    if (!r->opts.shared) {
-        return nc_fd_set_nonblock(fd, true) != 0 || nc_fd_set_cloexec(fd) != 0 ? -1 : 0;
-    }
-    s->blocking = worth_own(fd, s->kind);
-    int own = s->kind == NC_FD_PIPE ? open_own(fd, O_RDONLY) : -1;
-    if (own >= 0) {
-        s->fd = own;
-        s->own = true;
-        s->blocking = false;
-    }
-    return 0;
-}
-
-static int init_sink(nacre_relay *r, int i, int fd)
-{
-    sink *k = &r->sinks[i];
-    k->fd = fd;
-    nc_queue_init(&k->queue, nc_loop_allocator(r->loop), QUEUE_MAX);
-    k->dead = fd < 0;
-    if (fd < 0) {
-        return 0;
-    }
-    k->kind = nc_fd_classify(fd);
-    k->own = !r->opts.shared;
-    if (!r->opts.shared) {
-        return nc_fd_set_nonblock(fd, true) != 0 || nc_fd_set_cloexec(fd) != 0 ? -1 : 0;
-    }
-    if (!worth_own(fd, k->kind)) {
-        return 0;
-    }
-    int own = open_own(fd, O_WRONLY);
-    if (own >= 0) {
-        k->fd = own;
-        k->own = true;
-        return 0;
-    }
-    k->blocking = true;
-    k->chunk = k->kind == NC_FD_PIPE ? PIPE_BUF : TTY_CHUNK;
-    return 0;
-}
-
 static int watch_all(nacre_relay *r)
 {
     const int fds[4] = {r->sources[0].fd, r->sources[1].fd, r->sinks[0].fd, r->sinks[1].fd};
@@ -700,9 +595,9 @@ int nacre_relay_new(nacre_relay **out, nacre_loop *loop, nacre_driver *d, nacre_
     if (r->opts.filter && !(r->filtered = nc_alloc(a, 2 * FILTER_CHUNK + 8))) {
         rc = nc_fail(err, NACRE_NO_MEMORY, "no memory for a relay");
     }
-    int bad = init_source(r, 0, r->opts.source, NACRE_STDOUT);
-    bad |= init_source(r, 1, r->opts.source_err, NACRE_STDERR);
-    bad |= init_sink(r, 0, r->opts.sink) | init_sink(r, 1, r->opts.sink_err);
+    int bad = nc_relay_init_source(r, 0, r->opts.source, NACRE_STDOUT);
+    bad |= nc_relay_init_source(r, 1, r->opts.source_err, NACRE_STDERR);
+    bad |= nc_relay_init_sink(r, 0, r->opts.sink) | nc_relay_init_sink(r, 1, r->opts.sink_err);
     if (rc == NACRE_OK && bad) {
         rc = nc_os_fail(err, NACRE_IO, errno, "cannot use a descriptor for a channel");
     }
