@@ -5,8 +5,7 @@
  * Every access goes through one directory fd and the *at calls: it is where relative paths begin, and
  * the one place where a jail would have to stand. Absolute paths are the system's own.
  */
-#include "nacre/local_files.h"
-
+#include "io/local_files.h"
 #include "base/error.h"
 #include "io/fd.h"
 #include "io/local_path.h"
@@ -23,28 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    ROOMS_MAX = 64,
-    COPY_CHUNK = 128 * 1024,
-    NAMES_CACHED = 64, /* a listing mostly shows a few owners over and over */
-    NAME_SIZE = 64
-};
-
-typedef struct known_name {
-    uint32_t id;
-    bool set;
-    char name[NAME_SIZE]; /* "": has none */
-} known_name;
-
-struct nacre_local_files {
-    const nacre_allocator *alloc;
-    int root; /* where relative paths begin */
-    char *start;
-    bool read_only;
-    mode_t mask;
-    char message[96]; /* of the last failure whose code says too little */
-    known_name names[2][NAMES_CACHED];
-};
+enum { ROOMS_MAX = 64, COPY_CHUNK = 128 * 1024 };
 
 typedef struct file {
     int fd;
@@ -57,7 +35,7 @@ typedef struct dir {
 
 /* ---- results ---- */
 
-static uint32_t fail(nacre_sftp_call *call, int errnum)
+uint32_t nc_files_fail(nacre_sftp_call *call, int errnum)
 {
     uint32_t code = nc_fx_of_errno(errnum);
     /* "Failure" for a full disk has puzzled enough people. */
@@ -69,18 +47,18 @@ static uint32_t fail(nacre_sftp_call *call, int errnum)
     return code;
 }
 
-static uint32_t result(nacre_sftp_call *call, int rc)
+uint32_t nc_files_result(nacre_sftp_call *call, int rc)
 {
-    return rc == 0 ? NACRE_FX_OK : fail(call, errno);
+    return rc == 0 ? NACRE_FX_OK : nc_files_fail(call, errno);
 }
 
-static bool refused(const nacre_sftp_call *call)
+bool nc_files_refused(const nacre_sftp_call *call)
 {
     const nacre_local_files *f = call->user;
     return f->read_only;
 }
 
-static int root_of(const nacre_sftp_call *call)
+int nc_files_root(const nacre_sftp_call *call)
 {
     const nacre_local_files *f = call->user;
     return f->root;
@@ -100,7 +78,7 @@ static int open_flags(uint32_t pflags)
     return flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 }
 
-static mode_t wanted_mode(const nacre_local_files *f, const nacre_sftp_attrs *a, mode_t otherwise)
+mode_t nc_files_mode(const nacre_local_files *f, const nacre_sftp_attrs *a, mode_t otherwise)
 {
     bool given = a && (a->flags & NACRE_SFTP_ATTR_PERMISSIONS);
     return (given ? (mode_t)(a->permissions & 07777) : otherwise) & ~f->mask;
@@ -112,23 +90,23 @@ static uint32_t op_open(nacre_sftp_call *call, nacre_span path, uint32_t pflags,
     nacre_local_files *f = call->user;
     nc_path p;
     uint32_t changes = NACRE_FXF_WRITE | NACRE_FXF_APPEND | NACRE_FXF_CREAT | NACRE_FXF_TRUNC;
-    if (refused(call) && (pflags & changes)) {
+    if (nc_files_refused(call) && (pflags & changes)) {
         return NACRE_FX_PERMISSION_DENIED;
     }
     if (nc_path_copy(&p, path) != 0) {
-        return fail(call, errno);
+        return nc_files_fail(call, errno);
     }
     file *made = nc_zalloc(f->alloc, sizeof(*made));
     if (!made) {
         return NACRE_FX_FAILURE;
     }
     do {
-        made->fd = openat(f->root, p.text, open_flags(pflags), wanted_mode(f, attrs, 0666));
+        made->fd = openat(f->root, p.text, open_flags(pflags), nc_files_mode(f, attrs, 0666));
     } while (made->fd < 0 && errno == EINTR);
     if (made->fd < 0) {
         int why = errno;
         nc_free(f->alloc, made);
-        return fail(call, why);
+        return nc_files_fail(call, why);
     }
     *out = made;
     return NACRE_FX_OK;
@@ -141,7 +119,7 @@ static uint32_t op_close(nacre_sftp_call *call, void *user, void *object)
     int rc = close(it->fd); /* what a network file system could not write shows up here */
     int why = errno;
     nc_free(f->alloc, it);
-    return rc == 0 || why == EINTR ? NACRE_FX_OK : fail(call, why);
+    return rc == 0 || why == EINTR ? NACRE_FX_OK : nc_files_fail(call, why);
 }
 
 static ssize_t read_at(int fd, const struct iovec *iov, int count, uint64_t offset)
@@ -164,7 +142,7 @@ static uint32_t op_read(nacre_sftp_call *call, void *object, uint64_t offset,
     size_t n = 0;
     *got = 0;
     if (offset > INT64_MAX) {
-        return fail(call, EINVAL);
+        return nc_files_fail(call, EINVAL);
     }
     for (; n < count && n < ROOMS_MAX && want > 0; n++) {
         iov[n].iov_base = rooms[n].p;
@@ -173,7 +151,7 @@ static uint32_t op_read(nacre_sftp_call *call, void *object, uint64_t offset,
     }
     ssize_t r = read_at(it->fd, iov, (int)n, offset);
     if (r < 0) {
-        return fail(call, errno);
+        return nc_files_fail(call, errno);
     }
     *got = (size_t)r;
     return r == 0 ? NACRE_FX_EOF : NACRE_FX_OK;
@@ -206,13 +184,13 @@ static int write_at(int fd, const uint8_t *p, size_t n, uint64_t offset)
 static uint32_t op_write(nacre_sftp_call *call, void *object, uint64_t offset, nacre_span data)
 {
     const file *it = object;
-    if (refused(call)) {
+    if (nc_files_refused(call)) {
         return NACRE_FX_PERMISSION_DENIED;
     }
     if (offset > INT64_MAX || data.n > (uint64_t)INT64_MAX - offset) {
-        return fail(call, EFBIG);
+        return nc_files_fail(call, EFBIG);
     }
-    return result(call, write_at(it->fd, data.p, data.n, offset));
+    return nc_files_result(call, write_at(it->fd, data.p, data.n, offset));
 }
 
 static uint32_t op_fsync(nacre_sftp_call *call, void *object)
@@ -222,7 +200,7 @@ static uint32_t op_fsync(nacre_sftp_call *call, void *object)
     do {
         rc = fsync(it->fd);
     } while (rc != 0 && errno == EINTR);
-    return result(call, rc);
+    return nc_files_result(call, rc);
 }
 
 /* ---- attributes ---- */
@@ -232,7 +210,7 @@ static uint32_t op_fstat(nacre_sftp_call *call, void *object, nacre_sftp_attrs *
     const file *it = object;
     struct stat st;
     if (fstat(it->fd, &st) != 0) {
-        return fail(call, errno);
+        return nc_files_fail(call, errno);
     }
     nc_attrs_of_stat(&st, out);
     return NACRE_FX_OK;
@@ -242,8 +220,8 @@ static uint32_t stat_path(nacre_sftp_call *call, nacre_span path, int flags, nac
 {
     nc_path p;
     struct stat st;
-    if (nc_path_copy(&p, path) != 0 || fstatat(root_of(call), p.text, &st, flags) != 0) {
-        return fail(call, errno);
+    if (nc_path_copy(&p, path) != 0 || fstatat(nc_files_root(call), p.text, &st, flags) != 0) {
+        return nc_files_fail(call, errno);
     }
     nc_attrs_of_stat(&st, out);
     return NACRE_FX_OK;
@@ -305,21 +283,21 @@ static int set_owner(const target *t, uid_t uid, gid_t gid)
 static uint32_t change(nacre_sftp_call *call, const target *t, const nacre_sftp_attrs *a)
 {
     uint32_t code = NACRE_FX_OK;
-    if (refused(call)) {
+    if (nc_files_refused(call)) {
         return NACRE_FX_PERMISSION_DENIED;
     }
     if ((a->flags & NACRE_SFTP_ATTR_SIZE) && set_size(t, a->size) != 0) {
-        code = fail(call, errno);
+        code = nc_files_fail(call, errno);
     }
     if ((a->flags & NACRE_SFTP_ATTR_PERMISSIONS) &&
         set_mode(t, (mode_t)(a->permissions & 07777)) != 0) {
-        code = fail(call, errno);
+        code = nc_files_fail(call, errno);
     }
     if ((a->flags & NACRE_SFTP_ATTR_ACMODTIME) && set_times(t, a->atime, a->mtime) != 0) {
-        code = fail(call, errno);
+        code = nc_files_fail(call, errno);
     }
     if ((a->flags & NACRE_SFTP_ATTR_UIDGID) && set_owner(t, a->uid, a->gid) != 0) {
-        code = fail(call, errno);
+        code = nc_files_fail(call, errno);
     }
     return code;
 }
@@ -329,9 +307,9 @@ static uint32_t change_path(nacre_sftp_call *call, nacre_span path, int flags,
 {
     nc_path p;
     if (nc_path_copy(&p, path) != 0) {
-        return fail(call, errno);
+        return nc_files_fail(call, errno);
     }
-    target t = {-1, root_of(call), p.text, flags};
+    target t = {-1, nc_files_root(call), p.text, flags};
     return change(call, &t, a);
 }
 
@@ -362,11 +340,11 @@ static uint32_t op_opendir(nacre_sftp_call *call, nacre_span path, void **out)
     nacre_local_files *f = call->user;
     nc_path p;
     if (nc_path_copy(&p, path) != 0) {
-        return fail(call, errno);
+        return nc_files_fail(call, errno);
     }
     int fd = openat(f->root, p.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        return fail(call, errno);
+        return nc_files_fail(call, errno);
     }
     dir *made = nc_zalloc(f->alloc, sizeof(*made));
     if (made && (made->stream = fdopendir(fd))) {
@@ -390,7 +368,7 @@ static uint32_t op_closedir(nacre_sftp_call *call, void *user, void *object)
 
 static const char *cached_name(nacre_local_files *f, uint32_t id, bool group)
 {
-    known_name *row = &f->names[group][id % NAMES_CACHED];
+    nc_known_name *row = &f->names[group][id % NC_NAMES_CACHED];
     if (!row->set || row->id != id) {
         size_t n = nc_name_of_id(id, group, row->name, sizeof(row->name) - 1);
         row->name[n] = '\0';
@@ -433,7 +411,7 @@ static uint32_t op_readdir(nacre_sftp_call *call, void *object, nacre_sftp_answe
             e = readdir(it->stream);
         }
         if (!e) {
-            return errno ? fail(call, errno) : NACRE_FX_OK;
+            return errno ? nc_files_fail(call, errno) : NACRE_FX_OK;
         }
         it->held = NULL;
         if (!add_entry(f, it, e, now, out)) {
@@ -443,175 +421,13 @@ static uint32_t op_readdir(nacre_sftp_call *call, void *object, nacre_sftp_answe
     }
 }
 
-/* ---- names ---- */
-
-static uint32_t op_remove(nacre_sftp_call *call, nacre_span path)
-{
-    nc_path p;
-    if (refused(call)) {
-        return NACRE_FX_PERMISSION_DENIED;
-    }
-    return result(call, nc_path_copy(&p, path) != 0 ? -1 : unlinkat(root_of(call), p.text, 0));
-}
-
-static uint32_t op_rmdir(nacre_sftp_call *call, nacre_span path)
-{
-    nc_path p;
-    if (refused(call)) {
-        return NACRE_FX_PERMISSION_DENIED;
-    }
-    int rc = nc_path_copy(&p, path);
-    return result(call, rc != 0 ? rc : unlinkat(root_of(call), p.text, AT_REMOVEDIR));
-}
-
-static uint32_t op_mkdir(nacre_sftp_call *call, nacre_span path, const nacre_sftp_attrs *a)
-{
-    nc_path p;
-    if (refused(call)) {
-        return NACRE_FX_PERMISSION_DENIED;
-    }
-    if (nc_path_copy(&p, path) != 0) {
-        return fail(call, errno);
-    }
-    return result(call, mkdirat(root_of(call), p.text, wanted_mode(call->user, a, 0777)));
-}
-
-/* Two paths of a request that changes something. */
-static uint32_t two_paths(nacre_sftp_call *call, nacre_span a, nacre_span b, nc_path *pa,
-                          nc_path *pb)
-{
-    if (refused(call)) {
-        return NACRE_FX_PERMISSION_DENIED;
-    }
-    return nc_path_copy(pa, a) != 0 || nc_path_copy(pb, b) != 0 ? fail(call, errno) : NACRE_FX_OK;
-}
-
-/* Without the kernel's help: a link cannot replace anything; what cannot be linked is looked at first. */
-static int rename_by_link(int root, const char *from, const char *to)
-{
-    struct stat st;
-    if (fstatat(root, from, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        return -1;
-    }
-    if (S_ISREG(st.st_mode) && linkat(root, from, root, to, 0) == 0) {
-        if (unlinkat(root, from, 0) == 0) {
-            return 0;
-        }
-        int why = errno;
-        (void)unlinkat(root, to, 0); /* take the second name back */
-        errno = why;
-        return -1;
-    }
-    bool no_links = errno == EOPNOTSUPP || errno == ENOSYS || errno == EXDEV || errno == EPERM ||
-                    errno == EMLINK;
-    if (S_ISREG(st.st_mode) && !no_links) {
-        return -1;
-    }
-    if (fstatat(root, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        errno = EEXIST;
-        return -1;
-    }
-    return renameat(root, from, root, to);
-}
-
-static uint32_t op_rename(nacre_sftp_call *call, nacre_span from, nacre_span to)
-{
-    nc_path a, b;
-    uint32_t code = two_paths(call, from, to, &a, &b);
-    if (code != NACRE_FX_OK) {
-        return code;
-    }
-    int root = root_of(call);
-#ifdef SYS_renameat2
-    const unsigned no_replace = 1; /* RENAME_NOREPLACE */
-    if (syscall(SYS_renameat2, root, a.text, root, b.text, no_replace) == 0) {
-        return NACRE_FX_OK;
-    }
-    if (errno != ENOSYS && errno != EINVAL && errno != EOPNOTSUPP) {
-        return fail(call, errno);
-    }
-#endif
-    return result(call, rename_by_link(root, a.text, b.text));
-}
-
-static uint32_t op_posix_rename(nacre_sftp_call *call, nacre_span from, nacre_span to)
-{
-    nc_path a, b;
-    uint32_t code = two_paths(call, from, to, &a, &b);
-    int root = root_of(call);
-    return code != NACRE_FX_OK ? code : result(call, renameat(root, a.text, root, b.text));
-}
-
-static uint32_t op_hardlink(nacre_sftp_call *call, nacre_span from, nacre_span to)
-{
-    nc_path a, b;
-    uint32_t code = two_paths(call, from, to, &a, &b);
-    int root = root_of(call);
-    return code != NACRE_FX_OK ? code : result(call, linkat(root, a.text, root, b.text, 0));
-}
-
-static uint32_t op_symlink(nacre_sftp_call *call, nacre_span target_path, nacre_span link)
-{
-    nc_path a, b;
-    uint32_t code = two_paths(call, target_path, link, &a, &b);
-    return code != NACRE_FX_OK ? code : result(call, symlinkat(a.text, root_of(call), b.text));
-}
-
-static uint32_t op_readlink(nacre_sftp_call *call, nacre_span path, nacre_sftp_answer *out)
-{
-    nc_path p, target_path;
-    if (nc_path_copy(&p, path) != 0) {
-        return fail(call, errno);
-    }
-    ssize_t n = readlinkat(root_of(call), p.text, target_path.text, sizeof(target_path.text));
-    if (n < 0) {
-        return fail(call, errno);
-    }
-    return nacre_sftp_answer_path(out, nc_span(target_path.text, (size_t)n)) ? NACRE_FX_OK
-                                                                             : NACRE_FX_FAILURE;
-}
-
-static uint32_t answer_resolved(nacre_sftp_call *call, const char *path, nacre_sftp_answer *out)
-{
-    const nacre_local_files *f = call->user;
-    nc_path real;
-    if (nc_path_resolve(&real, f->start, path) != 0) {
-        return fail(call, errno);
-    }
-    return nacre_sftp_answer_path(out, nc_span_cstr(real.text)) ? NACRE_FX_OK : NACRE_FX_FAILURE;
-}
-
-static uint32_t op_realpath(nacre_sftp_call *call, nacre_span path, nacre_sftp_answer *out)
-{
-    nc_path p;
-    return nc_path_copy(&p, path) != 0 ? fail(call, errno) : answer_resolved(call, p.text, out);
-}
-
-static uint32_t op_expand_path(nacre_sftp_call *call, nacre_span path, nacre_sftp_answer *out)
-{
-    nc_path p, full;
-    if (nc_path_copy(&p, path) != 0 || nc_path_expand(&full, p.text) != 0) {
-        return fail(call, errno);
-    }
-    return answer_resolved(call, full.text, out);
-}
-
-static uint32_t op_home_directory(nacre_sftp_call *call, nacre_span user, nacre_sftp_answer *out)
-{
-    nc_path name, home;
-    if (nc_path_copy(&name, user) != 0 || nc_path_home(&home, name.text) != 0) {
-        return fail(call, errno);
-    }
-    return answer_resolved(call, home.text, out);
-}
-
 /* ---- file systems, copying ---- */
 
 static uint32_t answer_statvfs(nacre_sftp_call *call, int rc, const struct statvfs *v,
                                nacre_sftp_statvfs *out)
 {
     if (rc != 0) {
-        return fail(call, errno);
+        return nc_files_fail(call, errno);
     }
     out->bsize = v->f_bsize;
     out->frsize = v->f_frsize;
@@ -633,9 +449,9 @@ static uint32_t op_statvfs(nacre_sftp_call *call, nacre_span path, nacre_sftp_st
     nc_path p;
     struct statvfs v;
     if (nc_path_copy(&p, path) != 0) {
-        return fail(call, errno);
+        return nc_files_fail(call, errno);
     }
-    int fd = openat(root_of(call), p.text, O_PATH | O_CLOEXEC);
+    int fd = openat(nc_files_root(call), p.text, O_PATH | O_CLOEXEC);
     int rc = fd < 0 ? -1 : fstatvfs(fd, &v);
     uint32_t code = answer_statvfs(call, rc, &v, out);
     nc_fd_close(&fd);
@@ -694,11 +510,11 @@ static uint32_t op_copy_data(nacre_sftp_call *call, void *from_object, uint64_t 
     nacre_local_files *f = call->user;
     const file *in = from_object, *out = to_object;
     struct stat a, b;
-    if (refused(call)) {
+    if (nc_files_refused(call)) {
         return NACRE_FX_PERMISSION_DENIED;
     }
     if (fstat(in->fd, &a) != 0 || fstat(out->fd, &b) != 0) {
-        return fail(call, errno);
+        return nc_files_fail(call, errno);
     }
     /* A file into itself might never end (OpenSSH refuses it too). */
     if (a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
@@ -706,7 +522,7 @@ static uint32_t op_copy_data(nacre_sftp_call *call, void *from_object, uint64_t 
     }
     uint64_t left = n ? n : INT64_MAX;
     if (from > INT64_MAX || to > INT64_MAX || n > INT64_MAX) {
-        return fail(call, EINVAL);
+        return nc_files_fail(call, EINVAL);
     }
     left = left > INT64_MAX - from ? INT64_MAX - from : left;
     if (copy_in_kernel(in->fd, &from, out->fd, &to, &left) == 0) {
@@ -716,7 +532,7 @@ static uint32_t op_copy_data(nacre_sftp_call *call, void *from_object, uint64_t 
     if (!buf) {
         return NACRE_FX_FAILURE;
     }
-    uint32_t code = result(call, copy_by_hand(in->fd, from, out->fd, to, left, buf));
+    uint32_t code = nc_files_result(call, copy_by_hand(in->fd, from, out->fd, to, left, buf));
     nc_wipe_free(f->alloc, buf, COPY_CHUNK);
     return code;
 }
@@ -741,22 +557,22 @@ static const nacre_sftp_server_ops ops = {
     .opendir = op_opendir,
     .readdir = op_readdir,
     .closedir = op_closedir,
-    .remove = op_remove,
-    .mkdir = op_mkdir,
-    .rmdir = op_rmdir,
-    .realpath = op_realpath,
-    .rename = op_rename,
-    .readlink = op_readlink,
-    .symlink = op_symlink,
-    .posix_rename = op_posix_rename,
+    .remove = nc_files_remove,
+    .mkdir = nc_files_mkdir,
+    .rmdir = nc_files_rmdir,
+    .realpath = nc_files_realpath,
+    .rename = nc_files_rename,
+    .readlink = nc_files_readlink,
+    .symlink = nc_files_symlink,
+    .posix_rename = nc_files_posix_rename,
     .statvfs = op_statvfs,
     .fstatvfs = op_fstatvfs,
-    .hardlink = op_hardlink,
+    .hardlink = nc_files_hardlink,
     .fsync = op_fsync,
     .lsetstat = op_lsetstat,
-    .expand_path = op_expand_path,
+    .expand_path = nc_files_expand_path,
     .copy_data = op_copy_data,
-    .home_directory = op_home_directory,
+    .home_directory = nc_files_home_directory,
     .name_of_id = op_name_of_id,
 };
 
