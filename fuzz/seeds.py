@@ -1,0 +1,64 @@
+#!/usr/bin/python3
+"""Writes the seed inputs of the fuzz targets: fuzz/seeds.py DIRECTORY. Small, well-formed conversations
+from which mutations reach far; the fixed key and trust files of tests/data serve the other targets."""
+import pathlib
+import struct
+import sys
+
+
+def u32(v):
+    return struct.pack(">I", v)
+
+
+def string(s):
+    s = s.encode() if isinstance(s, str) else s
+    return u32(len(s)) + s
+
+
+def packet(payload):
+    padding = 8 - (5 + len(payload)) % 8
+    padding += 8 if padding < 4 else 0
+    return u32(1 + len(payload) + padding) + bytes([padding]) + payload + bytes(padding)
+
+
+def sftp(kind, body):
+    return u32(1 + len(body)) + bytes([kind]) + body
+
+
+root = pathlib.Path(sys.argv[1])
+lists = ["curve25519-sha256,ext-info-c,kex-strict-c-v00@openssh.com", "ssh-ed25519", *["aes128-ctr"] * 2,
+         *["hmac-sha2-256"] * 2, *["none"] * 2, "", ""]
+kexinit = b"\x14" + bytes(16) + b"".join(string(s) for s in lists) + b"\0" + u32(0)
+gex = kexinit.replace(string(lists[0]), string("diffie-hellman-group-exchange-sha256,ext-info-c"))
+version = b"SSH-2.0-seed_1 comment\r\n"
+point = b"\x09" + bytes(31)
+wire = {
+    "server_kex": b"\x01" + version + packet(kexinit) + packet(b"\x1e" + string(point)) + packet(b"\x15"),
+    "server_gex": b"\x03" + version + packet(gex) + packet(b"\x22" + u32(2048) + u32(3072) + u32(8192)),
+    "server_chatter": b"\x01" + version + packet(b"\x02" + string("x")) + packet(b"\x04\0" + string("d") + string("")),
+    "client_kex": b"\x00" + b"banner\r\n" + version + packet(kexinit) +
+                  packet(b"\x1f" + string(string("ssh-ed25519") + string(point)) + string(point) +
+                         string(string("ssh-ed25519") + string(bytes(64)))) + packet(b"\x15"),
+    "client_gex": b"\x02" + version + packet(gex) + packet(b"\x1f" + string(b"\0" + b"\xff" * 256) + string(b"\x02")),
+    "client_bye": b"\x00" + version + packet(b"\x01" + u32(2) + string("bye") + string("")),
+}
+attrs = u32(0xf) + struct.pack(">Q", 5) + u32(0) * 2 + u32(0o100644) + u32(1) * 2
+limits = string("limits@openssh.com")
+files = {
+    "client": b"\x00" + sftp(2, u32(3) + limits + string("1")) + sftp(102, u32(1) + string("handle")) +
+              sftp(103, u32(2) + string("data")) + sftp(105, u32(3) + attrs) +
+              sftp(104, u32(4) + u32(1) + string("a") + string("-rw a") + attrs) +
+              sftp(104, u32(5) + u32(1) + string("/x") + string("/x") + u32(0)) +
+              sftp(101, u32(6) + u32(2) + string("No such file") + string("")),
+    "server": b"\x01" + sftp(1, u32(3)) + sftp(3, u32(1) + string("/f") + u32(3) + attrs) +
+              sftp(17, u32(2) + string("/f")) + sftp(200, u32(3) + limits) + sftp(16, u32(4) + string(".")) +
+              sftp(6, u32(5) + string(bytes(8)) + bytes(8) + string("data")) + sftp(5, u32(6) + string(bytes(8)) + bytes(8) + u32(100)) +
+              sftp(20, u32(7) + string("a") + string("b")) + sftp(4, u32(8) + string(bytes(8))),
+}
+for folder, seeds in (("engine", wire), ("sftp", files),
+                      ("packets", {f"mode{i}": bytes([i, i % 4]) + packet(kexinit) * 2 for i in range(0, 112, 7)}),
+                      ("messages", {"kexinit": kexinit[1:], "open": string("session") + u32(0) * 3,
+                                    "request": u32(0) + string("exec") + b"\1" + string("true")})):
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    for name, data in seeds.items():
+        (root / folder / name).write_bytes(data)
