@@ -99,15 +99,55 @@ int nc_kex_start(nc_core *c)
     return NACRE_OK;
 }
 
+/* ---- public values ------------------------------------------------------------------------------- */
+
+const nc_kem_alg *nc_kex_kem(const nc_core *c)
+{
+    return c->kex.choice.kex->kem ? c->kex.choice.kex->kem : c->kex.dh;
+}
+
+/* Finite-field methods exchange mpints, all others strings (RFC 4253 8, RFC 5656 4). */
+static bool is_mpint(const nc_kem_alg *kem)
+{
+    return kem->start == nc_kem_group14.start;
+}
+
+int nc_kex_prepare_value(nc_core *c, const nc_kem_alg *kem)
+{
+    static const uint8_t zero = 0;
+    nc_buf_reset(&c->kex.public_value);
+    return is_mpint(kem) ? nc_buf_append(&c->kex.public_value, &zero, 1) : NACRE_OK;
+}
+
+nacre_span nc_kex_own_value(const nc_core *c)
+{
+    nacre_span v = nc_buf_span(&c->kex.public_value);
+    bool bare = is_mpint(nc_kex_kem(c)) && v.n > 1 && !(v.p[1] & 0x80);
+    return bare ? nc_span(v.p + 1, v.n - 1) : v;
+}
+
+bool nc_kex_value_ok(const nc_core *c, nacre_span value)
+{
+    if (!is_mpint(nc_kex_kem(c))) {
+        return true;
+    }
+    bool negative = value.n > 0 && (value.p[0] & 0x80);
+    bool padded = value.n > 0 && value.p[0] == 0 && (value.n == 1 || !(value.p[1] & 0x80));
+    return value.n > 0 && !negative && !padded;
+}
+
 static int send_init(nc_core *c)
 {
     nc_kex *k = &c->kex;
-    int rc = k->choice.kex->kem->start(k->choice.kex->kem, c->link.alloc, &c->random, &k->kem,
-                                       &k->public_value);
+    const nc_kem_alg *kem = nc_kex_kem(c);
+    int rc = nc_kex_prepare_value(c, kem);
+    if (rc == NACRE_OK) {
+        rc = kem->start(kem, c->link.alloc, &c->random, &k->kem, &k->public_value);
+    }
     if (rc != NACRE_OK) {
         return rc;
     }
-    nc_msg_kex_init m = {nc_buf_span(&k->public_value)};
+    nc_msg_kex_init m = {nc_kex_own_value(c)};
     k->step = NC_KEX_WAIT_REPLY;
     return nc_core_send_now(c, &nc_desc_kex_init, &m);
 }

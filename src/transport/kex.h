@@ -63,6 +63,14 @@ int nc_kex_answer(nc_core *c, const nacre_answer *answer);
 
 /* ---- between the files of key exchange ---- */
 
+/* kex.c: public values as they stand inside the wire's string or mpint */
+const nc_kem_alg *nc_kex_kem(const nc_core *c);
+/* Before the method writes ours: an mpint may need a zero byte in front (RFC 4251 5). */
+int nc_kex_prepare_value(nc_core *c, const nc_kem_alg *kem) NACRE_MUST_CHECK;
+nacre_span nc_kex_own_value(const nc_core *c);
+/* Where the value is an mpint: positive and in its shortest form. */
+bool nc_kex_value_ok(const nc_core *c, nacre_span value);
+
 /* kex_gex.c (RFC 4419) */
 int nc_gex_send_request(nc_core *c);
 int nc_gex_on_request(nc_core *c, nc_rd *r, nacre_event *ev);

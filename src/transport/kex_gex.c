@@ -128,11 +128,14 @@ int nc_gex_on_group(nc_core *c, nc_rd *r, nacre_event *ev)
                             "%d to %d bits is demanded",
                             GEX_MIN, GEX_MAX);
     }
-    rc = k->dh->start(k->dh, c->link.alloc, &c->random, &k->kem, &k->public_value);
+    rc = nc_kex_prepare_value(c, k->dh);
+    if (rc == NACRE_OK) {
+        rc = k->dh->start(k->dh, c->link.alloc, &c->random, &k->kem, &k->public_value);
+    }
     if (rc != NACRE_OK) {
         return rc;
     }
-    nc_msg_gex_init init = {nc_buf_span(&k->public_value)};
+    nc_msg_gex_init init = {nc_kex_own_value(c)};
     k->step = NC_KEX_WAIT_GEX_REPLY;
     return nc_core_send_now(c, &nc_desc_gex_init, &init);
 }

@@ -105,7 +105,7 @@ static int compute_hash(nc_core *c, nacre_span host_key, nacre_span client_value
 static int send_reply(nc_core *c, nacre_span signature)
 {
     nc_kex *k = &c->kex;
-    nc_msg_kex_reply m = {nacre_key_blob(k->signing_key), nc_buf_span(&k->public_value), signature};
+    nc_msg_kex_reply m = {nacre_key_blob(k->signing_key), nc_kex_own_value(c), signature};
     /* Same fields, another number (RFC 4419 3). */
     const nc_msg_desc *d = k->choice.kex->kem ? &nc_desc_kex_reply : &nc_desc_gex_reply;
     int rc = nc_core_send_now(c, d, &m);
@@ -146,15 +146,17 @@ static int sign(nc_core *c, nacre_event *ev)
 int nc_kex_prove(nc_core *c, nacre_span client_value, nacre_event *ev)
 {
     nc_kex *k = &c->kex;
-    const nc_kem_alg *kem = k->choice.kex->kem ? k->choice.kex->kem : k->dh;
-    int rc =
-        kem->respond(kem, c->link.alloc, &c->random, client_value, &k->public_value, &k->secret);
+    const nc_kem_alg *kem = nc_kex_kem(c);
+    int rc = nc_kex_value_ok(c, client_value) ? nc_kex_prepare_value(c, kem) : NACRE_KEX_FAILED;
+    if (rc == NACRE_OK) {
+        rc = kem->respond(kem, c->link.alloc, &c->random, client_value, &k->public_value,
+                          &k->secret);
+    }
     if (rc == NACRE_KEX_FAILED) {
         return nc_link_fail(&c->link, rc, "the client's %s value is invalid", k->choice.kex->name);
     }
     if (rc == NACRE_OK) {
-        rc = compute_hash(c, nacre_key_blob(k->signing_key), client_value,
-                          nc_buf_span(&k->public_value));
+        rc = compute_hash(c, nacre_key_blob(k->signing_key), client_value, nc_kex_own_value(c));
     }
     return rc == NACRE_OK ? sign(c, ev) : rc;
 }
@@ -211,16 +213,13 @@ int nc_kex_check_proof(nc_core *c, nacre_span blob, nacre_span server_value, nac
     if (rc != NACRE_OK) {
         return rc;
     }
-    rc = k->kem ? NACRE_OK : NACRE_WRONG_STATE;
-    if (rc == NACRE_OK) {
-        const nc_kem_alg *kem = k->choice.kex->kem ? k->choice.kex->kem : k->dh;
-        rc = kem->finish(k->kem, server_value, &k->secret);
-    }
+    rc = nc_kex_value_ok(c, server_value) ? nc_kex_kem(c)->finish(k->kem, server_value, &k->secret)
+                                          : NACRE_KEX_FAILED;
     if (rc == NACRE_KEX_FAILED) {
         return nc_link_fail(&c->link, rc, "the server's %s value is invalid", k->choice.kex->name);
     }
     if (rc == NACRE_OK) {
-        rc = compute_hash(c, blob, nc_buf_span(&k->public_value), server_value);
+        rc = compute_hash(c, blob, nc_kex_own_value(c), server_value);
     }
     if (rc != NACRE_OK) {
         return rc;

@@ -593,6 +593,8 @@ static void test_public_values(void **state)
         {"diffie-hellman-group14-sha256", 0, 0},
         {"diffie-hellman-group14-sha256", 1, 1},
         {"diffie-hellman-group14-sha256", 0x7f, 600},
+        {"diffie-hellman-group14-sha256", 0x80, 256}, /* negative, as an mpint */
+        {"diffie-hellman-group14-sha256", 0, 256},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         pair p;
