@@ -1,0 +1,197 @@
+/*
+ * sftp_channel.c - a session over a channel of a client: the subsystem (or a command), its data, and
+ * what its program says on stderr.
+ */
+#include "client/sftp_session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct channel_wire {
+    const nacre_allocator *alloc;
+    nacre_sftp *s;
+    nacre_client *c;
+    nacre_channel *ch;
+    void (*on_stderr)(void *user, nacre_span text);
+    void *user;
+    bool ended;
+} channel_wire;
+
+static void on_data(channel_wire *w, const nacre_event *ev)
+{
+    nacre_span bytes = ev->u.data.bytes;
+    if (ev->u.data.stream == NACRE_STDOUT) {
+        nc_sftp_feed(w->s, bytes); /* the machine gives the window back */
+        return;
+    }
+    if (w->on_stderr) {
+        w->on_stderr(w->user, bytes);
+    }
+    (void)nacre_channel_consumed(w->ch, bytes.n);
+}
+
+static void keep_exit(channel_wire *w, const nacre_event *ev)
+{
+    char *text = w->s->ended;
+    size_t size = sizeof(w->s->ended);
+    if (ev->type == NACRE_EVENT_EXIT_STATUS) {
+        snprintf(text, size, "its program exited with status %u", ev->u.exit.status);
+    } else {
+        char name[32];
+        nacre_escape(name, sizeof(name), ev->u.exit.signal);
+        snprintf(text, size, "its program was ended by signal %s", name);
+    }
+}
+
+static int on_event(void *user, const nacre_event *ev)
+{
+    channel_wire *w = user;
+    switch (ev->type) {
+    case NACRE_EVENT_CHANNEL_DATA:
+        on_data(w, ev);
+        break;
+    case NACRE_EVENT_CHANNEL_WRITABLE:
+        nc_sftp_writable(w->s);
+        break;
+    case NACRE_EVENT_EXIT_STATUS:
+    case NACRE_EVENT_EXIT_SIGNAL:
+        keep_exit(w, ev);
+        break;
+    case NACRE_EVENT_CHANNEL_CLOSED:
+        if (!w->ended) {
+            w->ended = true;
+            nc_sftp_lost(w->s);
+        }
+        break;
+    case NACRE_EVENT_CHANNEL_EOF:
+        /* The status follows, as a rule; closing our side too makes the end come. */
+        (void)nacre_channel_close(w->ch);
+        break;
+    case NACRE_EVENT_CHANNEL_REQUEST:
+        if (ev->ticket) {
+            (void)nacre_transport_refuse(nacre_channel_transport(w->ch), ev->ticket);
+        }
+        break;
+    default:
+        break;
+    }
+    return NACRE_AGAIN;
+}
+
+static int channel_run(void *ctx, int (*done)(void *user), void *user, uint32_t timeout_ms,
+                       nacre_error *err)
+{
+    channel_wire *w = ctx;
+    int rc = nacre_client_run(w->c, done, user, timeout_ms);
+    if (rc != NACRE_OK) {
+        *err = *nacre_client_error(w->c);
+    }
+    return rc;
+}
+
+static void channel_cancel(void *ctx)
+{
+    nacre_client_cancel(((channel_wire *)ctx)->c);
+}
+
+static void channel_free(void *ctx)
+{
+    channel_wire *w = ctx;
+    if (w->ch) {
+        nacre_client_on_channel(w->c, w->ch, NULL, NULL);
+        nacre_client_channel_free(w->c, w->ch);
+    }
+    nc_free(w->alloc, w);
+}
+
+static const nc_sftp_wire channel_functions = {channel_run, channel_cancel, channel_free};
+
+static int ask_program(channel_wire *w, const nacre_sftp_options *o)
+{
+    const char *name = o->subsystem ? o->subsystem : "sftp";
+    int rc = o->command ? nacre_channel_exec(w->ch, nc_span_cstr(o->command), true)
+                        : nacre_channel_subsystem(w->ch, name, true);
+    return rc == NACRE_OK ? nacre_client_wait_reply(w->c, w->ch, o->timeout_ms) : rc;
+}
+
+static int open_channel(channel_wire *w, const nacre_sftp_options *o, nacre_error *err)
+{
+    int rc = nacre_client_session(w->c, o->timeout_ms, &w->ch);
+    if (rc != NACRE_OK) {
+        *err = *nacre_client_error(w->c);
+        return rc;
+    }
+    rc = ask_program(w, o);
+    if (rc == NACRE_REQUEST_REFUSED) {
+        return nc_fail(err, rc, "the server does not offer SFTP (subsystem '%s' was refused)",
+                       o->command     ? o->command
+                       : o->subsystem ? o->subsystem
+                                      : "sftp");
+    }
+    if (rc != NACRE_OK) {
+        *err = *nacre_client_error(w->c);
+    }
+    return rc;
+}
+
+static int start(channel_wire *w, const nacre_sftp_options *o, nacre_sftp **out, nacre_error *err)
+{
+    nacre_pipe pipe;
+    nacre_sftp *s = NULL;
+    int rc = nacre_pipe_from_channel(w->ch, &pipe);
+    if (rc == NACRE_OK) {
+        rc = nc_sftp_new(&s, o, &pipe, err);
+    }
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    w->s = s;
+    rc = nacre_client_on_channel(w->c, w->ch, on_event, w);
+    if (rc == NACRE_OK) {
+        s->wire = &channel_functions;
+        s->wire_ctx = w;
+        rc = nc_sftp_start(s);
+        s->wire = NULL; /* on failure the caller frees it */
+        *err = s->error;
+    }
+    if (rc != NACRE_OK) {
+        nacre_client_on_channel(w->c, w->ch, NULL, NULL);
+        nacre_sftp_close(s);
+        return rc;
+    }
+    s->wire = &channel_functions;
+    *out = s;
+    return NACRE_OK;
+}
+
+int nacre_sftp_open(nacre_sftp **out, nacre_client *c, const nacre_sftp_options *o,
+                    nacre_error *err)
+{
+    nacre_sftp_options opts;
+    nacre_error why = {.status = NACRE_OK};
+    nacre_sftp_options_init(&opts);
+    if (o) {
+        opts = *o;
+    }
+    *out = NULL;
+    channel_wire *w = nc_zalloc(opts.allocator, sizeof(*w));
+    if (!w) {
+        return nc_fail(err, NACRE_NO_MEMORY, "no memory for an SFTP session");
+    }
+    w->alloc = opts.allocator;
+    w->c = c;
+    w->on_stderr = opts.on_stderr;
+    w->user = opts.user;
+    int rc = open_channel(w, &opts, &why);
+    if (rc == NACRE_OK) {
+        rc = start(w, &opts, out, &why);
+    }
+    if (rc != NACRE_OK) {
+        channel_free(w);
+        nc_fail(&why, rc, "SFTP could not be started");
+        if (err) {
+            *err = why;
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,299 @@
+/*
+ * sftp_local.c - a local file that is being received. Owns the temporary name beside it.
+ */
+#include "client/sftp_local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    TRIES = 100, /* names that are taken already: somebody else's transfers */
+    ANY_BITS = 07777
+};
+
+int nc_local_errno(nacre_error *err, const char *verb, const char *path)
+{
+    int code = errno;
+    nc_fail(err, NACRE_IO, "%s %s: %s", verb, path, strerror(code));
+    if (err && err->status == NACRE_IO) {
+        err->detail = (uint32_t)code;
+    }
+    return NACRE_IO;
+}
+
+int nc_local_random_name(char out[7])
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    uint8_t bytes[6];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
+        return NACRE_RANDOM;
+    }
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        out[i] = letters[bytes[i] % (sizeof(letters) - 1)];
+    }
+    out[6] = '\0';
+    return NACRE_OK;
+}
+
+char *nc_local_temporary(const nacre_allocator *alloc, const char *path, const char *random)
+{
+    const char *slash = strrchr(path, '/');
+    size_t dir = slash ? (size_t)(slash - path) + 1 : 0;
+    /* A name as long as the system allows gets a shorter one beside it. */
+    size_t base = strlen(path + dir) < 200 ? strlen(path + dir) : 200;
+    size_t size = dir + base + 16;
+    char *name = nc_alloc(alloc, size);
+    if (name) {
+        snprintf(name, size, "%.*s.%.*s.%s", (int)dir, path, (int)base, path + dir, random);
+    }
+    return name;
+}
+
+void nc_local_init(nc_local_target *t, const nacre_allocator *alloc)
+{
+    memset(t, 0, sizeof(*t));
+    t->fd = -1;
+    t->alloc = alloc;
+}
+
+/* ---- creating ----------------------------------------------------------------------------------------- */
+
+static int open_direct(nc_local_target *t, nacre_error *err)
+{
+    struct stat st;
+    t->fd = open(t->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    t->made = t->fd >= 0;
+    if (t->fd < 0 && errno == EEXIST) {
+        t->fd = open(t->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    }
+    if (t->fd < 0) {
+        return nc_local_errno(err, "open local", t->path);
+    }
+    if (fstat(t->fd, &st) != 0) {
+        return nc_local_errno(err, "stat local", t->path);
+    }
+    t->regular = S_ISREG(st.st_mode);
+    t->seekable = t->regular || S_ISBLK(st.st_mode);
+    return NACRE_OK;
+}
+
+/*
+ * Made with every permission, for the kernel to take the umask away, which tells us what it is without
+ * changing it; and closed to others at once, while there is nothing in it yet.
+ */
+static int open_temporary(nc_local_target *t)
+{
+    struct stat st;
+    for (int i = 0; i < TRIES; i++) {
+        char random[7];
+        if (nc_local_random_name(random) != NACRE_OK) {
+            return -1;
+        }
+        t->temporary = nc_local_temporary(t->alloc, t->path, random);
+        if (!t->temporary) {
+            errno = ENOMEM;
+            return -1;
+        }
+        t->fd = open(t->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                     t->replaces ? 0600 : 0777);
+        if (t->fd >= 0 || errno != EEXIST) {
+            break;
+        }
+        nc_free(t->alloc, t->temporary);
+        t->temporary = NULL;
+    }
+    if (t->fd < 0) {
+        nc_free(t->alloc, t->temporary);
+        t->temporary = NULL;
+        return -1;
+    }
+    if (!t->replaces && fstat(t->fd, &st) == 0) {
+        t->mode = st.st_mode & 0777;
+        (void)fchmod(t->fd, 0600);
+    }
+    t->regular = t->seekable = true;
+    return 0;
+}
+
+/* A file of somebody else's stays his: then the new one must be given to him, or not be made. */
+static bool keeps_owner(const nc_local_target *t, const struct stat *st)
+{
+    if (st->st_uid == geteuid()) {
+        return st->st_gid == getegid() || fchown(t->fd, (uid_t)-1, st->st_gid) == 0 ||
+               errno == EPERM;
+    }
+    return fchown(t->fd, st->st_uid, st->st_gid) == 0;
+}
+
+static void drop_temporary(nc_local_target *t)
+{
+    if (t->fd >= 0) {
+        close(t->fd);
+        t->fd = -1;
+    }
+    if (t->temporary) {
+        unlink(t->temporary);
+        nc_free(t->alloc, t->temporary);
+        t->temporary = NULL;
+    }
+}
+
+/* The file at the end of symbolic links is replaced, not the link. */
+static int follow_link(nc_local_target *t, nacre_error *err)
+{
+    struct stat st;
+    if (lstat(t->path, &st) != 0 || !S_ISLNK(st.st_mode)) {
+        return NACRE_OK;
+    }
+    char *real = realpath(t->path, NULL);
+    if (!real) {
+        return NACRE_OK; /* leads nowhere yet: open makes what it points to */
+    }
+    char *copy = nc_strdup(t->alloc, real);
+    free(real);
+    if (!copy) {
+        return nc_fail(err, NACRE_NO_MEMORY, "no memory for a path");
+    }
+    nc_free(t->alloc, t->path);
+    t->path = copy;
+    return NACRE_OK;
+}
+
+int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const char *path, bool direct,
+                    nacre_error *err)
+{
+    struct stat st;
+    nc_local_init(t, alloc);
+    t->path = nc_strdup(alloc, path);
+    if (!t->path) {
+        return nc_fail(err, NACRE_NO_MEMORY, "no memory for a path");
+    }
+    int rc = follow_link(t, err);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    bool there = lstat(t->path, &st) == 0;
+    if (there && S_ISDIR(st.st_mode)) {
+        return nc_fail(err, NACRE_INVALID_ARGUMENT, "local %s is a directory", path);
+    }
+    if (direct || (there && !S_ISREG(st.st_mode))) {
+        return open_direct(t, err);
+    }
+    if (there && access(t->path, W_OK) != 0) {
+        return nc_local_errno(err, "open local", path); /* write protection is to be respected */
+    }
+    t->replaces = there;
+    t->mode = there ? st.st_mode & ANY_BITS : 0;
+    if (open_temporary(t) != 0 || (there && !keeps_owner(t, &st))) {
+        drop_temporary(t);
+        t->replaces = false;
+        return open_direct(t, err);
+    }
+    return NACRE_OK;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------ */
+
+int nc_local_write(nc_local_target *t, uint64_t offset, nacre_span bytes, nacre_error *err)
+{
+    if (offset > INT64_MAX - bytes.n) {
+        return nc_fail(err, NACRE_TOO_LARGE, "write local %s: the file is too large", t->path);
+    }
+    while (bytes.n > 0) {
+        ssize_t n = t->seekable ? pwrite(t->fd, bytes.p, bytes.n, (off_t)offset)
+                                : write(t->fd, bytes.p, bytes.n);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            errno = n == 0 ? ENOSPC : errno;
+            int rc = nc_local_errno(err, "write local", t->path);
+            size_t used = err && err->status == rc ? strlen(err->text) : sizeof(err->text);
+            if (used < sizeof(err->text)) {
+                snprintf(err->text + used, sizeof(err->text) - used, " (at offset %llu)",
+                         (unsigned long long)offset);
+            }
+            return rc;
+        }
+        bytes.p += n;
+        bytes.n -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return NACRE_OK;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------ */
+
+/* Set-id bits of a server's are never taken over: PERMISSIONS without preserve are only the nine. */
+static mode_t final_mode(const nc_local_target *t, const nc_local_finish *how)
+{
+    bool known = (how->attrs->flags & NACRE_SFTP_ATTR_PERMISSIONS) != 0;
+    if (how->preserve && known) {
+        return how->attrs->permissions & 0777;
+    }
+    if (t->replaces) {
+        return t->mode;
+    }
+    mode_t wanted = known ? how->attrs->permissions & 0777 : 0666;
+    return (wanted | S_IWUSR) & (t->mode | S_IWUSR);
+}
+
+static int set_attributes(nc_local_target *t, const nc_local_finish *how, nacre_error *err)
+{
+    if ((t->temporary || (how->preserve && t->regular)) && fchmod(t->fd, final_mode(t, how)) != 0) {
+        return nc_local_errno(err, "set mode of local", t->path);
+    }
+    if (how->preserve && (how->attrs->flags & NACRE_SFTP_ATTR_ACMODTIME)) {
+        struct timespec times[2] = {{.tv_sec = (time_t)how->attrs->atime},
+                                    {.tv_sec = (time_t)how->attrs->mtime}};
+        if (futimens(t->fd, times) != 0) {
+            return nc_local_errno(err, "set times of local", t->path);
+        }
+    }
+    return NACRE_OK;
+}
+
+static int sync_file(nc_local_target *t, const nc_local_finish *how, nacre_error *err)
+{
+    if (!how->sync || !t->regular) {
+        return NACRE_OK;
+    }
+    return fsync(t->fd) == 0 ? NACRE_OK : nc_local_errno(err, "sync local", t->path);
+}
+
+int nc_local_commit(nc_local_target *t, const nc_local_finish *how, nacre_error *err)
+{
+    int rc = NACRE_OK;
+    if (!t->temporary && t->regular && how->end != UINT64_MAX &&
+        ftruncate(t->fd, (off_t)how->end) != 0) {
+        rc = nc_local_errno(err, "truncate local", t->path);
+    }
+    rc = rc == NACRE_OK ? set_attributes(t, how, err) : rc;
+    rc = rc == NACRE_OK ? sync_file(t, how, err) : rc;
+    /* Some file systems say only here that there is no room. */
+    if (close(t->fd) != 0 && rc == NACRE_OK) {
+        rc = nc_local_errno(err, "close local", t->path);
+    }
+    t->fd = -1;
+    if (rc == NACRE_OK && t->temporary && rename(t->temporary, t->path) != 0) {
+        rc = nc_local_errno(err, "rename to local", t->path);
+    }
+    if (rc == NACRE_OK) {
+        nc_free(t->alloc, t->temporary);
+        t->temporary = NULL;
+    }
+    return rc;
+}
+
+void nc_local_abandon(nc_local_target *t)
+{
+    drop_temporary(t);
+    nc_free(t->alloc, t->path);
+    t->path = NULL;
+}

@@ -1,0 +1,291 @@
+/*
+ * sftp_op.c - one request and its one answer: sending, keeping what came, waiting, and saying in a
+ * sentence what was refused.
+ */
+#include "client/sftp_session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the answer --------------------------------------------------------------------------------------- */
+
+static void keep_handle(nc_sftp_op *op, nacre_span handle)
+{
+    op->handle_len = handle.n < sizeof(op->handle) ? handle.n : sizeof(op->handle);
+    memcpy(op->handle, handle.p, op->handle_len);
+}
+
+static void keep_names(nc_sftp_op *op, const nacre_sftp_names *names)
+{
+    nc_free(op->alloc, op->names);
+    op->names = nc_alloc(op->alloc, names->rest.n);
+    op->names_len = 0;
+    op->no_memory = !op->names;
+    if (op->names) {
+        memcpy(op->names, names->rest.p, names->rest.n);
+        op->names_len = names->rest.n;
+        op->names_count = names->count;
+    }
+}
+
+static void on_reply(nc_sftp_call *call, nacre_sftp *s, const nacre_sftp_event *ev)
+{
+    (void)s;
+    nc_sftp_op *op = (nc_sftp_op *)call;
+    op->done = ev->done;
+    op->ok = true;
+    switch (ev->type) {
+    case NACRE_SFTP_EVENT_STATUS:
+        op->code = ev->u.status.code;
+        op->ok = op->code == NACRE_FX_OK;
+        nacre_escape(op->message, sizeof(op->message), ev->u.status.message);
+        break;
+    case NACRE_SFTP_EVENT_HANDLE:
+        keep_handle(op, ev->u.handle);
+        break;
+    case NACRE_SFTP_EVENT_NAMES:
+        keep_names(op, &ev->u.names);
+        break;
+    case NACRE_SFTP_EVENT_ATTRS:
+        op->attrs = ev->u.attrs;
+        op->attrs.extended_count = 0;
+        op->attrs.extended = nc_span(NULL, 0);
+        op->attrs.flags &= ~NACRE_SFTP_ATTR_EXTENDED;
+        break;
+    case NACRE_SFTP_EVENT_STATVFS:
+        op->statvfs = ev->u.statvfs;
+        break;
+    default:
+        break;
+    }
+}
+
+void nc_sftp_op_init(nc_sftp_op *op, nacre_sftp *s)
+{
+    memset(op, 0, sizeof(*op));
+    op->alloc = s->alloc;
+    op->call.on_reply = on_reply;
+}
+
+void nc_sftp_op_clear(nc_sftp_op *op)
+{
+    nc_free(op->alloc, op->names);
+    op->names = NULL;
+    op->names_len = 0;
+}
+
+/* ---- the request -------------------------------------------------------------------------------------- */
+
+static int send_extended(nacre_sftp_engine *e, const nc_sftp_request *r, uint32_t *id)
+{
+    nacre_span path = nc_span_cstr(r->path);
+    nacre_span other = nc_span_cstr(r->other);
+    switch (r->ext) {
+    case NACRE_SFTP_EXT_POSIX_RENAME:
+        return nacre_sftp_req_posix_rename(e, path, other, id);
+    case NACRE_SFTP_EXT_HARDLINK:
+        return nacre_sftp_req_hardlink(e, path, other, id);
+    case NACRE_SFTP_EXT_STATVFS:
+        return nacre_sftp_req_statvfs(e, path, id);
+    case NACRE_SFTP_EXT_FSYNC:
+        return nacre_sftp_req_fsync(e, r->handle, id);
+    case NACRE_SFTP_EXT_LSETSTAT:
+        return nacre_sftp_req_lsetstat(e, path, r->attrs, id);
+    case NACRE_SFTP_EXT_EXPAND_PATH:
+        return nacre_sftp_req_expand_path(e, path, id);
+    default:
+        return NACRE_UNSUPPORTED;
+    }
+}
+
+static int send_request(nacre_sftp_engine *e, const nc_sftp_request *r, uint32_t *id)
+{
+    nacre_span path = nc_span_cstr(r->path);
+    nacre_span other = nc_span_cstr(r->other);
+    switch (r->type) {
+    case NACRE_FXP_OPEN:
+        return nacre_sftp_req_open(e, path, r->pflags, r->attrs, id);
+    case NACRE_FXP_CLOSE:
+        return nacre_sftp_req_close(e, r->handle, id);
+    case NACRE_FXP_LSTAT:
+        return nacre_sftp_req_lstat(e, path, id);
+    case NACRE_FXP_FSTAT:
+        return nacre_sftp_req_fstat(e, r->handle, id);
+    case NACRE_FXP_SETSTAT:
+        return nacre_sftp_req_setstat(e, path, r->attrs, id);
+    case NACRE_FXP_FSETSTAT:
+        return nacre_sftp_req_fsetstat(e, r->handle, r->attrs, id);
+    case NACRE_FXP_OPENDIR:
+        return nacre_sftp_req_opendir(e, path, id);
+    case NACRE_FXP_READDIR:
+        return nacre_sftp_req_readdir(e, r->handle, id);
+    case NACRE_FXP_REMOVE:
+        return nacre_sftp_req_remove(e, path, id);
+    case NACRE_FXP_MKDIR:
+        return nacre_sftp_req_mkdir(e, path, r->attrs, id);
+    case NACRE_FXP_RMDIR:
+        return nacre_sftp_req_rmdir(e, path, id);
+    case NACRE_FXP_REALPATH:
+        return nacre_sftp_req_realpath(e, path, id);
+    case NACRE_FXP_STAT:
+        return nacre_sftp_req_stat(e, path, id);
+    case NACRE_FXP_RENAME:
+        return nacre_sftp_req_rename(e, path, other, id);
+    case NACRE_FXP_READLINK:
+        return nacre_sftp_req_readlink(e, path, id);
+    case NACRE_FXP_SYMLINK:
+        return nacre_sftp_req_symlink(e, path, other, id);
+    case NACRE_FXP_EXTENDED:
+        return send_extended(e, r, id);
+    default:
+        return NACRE_INVALID_ARGUMENT;
+    }
+}
+
+/* What the user wanted, for the beginning of a message. */
+static const struct {
+    uint8_t type;
+    const char *verb;
+} verbs[] = {
+    {NACRE_FXP_OPEN, "open"},          {NACRE_FXP_CLOSE, "close"},
+    {NACRE_FXP_LSTAT, "stat"},         {NACRE_FXP_FSTAT, "stat"},
+    {NACRE_FXP_SETSTAT, "change"},     {NACRE_FXP_FSETSTAT, "change"},
+    {NACRE_FXP_OPENDIR, "open"},       {NACRE_FXP_READDIR, "list"},
+    {NACRE_FXP_REMOVE, "remove"},      {NACRE_FXP_MKDIR, "make directory"},
+    {NACRE_FXP_RMDIR, "remove"},       {NACRE_FXP_REALPATH, "find"},
+    {NACRE_FXP_STAT, "stat"},          {NACRE_FXP_RENAME, "rename"},
+    {NACRE_FXP_READLINK, "read link"}, {NACRE_FXP_SYMLINK, "make symbolic link"},
+};
+
+static const char *const ext_verbs[NACRE_SFTP_EXT_COUNT] = {
+    [NACRE_SFTP_EXT_POSIX_RENAME] = "rename",
+    [NACRE_SFTP_EXT_HARDLINK] = "make link",
+    [NACRE_SFTP_EXT_STATVFS] = "stat file system of",
+    [NACRE_SFTP_EXT_FSYNC] = "sync",
+    [NACRE_SFTP_EXT_LSETSTAT] = "change",
+    [NACRE_SFTP_EXT_EXPAND_PATH] = "find",
+};
+
+static const char *verb_of(const nc_sftp_request *r)
+{
+    if (r->type == NACRE_FXP_EXTENDED) {
+        return ext_verbs[r->ext] ? ext_verbs[r->ext] : "extension";
+    }
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (verbs[i].type == r->type) {
+            return verbs[i].verb;
+        }
+    }
+    return "request";
+}
+
+static int fail_request(nacre_sftp *s, const nc_sftp_request *r, int rc, const char *why)
+{
+    const char *arrow = r->other ? " to " : "";
+    char to[300] = "";
+    if (r->other) {
+        nacre_escape(to, sizeof(to), nc_span_cstr(r->other));
+    }
+    return nc_sftp_fail(s, rc, "%s %s%s%s: %s", verb_of(r), NC_ESC(nc_span_cstr(r->path)), arrow,
+                        to, why);
+}
+
+static bool has_room(void *user)
+{
+    const nacre_sftp *s = user;
+    /* A reply came or the queue left: enough to try again. */
+    return nacre_sftp_engine_outstanding(s->engine) < NACRE_SFTP_MAX_REQUESTS &&
+           !nacre_sftp_engine_wants_write(s->engine);
+}
+
+int nc_sftp_send(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op)
+{
+    if (s->broken.status != NACRE_OK) {
+        s->error = s->broken;
+        return s->broken.status;
+    }
+    if (r->path && !*r->path) {
+        return fail_request(s, r, NACRE_INVALID_ARGUMENT, "the path is empty");
+    }
+    int rc;
+    while ((rc = send_request(s->engine, r, &op->call.id)) == NACRE_AGAIN) {
+        rc = nc_sftp_wait(s, has_room, s, s->timeout_ms);
+        if (rc != NACRE_OK) {
+            return rc;
+        }
+    }
+    if (rc == NACRE_UNSUPPORTED) {
+        return fail_request(s, r, rc, "the server does not support this");
+    }
+    if (rc != NACRE_OK) {
+        op->call.id = 0;
+        return fail_request(s, r, rc, nacre_status_text(rc));
+    }
+    return nacre_sftp_engine_set_user(s->engine, op->call.id, &op->call);
+}
+
+static bool op_done(void *user)
+{
+    return ((nc_sftp_op *)user)->done;
+}
+
+const char *nc_sftp_code_text(uint32_t code, const char *message)
+{
+    /* What OpenSSH's server sends for a failure is the bare word: the code's text says as much. */
+    return message && message[0] ? message : nacre_sftp_status_text(code);
+}
+
+int nc_sftp_finish(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op)
+{
+    int rc = nc_sftp_wait(s, op_done, op, s->timeout_ms);
+    if (rc != NACRE_OK) {
+        if (op->call.id) {
+            nacre_sftp_engine_forget(s->engine, op->call.id);
+            op->call.id = 0;
+        }
+        nacre_error why = s->error;
+        fail_request(s, r, rc, why.text);
+        s->error.detail = why.detail;
+        return rc;
+    }
+    s->status = op->code;
+    if (op->no_memory) {
+        return nc_sftp_fail(s, NACRE_NO_MEMORY, "no memory for the server's answer");
+    }
+    if (op->ok) {
+        return NACRE_OK;
+    }
+    fail_request(s, r, NACRE_SFTP_STATUS, nc_sftp_code_text(op->code, op->message));
+    s->error.detail = op->code;
+    s->error.by = NACRE_BY_PEER;
+    return NACRE_SFTP_STATUS;
+}
+
+int nc_sftp_ask(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op)
+{
+    int rc = nc_sftp_begin(s);
+    if (rc == NACRE_OK) {
+        rc = nc_sftp_send(s, r, op);
+    }
+    return rc == NACRE_OK ? nc_sftp_finish(s, r, op) : rc;
+}
+
+int nc_sftp_order(nacre_sftp *s, const nc_sftp_request *r)
+{
+    nc_sftp_op op;
+    nc_sftp_op_init(&op, s);
+    int rc = nc_sftp_ask(s, r, &op);
+    nc_sftp_op_clear(&op);
+    return rc;
+}
+
+void nc_sftp_drop_handle(nacre_sftp *s, nacre_span handle)
+{
+    uint32_t id = 0;
+    if (handle.n == 0 || s->broken.status != NACRE_OK) {
+        return;
+    }
+    if (nacre_sftp_req_close(s->engine, handle, &id) == NACRE_OK) {
+        nacre_sftp_engine_forget(s->engine, id); /* leaves with the next request at the latest */
+    }
+}

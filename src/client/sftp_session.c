@@ -1,0 +1,316 @@
+/*
+ * sftp_session.c - the life of a blocking SFTP session: bytes of the wire to the machine, events to
+ * whoever waits for them, and the waiting itself. Wires, requests and transfers are in other files.
+ */
+#include "client/sftp_session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void nacre_sftp_options_init(nacre_sftp_options *o)
+{
+    memset(o, 0, sizeof(*o));
+    o->size = sizeof(*o);
+}
+
+int nc_sftp_new(nacre_sftp **out, const nacre_sftp_options *o, const nacre_pipe *pipe,
+                nacre_error *err)
+{
+    nacre_sftp *s = nc_zalloc(o->allocator, sizeof(*s));
+    if (!s) {
+        return nc_fail(err, NACRE_NO_MEMORY, "no memory for an SFTP session");
+    }
+    s->alloc = o->allocator;
+    s->default_timeout_ms = o->timeout_ms;
+    s->timeout_ms = o->timeout_ms;
+    s->max_read = o->max_data ? o->max_data : NACRE_SFTP_MAX_DATA;
+    s->max_write = s->max_read;
+    int rc = nacre_sftp_engine_new(&s->engine, s->alloc, pipe);
+    if (rc != NACRE_OK) {
+        nc_free(s->alloc, s);
+        return nc_fail(err, rc, "no memory for an SFTP session");
+    }
+    *out = s;
+    return NACRE_OK;
+}
+
+typedef struct start_call {
+    nc_sftp_call call;
+    nacre_sftp *s;
+    bool done;
+} start_call;
+
+static void on_limits(nc_sftp_call *call, nacre_sftp *s, const nacre_sftp_event *ev)
+{
+    (void)s;
+    (void)ev; /* the machine has taken them over; a refusal leaves the defaults */
+    start_call *start = (start_call *)call;
+    start->done = true;
+}
+
+static bool is_ready(void *user)
+{
+    return nacre_sftp_engine_ready(((start_call *)user)->s->engine);
+}
+
+static bool is_done(void *user)
+{
+    return ((start_call *)user)->done;
+}
+
+static void take_limits(nacre_sftp *s)
+{
+    nacre_sftp_limits limits;
+    nacre_sftp_engine_limits(s->engine, &limits);
+    s->max_read = limits.max_read < s->max_read ? (size_t)limits.max_read : s->max_read;
+    s->max_write = limits.max_write < s->max_write ? (size_t)limits.max_write : s->max_write;
+}
+
+int nc_sftp_start(nacre_sftp *s)
+{
+    start_call start = {.call = {.on_reply = on_limits}, .s = s};
+    int rc = nacre_sftp_engine_start(s->engine);
+    if (rc == NACRE_OK) {
+        rc = nacre_sftp_engine_flush(s->engine);
+    }
+    if (rc != NACRE_OK) {
+        return nc_sftp_fail(s, rc, "SFTP could not be started");
+    }
+    rc = nc_sftp_wait(s, is_ready, &start, s->timeout_ms);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    if (nacre_sftp_engine_has(s->engine, NACRE_SFTP_EXT_LIMITS) &&
+        nacre_sftp_req_limits(s->engine, &start.call.id) == NACRE_OK) {
+        rc = nacre_sftp_engine_set_user(s->engine, start.call.id, &start.call);
+        if (rc == NACRE_OK) {
+            rc = nc_sftp_wait(s, is_done, &start, s->timeout_ms);
+        }
+        if (rc != NACRE_OK) {
+            nacre_sftp_engine_forget(s->engine, start.call.id);
+            return rc;
+        }
+    }
+    take_limits(s);
+    return NACRE_OK;
+}
+
+void nacre_sftp_close(nacre_sftp *s)
+{
+    if (!s) {
+        return;
+    }
+    nacre_sftp_engine_free(s->engine);
+    if (s->wire) {
+        s->wire->free(s->wire_ctx);
+    }
+    nc_sftp_blocks_free(s);
+    nc_free(s->alloc, s);
+}
+
+void nacre_sftp_cancel(nacre_sftp *s)
+{
+    s->wire->cancel(s->wire_ctx);
+}
+
+/* ---- what there is to know --------------------------------------------------------------------------- */
+
+const nacre_error *nacre_sftp_error(const nacre_sftp *s)
+{
+    return &s->error;
+}
+
+uint32_t nacre_sftp_status(const nacre_sftp *s)
+{
+    return s->status;
+}
+
+void nacre_sftp_set_timeout(nacre_sftp *s, uint32_t timeout_ms)
+{
+    s->timeout_ms = timeout_ms ? timeout_ms : s->default_timeout_ms;
+}
+
+bool nacre_sftp_has(const nacre_sftp *s, nacre_sftp_ext ext)
+{
+    return nacre_sftp_engine_has(s->engine, ext);
+}
+
+void nacre_sftp_get_limits(const nacre_sftp *s, nacre_sftp_limits *out)
+{
+    nacre_sftp_engine_limits(s->engine, out);
+}
+
+bool nacre_sftp_extension_at(const nacre_sftp *s, size_t index, nacre_span *name, nacre_span *data)
+{
+    return nacre_sftp_engine_extension_at(s->engine, index, name, data);
+}
+
+void nacre_sftp_string_free(nacre_sftp *s, char *text)
+{
+    nc_free(s->alloc, text);
+}
+
+/* ---- errors ------------------------------------------------------------------------------------------- */
+
+int nc_sftp_begin(nacre_sftp *s)
+{
+    s->status = NACRE_FX_OK;
+    if (s->broken.status != NACRE_OK) {
+        s->error = s->broken;
+        return s->broken.status;
+    }
+    nc_error_clear(&s->error);
+    return NACRE_OK;
+}
+
+int nc_sftp_fail(nacre_sftp *s, int status, const char *fmt, ...)
+{
+    va_list ap;
+    nc_error_clear(&s->error);
+    va_start(ap, fmt);
+    nc_vfail(&s->error, status, NACRE_BY_US, fmt, ap);
+    va_end(ap);
+    nc_sftp_tidy(s);
+    return status;
+}
+
+/* Names in messages may be the peer's; escaping what is escaped already changes nothing. */
+void nc_sftp_tidy(nacre_sftp *s)
+{
+    char raw[sizeof(s->error.text)];
+    memcpy(raw, s->error.text, sizeof(raw));
+    nacre_escape(s->error.text, sizeof(s->error.text), nc_span_cstr(raw));
+}
+
+int nc_sftp_fail_errno(nacre_sftp *s, const char *verb, const char *path)
+{
+    int code = errno;
+    nc_sftp_fail(s, NACRE_IO, "%s %s: %s", verb, path, strerror(code));
+    s->error.detail = (uint32_t)code;
+    return NACRE_IO;
+}
+
+void nc_sftp_break(nacre_sftp *s, const nacre_error *why)
+{
+    if (s->broken.status == NACRE_OK) {
+        s->broken = *why;
+    }
+}
+
+static void break_by_engine(nacre_sftp *s, int rc)
+{
+    const nacre_error *e = nacre_sftp_engine_error(s->engine);
+    nacre_error own = {.status = NACRE_OK};
+    if (e->status != NACRE_OK) {
+        own = *e;
+    } else {
+        nc_fail(&own, rc, "the SFTP session broke: %s", nacre_status_text(rc));
+    }
+    if (s->ended[0]) {
+        size_t n = strlen(own.text);
+        snprintf(own.text + n, sizeof(own.text) - n, " (%s)", s->ended);
+    }
+    nc_sftp_break(s, &own);
+}
+
+/* ---- from the wire ------------------------------------------------------------------------------------ */
+
+static void dispatch(nacre_sftp *s, const nacre_sftp_event *ev)
+{
+    nc_sftp_call *call = ev->user;
+    if (call) {
+        if (ev->done) {
+            call->id = 0;
+        }
+        call->on_reply(call, s, ev);
+    }
+}
+
+static void pump_and_flush(nacre_sftp *s)
+{
+    if (s->broken.status != NACRE_OK) {
+        return;
+    }
+    if (s->flow) {
+        s->flow->pump(s->flow);
+    }
+    int rc = nacre_sftp_engine_flush(s->engine);
+    if (rc != NACRE_OK) {
+        break_by_engine(s, rc);
+    }
+}
+
+void nc_sftp_feed(nacre_sftp *s, nacre_span bytes)
+{
+    while (bytes.n > 0 && s->broken.status == NACRE_OK) {
+        nacre_sftp_event ev;
+        size_t used = 0;
+        int rc = nacre_sftp_engine_input(s->engine, bytes, &used, &ev);
+        bytes.p += used;
+        bytes.n -= used;
+        if (rc == NACRE_OK) {
+            dispatch(s, &ev);
+        } else if (rc != NACRE_AGAIN) {
+            break_by_engine(s, rc);
+        }
+    }
+    pump_and_flush(s);
+}
+
+void nc_sftp_writable(nacre_sftp *s)
+{
+    pump_and_flush(s);
+}
+
+void nc_sftp_lost(nacre_sftp *s)
+{
+    int rc = nacre_sftp_engine_end(s->engine);
+    if (rc == NACRE_OK) {
+        nacre_error own = {.status = NACRE_OK};
+        nc_fail(&own, NACRE_CLOSED, "the server ended the SFTP session%s%s%s",
+                s->ended[0] ? " (" : "", s->ended, s->ended[0] ? ")" : "");
+        nc_sftp_break(s, &own);
+        return;
+    }
+    break_by_engine(s, rc);
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------------ */
+
+typedef struct waiting {
+    nacre_sftp *s;
+    nc_sftp_test finished;
+    void *user;
+} waiting;
+
+static int wait_done(void *user)
+{
+    waiting *w = user;
+    return w->finished(w->user) || w->s->broken.status != NACRE_OK ? NACRE_OK : NACRE_AGAIN;
+}
+
+int nc_sftp_wait(nacre_sftp *s, nc_sftp_test finished, void *user, uint32_t timeout_ms)
+{
+    waiting w = {s, finished, user};
+    pump_and_flush(s);
+    int rc = wait_done(&w);
+    if (rc == NACRE_AGAIN) {
+        nacre_error why = {.status = NACRE_OK};
+        rc = s->wire->run(s->wire_ctx, wait_done, &w, timeout_ms, &why);
+        if (rc != NACRE_OK && rc != NACRE_TIMEOUT && rc != NACRE_CANCELLED) {
+            nc_fail(&why, rc, "the connection broke");
+            nc_sftp_break(s, &why);
+        }
+    }
+    if (rc == NACRE_OK && finished(user)) {
+        return NACRE_OK; /* also when the session broke right behind the answer */
+    }
+    if (s->broken.status != NACRE_OK) {
+        s->error = s->broken;
+        return s->broken.status;
+    }
+    return nc_sftp_fail(s, rc, "%s",
+                        rc == NACRE_TIMEOUT ? "the SFTP server did not answer in time"
+                                            : "interrupted");
+}

@@ -1,0 +1,212 @@
+/*
+ * sftp_session.h - the insides of nacre_sftp: the wire below it (a client's channel, or two fds), calls
+ * that wait for one answer, and flows of many requests. Shared by the sftp_*.c files of this folder.
+ */
+#ifndef NC_CLIENT_SFTP_SESSION_H
+#define NC_CLIENT_SFTP_SESSION_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "nacre/sftp.h"
+#include "nacre/sftp_engine.h"
+
+/*
+ * What carries the bytes. It calls nc_sftp_feed, nc_sftp_writable and nc_sftp_lost inside run; all
+ * waiting happens there.
+ */
+typedef struct nc_sftp_wire {
+    /* Until done(user) is not NACRE_AGAIN (returned), the time is up, or it breaks (err is set). */
+    int (*run)(void *ctx, int (*done)(void *user), void *user, uint32_t timeout_ms,
+               nacre_error *err);
+    void (*cancel)(void *ctx); /* any thread, signal handlers */
+    void (*free)(void *ctx);
+} nc_sftp_wire;
+
+/* Whoever awaits the reply to a request; the engine's user pointer. */
+typedef struct nc_sftp_call nc_sftp_call;
+struct nc_sftp_call {
+    void (*on_reply)(nc_sftp_call *call, nacre_sftp *s, const nacre_sftp_event *ev);
+    uint32_t id; /* 0: nothing outstanding */
+};
+
+/* ---- flows: many requests on one handle --------------------------------------------------------------- */
+
+typedef struct nc_sftp_flow nc_sftp_flow;
+
+typedef struct nc_sftp_chunk {
+    nc_sftp_call call; /* first: the engine's user pointer is the chunk */
+    nc_sftp_flow *flow;
+    struct nc_sftp_chunk *prev, *next; /* in order of asking; free list: next alone */
+    uint64_t offset;
+    uint32_t len;
+    bool done; /* answered, but an earlier one is not */
+} nc_sftp_chunk;
+
+struct nc_sftp_flow {
+    nacre_sftp *s;
+    nacre_span handle;
+    const char *path; /* for messages */
+    /* Makes requests as long as there is room; called after each reply and when the wire is writable. */
+    void (*pump)(nc_sftp_flow *f);
+    void *user;        /* of the source or sink */
+    uint64_t next;     /* offset of the next new request */
+    uint64_t end;      /* no request at or behind it: end of file, or of what is wanted */
+    uint64_t moved;    /* bytes that are through: written locally, or acknowledged */
+    uint64_t cap;      /* bytes in flight at most */
+    uint64_t flying;   /* bytes in flight */
+    uint32_t requests; /* in flight */
+    uint32_t max_requests;
+    nc_sftp_chunk *first, *last; /* outstanding, oldest first */
+    nc_sftp_chunk *repair;       /* rests of short replies, to be asked for again */
+    nacre_error error;           /* the first failure; then nothing new is asked */
+    uint32_t code;               /* NACRE_FX_* of it */
+    bool stuck;                  /* the wire had no room */
+    bool stirred;                /* something came since it was last looked at */
+
+    uint64_t rate; /* bytes per second, 0: no bound */
+    uint64_t rate_start_ms, rate_base;
+    bool (*progress)(void *user, const char *path, uint64_t done, uint64_t total);
+    void *progress_user;
+    const char *progress_path;
+    uint64_t progress_base, progress_total; /* offset of the start; size as known */
+    uint64_t progress_next_ms, progress_seen;
+    uint32_t progress_ms;
+};
+
+/* Where the reader's bytes go. Returns NACRE_OK, or fails with a sentence in err. */
+typedef int (*nc_sftp_sink)(void *user, uint64_t offset, nacre_span bytes, nacre_error *err);
+/* Fills rooms from their first on with up to want bytes of offset; *got 0: the end. */
+typedef int (*nc_sftp_source)(void *user, uint64_t offset, const nacre_room *rooms, size_t count,
+                              size_t want, size_t *got, nacre_error *err);
+
+typedef struct nc_sftp_reader {
+    nc_sftp_flow flow;
+    nc_sftp_sink sink;
+    uint64_t
+        size; /* as the server says; UINT64_MAX: unknown. Short replies that end there are EOF */
+    uint64_t top;   /* behind the last byte that arrived */
+    uint32_t depth; /* requests beyond the known size, grows with success */
+    bool in_order;  /* one request at a time: the sink cannot seek */
+} nc_sftp_reader;
+
+typedef struct nc_sftp_writer {
+    nc_sftp_flow flow;
+    nc_sftp_source source;
+    uint64_t size; /* of the source; UINT64_MAX: unknown */
+    bool ended;    /* the source has no more */
+} nc_sftp_writer;
+
+void nc_sftp_flow_init(nc_sftp_flow *f, nacre_sftp *s, nacre_span handle, const char *path);
+void nc_sftp_flow_options(nc_sftp_flow *f, const nacre_sftp_transfer_options *o,
+                          const char *progress_path);
+void nc_sftp_reader_init(nc_sftp_reader *r, nacre_sftp *s, nacre_span handle, const char *path,
+                         nc_sftp_sink sink, void *user);
+void nc_sftp_writer_init(nc_sftp_writer *w, nacre_sftp *s, nacre_span handle, const char *path,
+                         nc_sftp_source source, void *user);
+/*
+ * Runs the flow until all is through, or it failed and nothing is outstanding any more. The result is
+ * in s->error too.
+ */
+int nc_sftp_flow_run(nc_sftp_flow *f) NACRE_MUST_CHECK;
+/* Offset before which everything is through. */
+uint64_t nc_sftp_flow_through(const nc_sftp_flow *f);
+
+/* Used by the two directions. */
+int nc_sftp_flow_fail(nc_sftp_flow *f, int status, const char *fmt, ...) NACRE_PRINTF(3, 4);
+void nc_sftp_flow_refused(nc_sftp_flow *f, const nacre_sftp_event *ev, const char *verb,
+                          uint64_t offset);
+nc_sftp_chunk *nc_sftp_chunk_take(nc_sftp_flow *f); /* NULL: out of memory, the flow has failed */
+void nc_sftp_chunk_give(nacre_sftp *s, nc_sftp_chunk *c);
+void nc_sftp_chunk_sent(nc_sftp_chunk *c, uint32_t id);
+void nc_sftp_chunk_unlink(nc_sftp_chunk *c);
+void nc_sftp_blocks_free(nacre_sftp *s);
+/* Bytes that may be asked for now. */
+uint64_t nc_sftp_flow_room(nc_sftp_flow *f);
+
+/* ---- the session -------------------------------------------------------------------------------------- */
+
+struct nacre_sftp {
+    const nacre_allocator *alloc;
+    const nc_sftp_wire *wire;
+    void *wire_ctx;
+    nacre_sftp_engine *engine;
+    nacre_error error;  /* of the last call */
+    nacre_error broken; /* status NACRE_OK while the session works */
+    uint32_t status;    /* NACRE_FX_* of the last call */
+    uint32_t timeout_ms, default_timeout_ms;
+    size_t max_read, max_write;
+    nc_sftp_flow *flow; /* the one that runs */
+    nc_sftp_chunk *pool;
+    struct nc_sftp_block *blocks; /* of chunks */
+    char ended[160];              /* how the server's program ended, for messages */
+};
+
+/* Makes the session, without its wire. */
+int nc_sftp_new(nacre_sftp **out, const nacre_sftp_options *o, const nacre_pipe *pipe,
+                nacre_error *err) NACRE_MUST_CHECK;
+/* INIT, VERSION, limits; the wire stands. */
+int nc_sftp_start(nacre_sftp *s) NACRE_MUST_CHECK;
+
+/* ---- from the wire */
+void nc_sftp_feed(nacre_sftp *s, nacre_span bytes);
+void nc_sftp_writable(nacre_sftp *s);
+void nc_sftp_lost(nacre_sftp *s); /* end of input */
+void nc_sftp_break(nacre_sftp *s, const nacre_error *why);
+
+/* ---- waiting */
+typedef bool (*nc_sftp_test)(void *user);
+/* Until finished(user), the session breaks, or time is up. Fills s->error on failure. */
+int nc_sftp_wait(nacre_sftp *s, nc_sftp_test finished, void *user,
+                 uint32_t timeout_ms) NACRE_MUST_CHECK;
+/* A new call begins: forgets the last error. Fails when the session is broken. */
+int nc_sftp_begin(nacre_sftp *s) NACRE_MUST_CHECK;
+/* Fills s->error and returns status. */
+int nc_sftp_fail(nacre_sftp *s, int status, const char *fmt, ...) NACRE_PRINTF(3, 4);
+/* Makes s->error fit for a terminal. */
+void nc_sftp_tidy(nacre_sftp *s);
+int nc_sftp_fail_errno(nacre_sftp *s, const char *verb, const char *path);
+
+/* ---- one request, one answer */
+
+typedef struct nc_sftp_request {
+    uint8_t type;       /* NACRE_FXP_* */
+    nacre_sftp_ext ext; /* with NACRE_FXP_EXTENDED */
+    const char *path;
+    const char *other;
+    nacre_span handle;
+    const nacre_sftp_attrs *attrs;
+    uint32_t pflags;
+} nc_sftp_request;
+
+typedef struct nc_sftp_op {
+    nc_sftp_call call;
+    const nacre_allocator *alloc;
+    bool done;
+    bool ok;                /* the answer is what was asked for */
+    uint32_t code;          /* NACRE_FX_* */
+    char message[200];      /* the server's, escaped */
+    nacre_sftp_attrs attrs; /* without extended pairs */
+    nacre_sftp_statvfs statvfs;
+    uint8_t handle[NACRE_SFTP_MAX_HANDLE];
+    size_t handle_len;
+    uint8_t *names; /* owned copy of a NAME reply's entries */
+    size_t names_len;
+    uint32_t names_count;
+    bool no_memory;
+} nc_sftp_op;
+
+void nc_sftp_op_init(nc_sftp_op *op, nacre_sftp *s);
+void nc_sftp_op_clear(nc_sftp_op *op);
+/* Sends; the answer is waited for by nc_sftp_finish, which must follow unless this failed. */
+int nc_sftp_send(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op) NACRE_MUST_CHECK;
+/* Waits and judges: the error names what r wanted. */
+int nc_sftp_finish(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op) NACRE_MUST_CHECK;
+int nc_sftp_ask(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op) NACRE_MUST_CHECK;
+/* The same when nothing but success or failure matters. */
+int nc_sftp_order(nacre_sftp *s, const nc_sftp_request *r);
+/* CLOSE, nobody waits for the answer. */
+void nc_sftp_drop_handle(nacre_sftp *s, nacre_span handle);
+/* "": the server said nothing of use. */
+const char *nc_sftp_code_text(uint32_t code, const char *message);
+
+#endif
