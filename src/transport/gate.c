@@ -28,7 +28,6 @@ enum {
 };
 
 typedef struct gate_row {
-    uint8_t number;
     const char *name;
     uint16_t client; /* phases in which a client may receive it */
     uint16_t server;
@@ -39,7 +38,8 @@ typedef struct gate_row {
         SSH_MSG_##name, #name, client, server                                                      \
     }
 
-static const gate_row gate_rows[] = {
+/* By number; what nobody assigned has no name. */
+static const gate_row gate_rows[256] = {
     /* RFC 4253 11: at any time, but for strict kex */
     ROW(DISCONNECT, ALWAYS, ALWAYS),
     ROW(IGNORE, ALWAYS, ALWAYS),
@@ -52,17 +52,17 @@ static const gate_row gate_rows[] = {
     ROW(KEXINIT, P_KEXINIT | ANY_QUIET, P_KEXINIT | ANY_QUIET),
     ROW(NEWKEYS, ANY_KEX, ANY_KEX),
     /* 30..34: the kex method knows which of them it expects now */
-    {30, "KEX_30", NEVER, ANY_KEX},
-    {31, "KEX_31", ANY_KEX, NEVER},
-    {32, "KEX_32", NEVER, ANY_KEX},
-    {33, "KEX_33", ANY_KEX, NEVER},
-    {34, "KEX_34", NEVER, ANY_KEX},
+    [30] = {"KEX_30", NEVER, ANY_KEX},
+    [31] = {"KEX_31", ANY_KEX, NEVER},
+    [32] = {"KEX_32", NEVER, ANY_KEX},
+    [33] = {"KEX_33", ANY_KEX, NEVER},
+    [34] = {"KEX_34", NEVER, ANY_KEX},
     ROW(USERAUTH_REQUEST, NEVER, P_AUTH | P_CONN), /* after success: ignored (RFC 4252 5.1) */
     ROW(USERAUTH_FAILURE, P_AUTH, NEVER),
     ROW(USERAUTH_SUCCESS, P_AUTH, NEVER),
     ROW(USERAUTH_BANNER, P_AUTH, NEVER),
-    {60, "USERAUTH_60", P_AUTH, NEVER},
-    {61, "USERAUTH_61", NEVER, P_AUTH},
+    [60] = {"USERAUTH_60", P_AUTH, NEVER},
+    [61] = {"USERAUTH_61", NEVER, P_AUTH},
     ROW(GLOBAL_REQUEST, P_CONN, P_CONN),
     ROW(REQUEST_SUCCESS, P_CONN, P_CONN),
     ROW(REQUEST_FAILURE, P_CONN, P_CONN),
@@ -83,12 +83,8 @@ static const gate_row gate_rows[] = {
 
 static const gate_row *find_row(uint8_t number)
 {
-    for (size_t i = 0; i < sizeof(gate_rows) / sizeof(gate_rows[0]); i++) {
-        if (gate_rows[i].number == number) {
-            return &gate_rows[i];
-        }
-    }
-    return NULL;
+    const gate_row *row = &gate_rows[number];
+    return row->name ? row : NULL;
 }
 
 /* Numbers whose range belongs to a protocol step that is strict about strangers. */
