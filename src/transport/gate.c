@@ -33,10 +33,7 @@ typedef struct gate_row {
     uint16_t server;
 } gate_row;
 
-#define ROW(name, client, server)                                                                  \
-    {                                                                                              \
-        SSH_MSG_##name, #name, client, server                                                      \
-    }
+#define ROW(name, client, server) [SSH_MSG_##name] = {#name, client, server}
 
 /* By number; what nobody assigned has no name. */
 static const gate_row gate_rows[256] = {
