@@ -85,12 +85,11 @@ static int fail_closed(nacre_client *c, const char *what, double seconds)
     int status = c->why.status == NACRE_OK ? NACRE_CLOSED : c->why.status;
     const char *text = c->why.text[0] ? c->why.text : nacre_status_text(status);
     nc_error_clear(&c->err);
+    (void)nc_fail(&c->err, status, "%s: %s (during %s, after %.1f s)", c->where, text, what,
+                  seconds);
     c->err.by = c->why.by;
     c->err.disconnect_reason = c->why.disconnect_reason;
     c->err.detail = c->why.detail;
-    c->err.status = status;
-    (void)snprintf(c->err.text, sizeof(c->err.text), "%s: %s (during %s, after %.1f s)", c->where,
-                   text, what, seconds);
     return status;
 }
 

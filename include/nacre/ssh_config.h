@@ -1,0 +1,109 @@
+/*
+ * nacre/ssh_config.h - the client's configuration as ssh_config(5) and "-o" write it.
+ *
+ * The object is made for one destination. Options and files are added in the order of their priority:
+ * for every keyword the first value wins, and Host and Match decide which lines count. An unknown
+ * keyword or a value that makes no sense is an error with file and line. What a program does with the
+ * values is its own business; numbers, times and yes/no are checked here.
+ *
+ * Known: Host (with negation), Match (all, host, originalhost, user, localuser), Include.
+ */
+#ifndef NACRE_SSH_CONFIG_H
+#define NACRE_SSH_CONFIG_H
+
+#include "nacre/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nacre_ssh_config nacre_ssh_config;
+
+/* host: the destination as the user typed it. user: the login name given beside it, or NULL. */
+NACRE_API int nacre_ssh_config_new(nacre_ssh_config **out, const nacre_allocator *a,
+                                   const char *host, const char *user) NACRE_MUST_CHECK;
+NACRE_API void nacre_ssh_config_free(nacre_ssh_config *c);
+
+/* "Keyword=value", "Keyword value" (as -o takes it). NACRE_UNKNOWN_NAME, NACRE_SYNTAX. */
+NACRE_API int nacre_ssh_config_option(nacre_ssh_config *c, const char *text,
+                                      nacre_error *err) NACRE_MUST_CHECK;
+/* A keyword with its value, unquoted: what a command line option stands for. */
+NACRE_API int nacre_ssh_config_set(nacre_ssh_config *c, const char *keyword, const char *value,
+                                   nacre_error *err) NACRE_MUST_CHECK;
+/* The lines of a buffer; source names it in messages. Include is refused here. */
+NACRE_API int nacre_ssh_config_add_text(nacre_ssh_config *c, nacre_span text, const char *source,
+                                        nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * The lines of a file. user_file: it must belong to us or root and be writable by nobody else
+ * (NACRE_KEY_PERMISSIONS), and relative Include paths begin in ~/.ssh, otherwise in /etc/ssh.
+ * NACRE_NOT_FOUND when it does not exist.
+ */
+NACRE_API int nacre_ssh_config_add_file(nacre_ssh_config *c, const char *path, bool user_file,
+                                        nacre_error *err) NACRE_MUST_CHECK;
+
+/* The value of a keyword (any case), or NULL when it has none. The first of several. Borrowed. */
+NACRE_API const char *nacre_ssh_config_get(const nacre_ssh_config *c, const char *keyword);
+/* Keywords with several values (IdentityFile, UserKnownHostsFile, SendEnv, SetEnv ...). */
+NACRE_API size_t nacre_ssh_config_count(const nacre_ssh_config *c, const char *keyword);
+NACRE_API const char *nacre_ssh_config_value(const nacre_ssh_config *c, const char *keyword,
+                                             size_t index);
+/* Checked readings of a value; fallback when it has none. A time is in seconds ("1h30m"). */
+NACRE_API bool nacre_ssh_config_yes(const nacre_ssh_config *c, const char *keyword, bool fallback);
+NACRE_API uint64_t nacre_ssh_config_number(const nacre_ssh_config *c, const char *keyword,
+                                           uint64_t fallback);
+/*
+ * A value that is known but that this version cannot do ("ForwardAgent yes"): NACRE_UNSUPPORTED, and
+ * the sentence names keyword, value and where it stands. NACRE_OK when there is none.
+ */
+NACRE_API int nacre_ssh_config_supported(const nacre_ssh_config *c,
+                                         nacre_error *err) NACRE_MUST_CHECK;
+/* All keywords that have a value, for -G: index from 0; false: no more. keyword in lower case. */
+NACRE_API bool nacre_ssh_config_at(const nacre_ssh_config *c, size_t index, const char **keyword,
+                                   const char **value);
+
+/* ---- helpers ---- */
+
+/* "1h30m", "90", "2w" to seconds; "1G", "512K" to bytes (also "1" and "none" with *out 0). */
+NACRE_API int nacre_parse_time(const char *text, uint32_t *seconds) NACRE_MUST_CHECK;
+NACRE_API int nacre_parse_bytes(const char *text, uint64_t *bytes) NACRE_MUST_CHECK;
+/* RekeyLimit's two values: "1G 1h", "default none", "4M". Zero: the default. */
+NACRE_API int nacre_parse_rekey_limit(const char *text, uint64_t *bytes,
+                                      uint32_t *seconds) NACRE_MUST_CHECK;
+
+/* What the tokens of a value stand for; NULL: such a token is an error. */
+typedef struct nacre_ssh_tokens {
+    const char *home;          /* %d, and ~ at the beginning */
+    const char *host;          /* %h, the real host name     */
+    const char *original_host; /* %n                         */
+    const char *alias;         /* %k                         */
+    const char *port;          /* %p                         */
+    const char *remote_user;   /* %r                         */
+    const char *local_user;    /* %u                         */
+    const char *local_host;    /* %l, and %L up to its dot   */
+    const char *uid;           /* %i                         */
+} nacre_ssh_tokens;
+/*
+ * Replaces tokens (%% is a percent sign), with tilde also ~ and ~user at the beginning, and ${NAME} by
+ * environment variables. Terminates; NACRE_TOO_LARGE, NACRE_SYNTAX (err names the token).
+ */
+NACRE_API int nacre_ssh_expand(const char *text, const nacre_ssh_tokens *tokens, bool tilde,
+                               char *out, size_t size, nacre_error *err) NACRE_MUST_CHECK;
+
+/*
+ * "user@host", "host", "user@[::1]", "ssh://user@host:port": the parts, each terminated, "" when it is
+ * missing; port 0 likewise. Names that begin with "-" or hold what a shell or a terminal could take
+ * for something else are refused.
+ */
+typedef struct nacre_destination {
+    char user[256];
+    char host[256];
+    uint16_t port;
+    char path[1024]; /* of sftp:// and scp:// */
+} nacre_destination;
+NACRE_API int nacre_parse_destination(const char *text, nacre_destination *out,
+                                      nacre_error *err) NACRE_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
