@@ -64,7 +64,7 @@ typedef struct nacre_sshd_settings {
     nacre_sshd_list accept_env, set_env;
     nacre_sshd_subsystem subsystems[16];
     size_t subsystem_count;
-    char *force_command, *banner, *pid_file, *moduli_file, *version_addendum;
+    char *force_command, *banner, *pid_file, *moduli_file;
     int log_level;    /* 0 QUIET, 1 FATAL, 2 ERROR, 3 INFO, 4 VERBOSE, 5 to 7 DEBUG1 to DEBUG3 */
     int log_facility; /* as syslog(3) numbers them */
     int use_pam;      /* asked for; there is no PAM here */

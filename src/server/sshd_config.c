@@ -40,9 +40,9 @@ void nacre_sshd_config_free(nacre_sshd_config *c)
     nacre_sshd_list *lists[] = {
         &s->host_keys,  &s->authorized_keys_files, &s->accept_env, &s->set_env, &s->allow_users,
         &s->deny_users, &s->allow_groups,          &s->deny_groups};
-    char *texts[] = {s->host_key_algorithms, s->kex,        s->ciphers,  s->macs,
-                     s->pubkey_algorithms,   s->banner,     s->pid_file, s->force_command,
-                     s->version_addendum,    s->moduli_file};
+    char *texts[] = {s->host_key_algorithms, s->kex,    s->ciphers,  s->macs,
+                     s->pubkey_algorithms,   s->banner, s->pid_file, s->force_command,
+                     s->moduli_file};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         drop_list(c->alloc, lists[i]);
     }

@@ -597,7 +597,6 @@ const nc_conf_row nc_conf_rows[] = {
     TEXT("Banner", banner),
     TEXT("PidFile", pid_file),
     TEXT("ModuliFile", moduli_file),
-    TEXT("VersionAddendum", version_addendum),
     CHOICE("LogLevel", log_level, levels),
     CHOICE("SyslogFacility", log_facility, facilities),
     {"UsePAM", set_pam, print_choice, AT(use_pam), yes_no, 0, 0, false},
@@ -620,7 +619,7 @@ const nc_conf_row nc_conf_rows[] = {
     OFF("GSSAPIKeyExchange"), OFF("HostbasedAuthentication"), OFF("HostCertificate"), OFF("HostKeyAgent"),
     OFF("KerberosAuthentication"), OFF("PerSourceMaxStartups"), OFF("PerSourcePenalties"),
     OFF("PubkeyAuthOptions"), OFF("RDomain"), OFF("RefuseConnection"), OFF("RevokedKeys"),
-    OFF("TrustedUserCAKeys"), OFF("UnusedConnectionTimeout"),
+    OFF("TrustedUserCAKeys"), OFF("UnusedConnectionTimeout"), OFF("VersionAddendum"),
     /* They tune or limit what is not offered at all, or not looked at. */
     FORGOTTEN("AllowAgentForwarding"), FORGOTTEN("AllowStreamLocalForwarding"),
     FORGOTTEN("AllowTcpForwarding"), FORGOTTEN("AuthorizedKeysCommandUser"),

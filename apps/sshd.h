@@ -1,0 +1,91 @@
+/*
+ * sshd.h - what the files of nacre-sshd share: the server's settings, a login, the log.
+ */
+#ifndef NACRE_APPS_SSHD_H
+#define NACRE_APPS_SSHD_H
+
+#include <nacre/account.h>
+#include <nacre/authorized_keys.h>
+#include <nacre/server.h>
+#include <nacre/sshd_config.h>
+
+#include <sys/types.h>
+
+enum { SSHD_MAX_KEYS = 32, SSHD_USER_MAX = 256 };
+
+/* ---- log (sshd_log.c): levels as LogLevel counts them ---- */
+
+enum { LOG_LEVEL_FATAL = 1, LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_VERBOSE, LOG_LEVEL_DEBUG };
+void log_open(int level, int facility, bool to_stderr);
+void log_close(void); /* for a child that closes descriptors; the next line opens it again */
+int log_level(void);
+void say(int level, const char *fmt, ...) NACRE_PRINTF(2, 3);
+/* The engine's lines. */
+void log_engine(void *user, nacre_log_level level, const char *line);
+nacre_log_level log_engine_level(void);
+/* Text from outside, made fit for a log line. Valid until the eighth call from now. */
+const char *plain(nacre_span text);
+const char *plain_text(const char *text);
+
+/* ---- the server ---- */
+
+typedef struct sshd {
+    nacre_sshd_config *config;
+    const nacre_sshd_settings *s;
+    nacre_key *keys[SSHD_MAX_KEYS];
+    size_t key_count;
+    char *moduli; /* contents of ModuliFile; NULL: built in */
+    size_t moduli_size;
+    bool root;    /* started as root: a process per connection, any user */
+    uid_t uid;    /* else: the only user that is served */
+    mode_t umask; /* what sessions get */
+    char **argv;  /* as we were started */
+    const char *config_path;
+    uint16_t cmd_ports[16];
+    size_t cmd_port_count;
+    int cmd_family; /* -1: as configured */
+    bool debug, inetd, foreground;
+} sshd;
+
+/* One connection's way in, and what it may do afterwards. */
+typedef struct login {
+    sshd *d;
+    nacre_server_conn *c;
+    int startup_fd; /* closed at login: the parent counts who has not */
+    /* the user, looked up at the first request */
+    bool looked_up;
+    bool allowed;
+    char user[SSHD_USER_MAX];
+    nacre_account *account; /* NULL: no such user */
+    /* of the method that let in */
+    char method[32];
+    nacre_key *key; /* that signed, or NULL */
+    nacre_key_grant grant;
+    bool in;
+    /* a refusal that waits */
+    uint64_t asked_at;
+    uint64_t timer;
+    uint32_t ticket;
+} login;
+
+/* sshd_auth.c */
+login *login_new(sshd *d, nacre_server_conn *c, int startup_fd);
+void login_free(login *l);
+void auth_callbacks(nacre_server_callbacks *cb);
+/* userauth methods that this process can check, comma-separated. */
+const char *auth_methods(const sshd *d);
+
+/* sshd_keys.c: does a file of the user's grant entry to the key? */
+bool keys_allow(login *l, const nacre_key *key, nacre_key_grant *grant);
+
+/* sshd_session.c */
+void session_callbacks(nacre_server_callbacks *cb);
+
+/* sshd_serve.c: from settings to a server; each returns an exit status. */
+int serve_forking(sshd *d);
+int serve_here(sshd *d);
+int serve_inetd(sshd *d);
+/* Would the configuration make a server? */
+bool serve_check(sshd *d);
+
+#endif

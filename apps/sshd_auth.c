@@ -1,0 +1,416 @@
+/*
+ * sshd_auth.c - who gets in. Every question is answered the same way, and after the same time, whether
+ * the user exists or not; only a positive check of a method that the settings allow says yes.
+ */
+#include "sshd.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    REFUSAL_MS = 8,         /* no refusal comes sooner; lookups and file reads hide behind it */
+    BANNER_MAX = 64 * 1024, /* far above what anybody reads */
+    MAX_GROUPS = 1024
+};
+
+/* ---- life -------------------------------------------------------------------------------------------------- */
+
+static void send_banner(const login *l)
+{
+    char text[BANNER_MAX + 1];
+    FILE *f = l->d->s->banner ? fopen(l->d->s->banner, "re") : NULL;
+    if (!f) {
+        return;
+    }
+    size_t n = fread(text, 1, BANNER_MAX, f);
+    (void)fclose(f);
+    text[n] = '\0';
+    if (n > 0) {
+        (void)nacre_transport_send_banner(nacre_server_conn_transport(l->c), text);
+    }
+}
+
+login *login_new(sshd *d, nacre_server_conn *c, int startup_fd)
+{
+    const nacre_endpoint *peer = nacre_server_conn_peer(c);
+    const nacre_endpoint *local = nacre_server_conn_local(c);
+    login *l = calloc(1, sizeof(*l));
+    if (!l) {
+        return NULL;
+    }
+    l->d = d;
+    l->c = c;
+    l->startup_fd = startup_fd;
+    nacre_server_conn_set_user(c, l);
+    say(LOG_LEVEL_VERBOSE, "Connection from %s port %u on %s port %u", peer->address, peer->port,
+        local->address, local->port);
+    send_banner(l);
+    return l;
+}
+
+void login_free(login *l)
+{
+    if (!l) {
+        return;
+    }
+    nacre_loop_cancel(nacre_server_loop(nacre_server_conn_server(l->c)), l->timer);
+    nacre_account_free(l->account);
+    nacre_key_free(l->key);
+    if (l->startup_fd >= 0) {
+        (void)close(l->startup_fd);
+    }
+    free(l);
+}
+
+const char *auth_methods(const sshd *d)
+{
+    /* Only root can read the shadow file; a method that never says yes is not offered. */
+    static const char *const lists[] = {"",
+                                        "publickey",
+                                        "password",
+                                        "publickey,password",
+                                        "keyboard-interactive",
+                                        "publickey,keyboard-interactive",
+                                        "password,keyboard-interactive",
+                                        "publickey,password,keyboard-interactive"};
+    unsigned pick = (d->s->pubkey_authentication ? 1u : 0u) |
+                    (d->root && d->s->password_authentication ? 2u : 0u) |
+                    (d->root && d->s->interactive_authentication ? 4u : 0u);
+    return lists[pick];
+}
+
+/* ---- the user ---------------------------------------------------------------------------------------------- */
+
+static bool shell_runs(const nacre_account *a)
+{
+    struct stat st;
+    return stat(a->shell, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0;
+}
+
+static bool lists_allow(const login *l, nacre_error *why)
+{
+    const nacre_account *a = l->account;
+    static char names[MAX_GROUPS][256];
+    const char *groups[MAX_GROUPS];
+    size_t n = 0;
+    if (l->d->s->allow_groups.count + l->d->s->deny_groups.count > 0) {
+        /* A list that does not fit, or a name that is not known, could hide a denied group. */
+        if (a->group_count > MAX_GROUPS && l->d->s->deny_groups.count > 0) {
+            return false;
+        }
+        for (size_t i = 0; i < a->group_count && n < MAX_GROUPS; i++) {
+            const struct group *g = getgrgid(a->groups[i]);
+            if (g && strlen(g->gr_name) < sizeof(names[0])) {
+                (void)snprintf(names[n], sizeof(names[n]), "%s", g->gr_name);
+                groups[n] = names[n];
+                n++;
+            }
+        }
+    }
+    return nacre_sshd_config_user_allowed(l->d->config, a->name, groups, n,
+                                          nacre_server_conn_peer(l->c)->address, why) == NACRE_OK;
+}
+
+/* Why the account may not log in at all; NULL: it may. */
+static const char *objection(const login *l)
+{
+    static nacre_error why;
+    const nacre_account *a = l->account;
+    memset(&why, 0, sizeof(why));
+    if (!l->d->root && a->uid != l->d->uid) {
+        return "this server serves its own user only";
+    }
+    if (a->locked) {
+        return "account is locked";
+    }
+    if (!shell_runs(a)) {
+        return "shell cannot be executed";
+    }
+    if (a->uid == 0 && l->d->s->permit_root == NACRE_ROOT_NO) {
+        return "root login is not permitted";
+    }
+    if (!lists_allow(l, &why)) {
+        return why.text[0] ? why.text : "a list says no";
+    }
+    return NULL;
+}
+
+static void look_up(login *l, nacre_span user)
+{
+    nacre_error why = {0};
+    if (l->looked_up) {
+        return; /* the engine ends a connection whose user changes */
+    }
+    l->looked_up = true;
+    if (user.n >= sizeof(l->user) || memchr(user.p, 0, user.n) || memchr(user.p, '/', user.n)) {
+        say(LOG_LEVEL_INFO, "Invalid user %s from %s port %u", plain(user),
+            nacre_server_conn_peer(l->c)->address, nacre_server_conn_peer(l->c)->port);
+        return;
+    }
+    memcpy(l->user, user.p, user.n);
+    if (nacre_account_lookup(&l->account, NULL, l->user, &why) != NACRE_OK) {
+        l->account = NULL;
+        say(LOG_LEVEL_INFO, "Invalid user %s from %s port %u", plain(user),
+            nacre_server_conn_peer(l->c)->address, nacre_server_conn_peer(l->c)->port);
+        return;
+    }
+    const char *no = objection(l);
+    l->allowed = no == NULL;
+    if (no) {
+        say(LOG_LEVEL_INFO, "User %s from %s not allowed because %s", plain(user),
+            nacre_server_conn_peer(l->c)->address, no);
+    }
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------------ */
+
+static void refuse_now(void *user)
+{
+    login *l = user;
+    nacre_answer no = {.accept = false};
+    uint32_t ticket = l->ticket;
+    l->timer = 0;
+    l->ticket = 0;
+    (void)nacre_server_answer(l->c, ticket, &no);
+}
+
+/* After a time that depends on nothing that happened meanwhile, as far as that goes. */
+static nacre_verdict refuse_later(login *l, const nacre_event *ev)
+{
+    nacre_loop *loop = nacre_server_loop(nacre_server_conn_server(l->c));
+    uint64_t spent = nacre_loop_now(loop) - l->asked_at;
+    uint64_t target = REFUSAL_MS;
+    while (target < spent) {
+        target *= 2;
+    }
+    nacre_loop_cancel(loop, l->timer);
+    l->timer = 0;
+    l->ticket = ev->ticket;
+    if (nacre_loop_timer(loop, target - spent, refuse_now, l, &l->timer) != NACRE_OK) {
+        return NACRE_REFUSE;
+    }
+    return NACRE_LATER;
+}
+
+static login *begin(nacre_server_conn *c, const nacre_event *ev)
+{
+    login *l = nacre_server_conn_user(c);
+    l->asked_at = nacre_loop_now(nacre_server_loop(nacre_server_conn_server(c)));
+    look_up(l, ev->u.auth.user);
+    return l;
+}
+
+static void log_failed(const login *l, const char *method)
+{
+    const nacre_endpoint *peer = nacre_server_conn_peer(l->c);
+    say(LOG_LEVEL_INFO, "Failed %s for %s%s from %s port %u ssh2", method,
+        l->account ? "" : "invalid user ", plain_text(l->user), peer->address, peer->port);
+}
+
+static nacre_verdict let_in(login *l, const char *method)
+{
+    (void)snprintf(l->method, sizeof(l->method), "%s", method);
+    return NACRE_ACCEPT;
+}
+
+/* ---- methods ------------------------------------------------------------------------------------------------ */
+
+static nacre_verdict on_none(void *user, nacre_server_conn *c, const nacre_event *ev)
+{
+    (void)user;
+    (void)begin(c, ev);
+    return NACRE_REFUSE;
+}
+
+/* The check is made whoever asks: its time must not tell who exists, or who may not come. */
+static bool password_good(login *l, nacre_span password)
+{
+    int rc = nacre_account_check_password(l->account ? l->account->name : NULL, password);
+    bool root_may = !l->account || l->account->uid != 0 || l->d->s->permit_root == NACRE_ROOT_YES;
+    return rc == NACRE_OK && l->account && l->allowed && l->d->root && root_may;
+}
+
+static nacre_verdict check_password(login *l, const nacre_event *ev, nacre_span password,
+                                    const char *method)
+{
+    if (password_good(l, password)) {
+        memset(&l->grant, 0, sizeof(l->grant));
+        l->grant.may = NACRE_MAY_ALL;
+        nacre_key_free(l->key);
+        l->key = NULL;
+        return let_in(l, method);
+    }
+    log_failed(l, method);
+    return refuse_later(l, ev);
+}
+
+static nacre_verdict on_password(void *user, nacre_server_conn *c, const nacre_event *ev)
+{
+    (void)user;
+    login *l = begin(c, ev);
+    if (!l->d->s->password_authentication || ev->u.auth.change) {
+        return refuse_later(l, ev);
+    }
+    return check_password(l, ev, ev->u.auth.password, "password");
+}
+
+static nacre_verdict on_interactive(void *user, nacre_server_conn *c, const nacre_event *ev)
+{
+    static const char prompt_text[] = "Password: ";
+    (void)user;
+    login *l = begin(c, ev);
+    if (!l->d->s->interactive_authentication || !l->d->root) {
+        return refuse_later(l, ev);
+    }
+    if (ev->type == NACRE_EVENT_AUTH_RESPONSES) {
+        return ev->u.auth.count == 1
+                   ? check_password(l, ev, ev->u.auth.responses[0], "keyboard-interactive")
+                   : refuse_later(l, ev);
+    }
+    nacre_prompt prompt = {{(const uint8_t *)prompt_text, sizeof(prompt_text) - 1}, false};
+    nacre_answer ask = {.accept = false, .prompts = &prompt, .prompt_count = 1};
+    ask.name = ask.instruction = "";
+    (void)nacre_transport_answer(nacre_server_conn_transport(c), ev->ticket, &ask);
+    return NACRE_LATER;
+}
+
+static bool key_good(login *l, const nacre_key *key, nacre_key_grant *grant)
+{
+    if (!l->account || !l->allowed || !l->d->s->pubkey_authentication ||
+        !keys_allow(l, key, grant)) {
+        return false;
+    }
+    if (l->account->uid == 0 && l->d->s->permit_root == NACRE_ROOT_FORCED_COMMANDS &&
+        !grant->command[0] && !l->d->s->force_command) {
+        say(LOG_LEVEL_INFO, "root login is permitted to keys with a forced command only");
+        return false;
+    }
+    return true;
+}
+
+static nacre_verdict on_key(void *user, nacre_server_conn *c, const nacre_event *ev, bool signed_)
+{
+    (void)user;
+    login *l = begin(c, ev);
+    nacre_key_grant *grant = calloc(1, sizeof(*grant));
+    bool good = grant && key_good(l, ev->u.auth.key, grant);
+    nacre_verdict v = NACRE_REFUSE;
+    if (good && signed_) {
+        /* What holds for the connection belongs to the key that signed, not to one that was offered. */
+        nacre_key_free(l->key);
+        l->key = NULL;
+        nacre_key *same = NULL;
+        nacre_error why = {0};
+        if (nacre_key_from_blob(&same, NULL, nacre_key_blob(ev->u.auth.key), &why) == NACRE_OK) {
+            l->key = same;
+            l->grant = *grant;
+            v = let_in(l, "publickey");
+        }
+    } else if (good) {
+        v = NACRE_ACCEPT;
+    }
+    free(grant);
+    if (v == NACRE_ACCEPT) {
+        return v;
+    }
+    if (log_level() >= LOG_LEVEL_VERBOSE || signed_) {
+        log_failed(l, "publickey");
+    }
+    return refuse_later(l, ev);
+}
+
+/* ---- in ------------------------------------------------------------------------------------------------------ */
+
+static bool closed_to_users(const login *l)
+{
+    return l->account->uid != 0 &&
+           (access("/etc/nologin", F_OK) == 0 || access("/run/nologin", F_OK) == 0);
+}
+
+/* For good: what runs from here on, the protocol included, has no rights but the user's. */
+static bool become_user(login *l)
+{
+    nacre_error why = {0};
+    if (!l->d->root) {
+        return true;
+    }
+    if (nacre_become(l->account, &why) != NACRE_OK) {
+        say(LOG_LEVEL_FATAL, "%s", why.text);
+        _exit(255);
+    }
+    /* Host keys are in this memory: the user's other processes must not trace it. */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return true;
+}
+
+static nacre_verdict on_authenticated(void *user, nacre_server_conn *c, const char *name,
+                                      const nacre_key *key)
+{
+    login *l = nacre_server_conn_user(c);
+    const nacre_endpoint *peer = nacre_server_conn_peer(c);
+    char print[160] = "";
+    (void)user;
+    bool known = l->account && l->allowed && l->method[0] && strcmp(name, l->user) == 0;
+    bool same_key =
+        (key == NULL && l->key == NULL) || (key && l->key && nacre_key_equal(key, l->key));
+    if (!known || !same_key) {
+        say(LOG_LEVEL_ERROR, "login of %s does not fit what was checked", plain_text(name));
+        return NACRE_REFUSE;
+    }
+    if (l->key) {
+        char hash[128] = "";
+        (void)nacre_key_fingerprint(l->key, "sha256", hash, sizeof(hash));
+        (void)snprintf(print, sizeof(print), ": %s %s", nacre_key_label(l->key), hash);
+    }
+    say(LOG_LEVEL_INFO, "Accepted %s for %s from %s port %u ssh2%s", l->method, plain_text(name),
+        peer->address, peer->port, print);
+    if (closed_to_users(l)) {
+        say(LOG_LEVEL_INFO, "User %s refused: there is a nologin file", plain_text(name));
+        return NACRE_REFUSE;
+    }
+    if (l->startup_fd >= 0) {
+        (void)close(l->startup_fd);
+        l->startup_fd = -1;
+    }
+    l->in = become_user(l);
+    return l->in ? NACRE_ACCEPT : NACRE_REFUSE;
+}
+
+static void on_disconnected(void *user, nacre_server_conn *c, const nacre_error *why)
+{
+    login *l = nacre_server_conn_user(c);
+    const nacre_endpoint *peer = nacre_server_conn_peer(c);
+    (void)user;
+    if (!l) {
+        return;
+    }
+    bool plain_end = why->status == NACRE_OK || why->status == NACRE_CLOSED ||
+                     why->status == NACRE_PEER_DISCONNECTED;
+    const char *who = l->looked_up ? plain_text(l->user) : "";
+    const char *what = l->in ? "user " : l->looked_up ? "authenticating user " : "";
+    if (plain_end && l->in) {
+        say(LOG_LEVEL_INFO, "Disconnected from user %s %s port %u", who, peer->address, peer->port);
+    } else {
+        say(LOG_LEVEL_INFO, "Connection closed by %s%s%s%s port %u: %s", what, who,
+            l->looked_up ? " " : "", peer->address, peer->port,
+            why->text[0] ? why->text : nacre_status_text(why->status));
+    }
+    nacre_server_conn_set_user(c, NULL);
+    login_free(l);
+}
+
+void auth_callbacks(nacre_server_callbacks *cb)
+{
+    cb->auth_none = on_none;
+    cb->auth_password = on_password;
+    cb->auth_key = on_key;
+    cb->auth_interactive = on_interactive;
+    cb->authenticated = on_authenticated;
+    cb->disconnected = on_disconnected;
+}

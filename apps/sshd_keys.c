@@ -1,0 +1,150 @@
+/*
+ * sshd_keys.c - authorized_keys: which files, read with whose rights, and believed when.
+ */
+#include "sshd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FILE_MAX = 8 << 20 }; /* some sites list every key of the house */
+
+/* ---- the user's rights for a while ----------------------------------------------------------------- */
+
+typedef struct before {
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups;
+    int count;
+    bool changed;
+} before;
+
+static bool borrow_rights(const nacre_account *a, before *b)
+{
+    memset(b, 0, sizeof(*b));
+    if (geteuid() != 0 || a->uid == 0) {
+        return true;
+    }
+    b->uid = geteuid();
+    b->gid = getegid();
+    b->count = getgroups(0, NULL);
+    b->groups = calloc((size_t)(b->count > 0 ? b->count : 1), sizeof(gid_t));
+    if (b->count < 0 || !b->groups || getgroups(b->count, b->groups) != b->count) {
+        free(b->groups);
+        return false;
+    }
+    b->changed = true;
+    return setgroups(a->group_count, a->groups) == 0 && setegid(a->gid) == 0 &&
+           seteuid(a->uid) == 0;
+}
+
+/* A process that does not know who it is must not go on. */
+static void return_rights(before *b)
+{
+    if (b->changed && (seteuid(b->uid) != 0 || setegid(b->gid) != 0 ||
+                       setgroups((size_t)b->count, b->groups) != 0)) {
+        say(LOG_LEVEL_FATAL, "cannot get our own rights back: %s", strerror(errno));
+        _exit(255);
+    }
+    free(b->groups);
+}
+
+/* ---- a file ---------------------------------------------------------------------------------------------- */
+
+static char *read_all(int fd, size_t size, size_t *got)
+{
+    char *text = malloc(size + 1);
+    *got = 0;
+    while (text && *got < size) {
+        ssize_t n = read(fd, text + *got, size - *got);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            break;
+        }
+        *got += (size_t)n;
+    }
+    return text;
+}
+
+/* NULL: there is none, or it is not to be believed. */
+static char *load(login *l, const char *path, size_t *n)
+{
+    struct stat st;
+    nacre_error why = {0};
+    char *text = NULL;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        say(errno == ENOENT ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+            "Could not open user '%s' authorized keys '%s': %s", plain_text(l->user),
+            plain_text(path), strerror(errno));
+        return NULL;
+    }
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
+        say(LOG_LEVEL_INFO, "User '%s' authorized keys '%s' is not a regular file of bearable size",
+            plain_text(l->user), plain_text(path));
+    } else if (l->d->s->strict_modes &&
+               nacre_path_secure(path, fd, l->account->uid, l->account->home, &why) != NACRE_OK) {
+        say(LOG_LEVEL_INFO, "Authentication refused: %s", why.text);
+    } else {
+        text = read_all(fd, (size_t)st.st_size, n);
+    }
+    (void)close(fd);
+    return text;
+}
+
+static bool ask_file(login *l, const char *path, const nacre_key *key, nacre_key_grant *grant)
+{
+    size_t n = 0;
+    nacre_error why = {0};
+    time_t now = time(NULL);
+    struct tm local;
+    char *text = load(l, path, &n);
+    if (!text) {
+        return false;
+    }
+    memset(&local, 0, sizeof(local));
+    (void)localtime_r(&now, &local);
+    nacre_login_facts facts = {.user = l->account->name,
+                               .peer_address = nacre_server_conn_peer(l->c)->address,
+                               .now_seconds = (int64_t)now,
+                               .utc_offset = (int32_t)local.tm_gmtoff};
+    nacre_span span = {(const uint8_t *)text, n};
+    int rc = nacre_authorized_keys_check(span, key, &facts, grant, &why);
+    if (rc == NACRE_OK) {
+        say(LOG_LEVEL_DEBUG, "%s:%lu: matching key found", plain_text(path),
+            (unsigned long)grant->line);
+    } else if (why.text[0]) {
+        say(LOG_LEVEL_INFO, "%s: %s", plain_text(path), why.text);
+    }
+    free(text);
+    return rc == NACRE_OK;
+}
+
+bool keys_allow(login *l, const nacre_key *key, nacre_key_grant *grant)
+{
+    const nacre_sshd_list *files = &l->d->s->authorized_keys_files;
+    char path[4096];
+    bool found = false;
+    before b;
+    if (!borrow_rights(l->account, &b)) {
+        say(LOG_LEVEL_ERROR, "cannot take the rights of user '%s': %s", plain_text(l->user),
+            strerror(errno));
+        return_rights(&b);
+        return false;
+    }
+    for (size_t i = 0; !found && i < files->count; i++) {
+        int rc = nacre_sshd_expand_path(files->items[i], l->account->name, l->account->home,
+                                        (uint32_t)l->account->uid, path, sizeof(path));
+        found = rc == NACRE_OK && ask_file(l, path, key, grant);
+    }
+    return_rights(&b);
+    return found;
+}
