@@ -23,6 +23,9 @@ typedef struct nacre_ssh_config nacre_ssh_config;
 NACRE_API int nacre_ssh_config_new(nacre_ssh_config **out, const nacre_allocator *a,
                                    const char *host, const char *user) NACRE_MUST_CHECK;
 NACRE_API void nacre_ssh_config_free(nacre_ssh_config *c);
+/* Another destination, for the lines that follow: options are often read before it is known. */
+NACRE_API int nacre_ssh_config_target(nacre_ssh_config *c, const char *host,
+                                      const char *user) NACRE_MUST_CHECK;
 
 /* "Keyword=value", "Keyword value" (as -o takes it). NACRE_UNKNOWN_NAME, NACRE_SYNTAX. */
 NACRE_API int nacre_ssh_config_option(nacre_ssh_config *c, const char *text,
@@ -62,6 +65,9 @@ NACRE_API bool nacre_ssh_config_at(const nacre_ssh_config *c, size_t index, cons
                                    const char **value);
 
 /* ---- helpers ---- */
+
+/* One pattern of "*" and "?" (SendEnv); case counts. */
+NACRE_API bool nacre_ssh_pattern(const char *text, const char *pattern);
 
 /* "1h30m", "90", "2w" to seconds; "1G", "512K" to bytes (also "1" and "none" with *out 0). */
 NACRE_API int nacre_parse_time(const char *text, uint32_t *seconds) NACRE_MUST_CHECK;

@@ -58,13 +58,28 @@ int nacre_ssh_config_new(nacre_ssh_config **out, const nacre_allocator *a, const
         return NACRE_NO_MEMORY;
     }
     c->alloc = a;
-    c->host = nc_strdup(a, host ? host : "");
-    c->user = nc_strdup(a, user);
-    if (!c->host || (user && !c->user)) {
+    int rc = nacre_ssh_config_target(c, host, user);
+    if (rc != NACRE_OK) {
         nacre_ssh_config_free(c);
-        return NACRE_NO_MEMORY;
+        return rc;
     }
     *out = c;
+    return NACRE_OK;
+}
+
+int nacre_ssh_config_target(nacre_ssh_config *c, const char *host, const char *user)
+{
+    char *h = nc_strdup(c->alloc, host ? host : "");
+    char *u = nc_strdup(c->alloc, user);
+    if (!h || (user && !u)) {
+        nc_free(c->alloc, h);
+        nc_free(c->alloc, u);
+        return NACRE_NO_MEMORY;
+    }
+    nc_free(c->alloc, c->host);
+    nc_free(c->alloc, c->user);
+    c->host = h;
+    c->user = u;
     return NACRE_OK;
 }
 

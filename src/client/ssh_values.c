@@ -3,6 +3,7 @@
  * words of a line.
  */
 #include "client/ssh_config.h"
+#include "keys/pattern.h"
 #include "nacre/account.h"
 
 #include <errno.h>
@@ -132,6 +133,11 @@ int nacre_parse_rekey_limit(const char *text, uint64_t *bytes, uint32_t *seconds
         return NACRE_SYNTAX;
     }
     return more == 1 && nc_config_word(&p, first, sizeof(first)) != 0 ? NACRE_SYNTAX : NACRE_OK;
+}
+
+bool nacre_ssh_pattern(const char *text, const char *pattern)
+{
+    return nc_pattern_match(nc_span_cstr(text), nc_span_cstr(pattern), false);
 }
 
 /* ---- words ---- */

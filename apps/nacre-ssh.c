@@ -1,0 +1,364 @@
+/*
+ * nacre-ssh.c - the command line of ssh(1): options into configuration, then setup, session, exit
+ * status. 255 is ours, everything else the remote program's.
+ */
+#include "ssh_session.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+static const char program[] = "nacre-ssh";
+static const char options[] =
+    "+46ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy";
+enum { EXIT_OURS = 255, COMMAND_MAX = 128 * 1024 };
+
+typedef struct command_line {
+    ssh_setup setup;
+    ssh_session session;
+    int tty_flag; /* how often -t */
+    bool no_tty, print_config;
+    const char *target;
+    char *command; /* owned */
+} command_line;
+
+static void usage(void)
+{
+    (void)fprintf(
+        stderr, "usage: nacre-ssh [-46aCGNnqsTtVvx] [-B bind_interface] [-b bind_address]\n"
+                "                 [-c cipher_spec] [-E log_file] [-e escape_char] [-F configfile]\n"
+                "                 [-i identity_file] [-l login_name] [-m mac_spec] [-o option]\n"
+                "                 [-p port] [-S none] destination [command [argument ...]]\n"
+                "       nacre-ssh [-Q query_option]\n");
+}
+
+/* ---- options ---- */
+
+/* Options that are another spelling of a keyword. */
+static const struct {
+    int letter;
+    const char *keyword, *value; /* value NULL: the argument */
+} spellings[] = {
+    {'4', "AddressFamily", "inet"},
+    {'6', "AddressFamily", "inet6"},
+    {'a', "ForwardAgent", "no"},
+    {'B', "BindInterface", NULL},
+    {'b', "BindAddress", NULL},
+    {'C', "Compression", "yes"},
+    {'c', "Ciphers", NULL},
+    {'e', "EscapeChar", NULL},
+    {'i', "IdentityFile", NULL},
+    {'l', "User", NULL},
+    {'m', "MACs", NULL},
+    {'N', "SessionType", "none"},
+    {'n', "StdinNull", "yes"},
+    {'p', "Port", NULL},
+    {'S', "ControlPath", NULL},
+    {'s', "SessionType", "subsystem"},
+    {'x', "ForwardX11", "no"},
+    {'k', "GSSAPIDelegateCredentials", "no"},
+};
+
+static const char later[] = "ADfgIJKLMOPRwWXYy";
+
+static bool is_set(const command_line *c, const char *keyword)
+{
+    return nacre_ssh_config_get(c->setup.conf, keyword) != NULL;
+}
+
+static int set(command_line *c, const char *keyword, const char *value)
+{
+    nacre_error why;
+    if (nacre_ssh_config_set(c->setup.conf, keyword, value, &why) == NACRE_OK) {
+        return 0;
+    }
+    setup_say(&c->setup, "%s", why.text);
+    return EXIT_OURS;
+}
+
+static int set_log_file(command_line *c, const char *path)
+{
+    if (!freopen(path, "a", stderr)) {
+        (void)fprintf(stdout, "%s: %s cannot be opened\n", program, path);
+        return EXIT_OURS;
+    }
+    (void)setvbuf(stderr, NULL, _IOLBF, 0);
+    (void)c;
+    return 0;
+}
+
+static int add_identity(command_line *c, const char *path)
+{
+    if (strcasecmp(path, "none") != 0 && path[0] != '~' && !strchr(path, '%') &&
+        access(path, R_OK) != 0) {
+        (void)fprintf(stderr, "Warning: Identity file %s not accessible.\n", path);
+    }
+    return set(c, "IdentityFile", path);
+}
+
+static int add_option(command_line *c, const char *text)
+{
+    nacre_error why;
+    if (nacre_ssh_config_option(c->setup.conf, text, &why) == NACRE_OK) {
+        return 0;
+    }
+    setup_say(&c->setup, "%s", why.text);
+    return EXIT_OURS;
+}
+
+/* -1: it is none of these. */
+static int spelled(command_line *c, int letter, const char *argument)
+{
+    if (letter == 'i') {
+        return add_identity(c, argument);
+    }
+    for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
+        if (spellings[i].letter == letter) {
+            return set(c, spellings[i].keyword, spellings[i].value ? spellings[i].value : argument);
+        }
+    }
+    return -1;
+}
+
+static int one_option(command_line *c, int letter, const char *argument)
+{
+    int rc = spelled(c, letter, argument);
+    if (rc >= 0) {
+        return rc;
+    }
+    if (letter != '?' && strchr(later, letter)) {
+        setup_say(&c->setup, "option -%c is not supported yet", letter);
+        return EXIT_OURS;
+    }
+    switch (letter) {
+    case 'E':
+        return set_log_file(c, argument);
+    case 'F':
+        c->setup.config_file = argument;
+        return 0;
+    case 'G':
+        c->print_config = true;
+        return 0;
+    case 'o':
+        return add_option(c, argument);
+    case 'q':
+        c->setup.verbosity = -1;
+        return 0;
+    case 'T':
+        c->no_tty = true;
+        return 0;
+    case 't':
+        c->tty_flag++;
+        return 0;
+    case 'v':
+        c->setup.verbosity += c->setup.verbosity < 3 ? 1 : 0;
+        c->setup.verbosity += c->setup.verbosity == 0 ? 1 : 0;
+        return 0;
+    default:
+        usage();
+        return EXIT_OURS;
+    }
+}
+
+/* Options may stand before and behind the destination, as with ssh. 0, or the exit status. */
+static int read_options(command_line *c, int argc, char **argv)
+{
+    for (;;) {
+        int letter;
+        while ((letter = getopt(argc, argv, options)) != -1) {
+            if (letter == 'V') {
+                (void)fprintf(stderr, "nacre_%s\n", nacre_version());
+                exit(0);
+            }
+            if (letter == 'Q') {
+                exit(query_print(program, optarg));
+            }
+            int rc = one_option(c, letter, optarg);
+            if (rc != 0) {
+                return rc;
+            }
+        }
+        bool ended = optind > 1 && strcmp(argv[optind - 1], "--") == 0;
+        if (c->target || optind >= argc) {
+            return 0;
+        }
+        c->target = argv[optind++];
+        if (ended || optind >= argc || argv[optind][0] != '-') {
+            return 0;
+        }
+    }
+}
+
+static int take_target(command_line *c)
+{
+    nacre_error why;
+    if (!c->target) {
+        usage();
+        return EXIT_OURS;
+    }
+    nacre_destination *d = &c->setup.dest;
+    if (nacre_parse_destination(c->target, d, &why) != NACRE_OK) {
+        setup_say(&c->setup, "%s", why.text);
+        return EXIT_OURS;
+    }
+    int rc = 0;
+    if (*d->user && !is_set(c, "User")) {
+        rc = set(c, "User", d->user);
+    }
+    if (rc == 0 && d->port && !is_set(c, "Port")) {
+        char port[8];
+        (void)snprintf(port, sizeof(port), "%u", (unsigned)d->port);
+        rc = set(c, "Port", port);
+    }
+    return rc;
+}
+
+/* The words of the command, with one space between: the remote shell splits them again. */
+static int join_words(command_line *c, int argc, char **argv)
+{
+    size_t n = 0;
+    for (int i = optind; i < argc; i++) {
+        n += strlen(argv[i]) + 1;
+    }
+    if (n == 0) {
+        return 0;
+    }
+    c->command = malloc(n + 1);
+    if (!c->command || n > COMMAND_MAX) {
+        setup_say(&c->setup, "the command is too long");
+        return EXIT_OURS;
+    }
+    c->command[0] = '\0';
+    size_t at = 0;
+    for (int i = optind; i < argc; i++) {
+        at += (size_t)snprintf(c->command + at, n + 1 - at, "%s%s", i > optind ? " " : "", argv[i]);
+    }
+    return 0;
+}
+
+/* ---- what the configuration says about the session ---- */
+
+static int escape_of(const char *text, bool *bad)
+{
+    *bad = false;
+    if (!text) {
+        return '~';
+    }
+    if (strcasecmp(text, "none") == 0) {
+        return -1;
+    }
+    if (text[0] == '^' && text[1] && !text[2]) {
+        return text[1] & 31;
+    }
+    *bad = text[0] == '\0' || text[1] != '\0';
+    return (unsigned char)text[0];
+}
+
+static int set_tty(command_line *c)
+{
+    ssh_session *s = &c->session;
+    const char *request = nacre_ssh_config_get(c->setup.conf, "RequestTTY");
+    bool automatic = !s->command && !s->no_session;
+    if (c->no_tty) {
+        return 0;
+    }
+    if (c->tty_flag > 0) {
+        s->want_tty = true;
+        s->force_tty = c->tty_flag > 1;
+    } else if (request && strcasecmp(request, "auto") != 0) {
+        s->force_tty = strcasecmp(request, "force") == 0;
+        s->want_tty = s->force_tty || nacre_ssh_config_yes(c->setup.conf, "RequestTTY", false);
+    } else {
+        s->want_tty = automatic;
+    }
+    return 0;
+}
+
+static int set_session(command_line *c)
+{
+    ssh_session *s = &c->session;
+    const nacre_ssh_config *conf = c->setup.conf;
+    const char *type = nacre_ssh_config_get(conf, "SessionType");
+    const char *remote = nacre_ssh_config_get(conf, "RemoteCommand");
+    bool bad;
+    s->setup = &c->setup;
+    s->escape = escape_of(nacre_ssh_config_get(conf, "EscapeChar"), &bad);
+    if (bad) {
+        setup_say(&c->setup, "an escape character is one character, ^ and a letter, or none");
+        return EXIT_OURS;
+    }
+    s->no_session = type && strcasecmp(type, "none") == 0;
+    s->subsystem = type && strcasecmp(type, "subsystem") == 0;
+    s->stdin_null = nacre_ssh_config_yes(conf, "StdinNull", false);
+    s->command = c->command;
+    if (remote && strcasecmp(remote, "none") != 0) {
+        static char expanded[COMMAND_MAX];
+        if (c->command) {
+            setup_say(&c->setup, "Cannot execute command-line and remote command.");
+            return EXIT_OURS;
+        }
+        if (!setup_expand(&c->setup, remote, false, expanded, sizeof(expanded))) {
+            return EXIT_OURS;
+        }
+        s->command = expanded;
+    }
+    if (s->subsystem && !s->command) {
+        setup_say(&c->setup, "you must specify a subsystem to invoke");
+        return EXIT_OURS;
+    }
+    return set_tty(c);
+}
+
+static int go(command_line *c, int argc, char **argv)
+{
+    int rc = read_options(c, argc, argv);
+    rc = rc == 0 ? take_target(c) : rc;
+    rc = rc == 0 ? join_words(c, argc, argv) : rc;
+    if (rc != 0) {
+        return rc;
+    }
+    if (!setup_load(&c->setup)) {
+        return EXIT_OURS;
+    }
+    rc = set_session(c);
+    if (rc != 0) {
+        return rc;
+    }
+    if (c->print_config) {
+        query_config(&c->setup);
+        return 0;
+    }
+    if (!setup_connect(&c->setup, &c->session.client)) {
+        return EXIT_OURS;
+    }
+    rc = session_run(&c->session);
+    nacre_client_disconnect(c->session.client);
+    nacre_client_free(c->session.client);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    command_line c;
+    memset(&c, 0, sizeof(c));
+    (void)signal(SIGPIPE, SIG_IGN);
+    /* Whoever closed 0, 1 or 2 must not find our socket there. */
+    for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR)) {
+        if (fd > STDERR_FILENO) {
+            (void)close(fd);
+            break;
+        }
+    }
+    if (setup_init(&c.setup, program) != NACRE_OK) {
+        (void)fprintf(stderr, "%s: out of memory\n", program);
+        return EXIT_OURS;
+    }
+    int status = go(&c, argc, argv);
+    free(c.command);
+    setup_clear(&c.setup);
+    return status;
+}

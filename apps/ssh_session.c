@@ -1,0 +1,374 @@
+/*
+ * ssh_session.c - a remote command, shell or subsystem at our terminal: pty and raw mode, window size,
+ * escape characters, signals, and the exit status.
+ */
+#include "ssh_session.h"
+
+#include "nacre/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MODES_MAX = 1024, EXIT_FAILED = 255 };
+
+typedef struct running {
+    const ssh_session *s;
+    nacre_channel *ch;
+    nacre_tty *tty; /* in raw mode; NULL: none */
+    bool pty;
+    bool line_start, escaped; /* of the escape filter */
+    bool hung_up;             /* ~. */
+    volatile sig_atomic_t signo;
+} running;
+
+/* ---- the request ---- */
+
+static void send_environment(const ssh_session *s, nacre_channel *ch)
+{
+    extern char **environ;
+    const nacre_ssh_config *conf = s->setup->conf;
+    for (size_t i = 0; i < nacre_ssh_config_count(conf, "SetEnv"); i++) {
+        char name[256];
+        const char *text = nacre_ssh_config_value(conf, "SetEnv", i);
+        const char *eq = strchr(text, '=');
+        if (!eq || eq == text || (size_t)(eq - text) >= sizeof(name)) {
+            setup_say(s->setup, "SetEnv needs NAME=value");
+            continue;
+        }
+        (void)snprintf(name, sizeof(name), "%.*s", (int)(eq - text), text);
+        setup_debug(s->setup, 1, "channel 0: setting env %s", name);
+        if (nacre_channel_env(ch, name, eq + 1, false) != NACRE_OK) {
+            setup_say(s->setup, "the environment variable %s could not be sent", name);
+        }
+    }
+    for (char **e = environ; *e; e++) {
+        char name[256];
+        size_t n = strcspn(*e, "=");
+        bool hit = false;
+        if (n == 0 || n >= sizeof(name) || (*e)[n] != '=') {
+            continue;
+        }
+        (void)snprintf(name, sizeof(name), "%.*s", (int)n, *e);
+        for (size_t i = 0; i < nacre_ssh_config_count(conf, "SendEnv"); i++) {
+            const char *pattern = nacre_ssh_config_value(conf, "SendEnv", i);
+            bool negated = *pattern == '-';
+            if (nacre_ssh_pattern(name, pattern + (negated ? 1 : 0))) {
+                hit = !negated;
+            }
+        }
+        if (hit && nacre_channel_env(ch, name, *e + n + 1, false) == NACRE_OK) {
+            setup_debug(s->setup, 1, "channel 0: setting env %s", name);
+        }
+    }
+}
+
+static int send_pty(const running *r)
+{
+    uint8_t modes[MODES_MAX];
+    size_t n = sizeof(modes);
+    nacre_pty pty;
+    const char *term = getenv("TERM");
+    term = term ? term : "";
+    memset(&pty, 0, sizeof(pty));
+    if (nacre_tty_size(STDIN_FILENO, &pty) != NACRE_OK) {
+        memset(&pty, 0, sizeof(pty));
+    }
+    if (nacre_tty_modes(STDIN_FILENO, modes, &n) != NACRE_OK) {
+        n = 0;
+    }
+    pty.term = (nacre_span){(const uint8_t *)term, strlen(term)};
+    pty.modes = (nacre_span){modes, n};
+    return nacre_channel_pty(r->ch, &pty, true);
+}
+
+/* Everything leaves at once; the answers come in the same order. */
+static int send_requests(running *r)
+{
+    const ssh_session *s = r->s;
+    int rc = r->pty ? send_pty(r) : NACRE_OK;
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    send_environment(s, r->ch);
+    if (s->command && s->subsystem) {
+        setup_debug(s->setup, 1, "Sending subsystem: %s", s->command);
+        return nacre_channel_subsystem(r->ch, s->command, true);
+    }
+    if (s->command) {
+        setup_debug(s->setup, 1, "Sending command: %s", s->command);
+        return nacre_channel_exec(
+            r->ch, (nacre_span){(const uint8_t *)s->command, strlen(s->command)}, true);
+    }
+    return nacre_channel_shell(r->ch, true);
+}
+
+static int await_replies(running *r)
+{
+    const ssh_session *s = r->s;
+    if (r->pty) {
+        int rc = nacre_client_wait_reply(s->client, r->ch, NACRE_FOREVER);
+        if (rc == NACRE_REQUEST_REFUSED) {
+            (void)fprintf(stderr, "PTY allocation request failed on channel 0\n");
+            r->pty = false;
+        } else if (rc != NACRE_OK) {
+            return rc;
+        }
+    }
+    return nacre_client_wait_reply(s->client, r->ch, NACRE_FOREVER);
+}
+
+/* ---- signals ---- */
+
+static void on_winch(void *user, int signo)
+{
+    running *r = user;
+    nacre_pty size;
+    (void)signo;
+    memset(&size, 0, sizeof(size));
+    if (nacre_tty_size(STDIN_FILENO, &size) == NACRE_OK &&
+        nacre_channel_window_change(r->ch, &size) == NACRE_OK) {
+        nacre_driver_kick(nacre_client_driver(r->s->client));
+    }
+}
+
+static void on_deadly(void *user, int signo)
+{
+    running *r = user;
+    r->signo = signo;
+    nacre_client_cancel(r->s->client);
+}
+
+static const int deadly[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+enum { DEADLY = sizeof(deadly) / sizeof(deadly[0]) };
+
+static void watch_signals(running *r, bool on)
+{
+    nacre_loop *loop = nacre_client_loop(r->s->client);
+    for (size_t i = 0; i < DEADLY; i++) {
+        struct sigaction now;
+        /* What nohup and the like have switched off stays off. */
+        if (on && (sigaction(deadly[i], NULL, &now) != 0 || now.sa_handler == SIG_IGN)) {
+            continue;
+        }
+        if (nacre_loop_on_signal(loop, deadly[i], on ? on_deadly : NULL, r) != NACRE_OK && on) {
+            setup_debug(r->s->setup, 1, "signal %d cannot be watched", deadly[i]);
+        }
+    }
+    if (r->pty && nacre_loop_on_signal(loop, SIGWINCH, on ? on_winch : NULL, r) != NACRE_OK && on) {
+        setup_debug(r->s->setup, 1, "the size of the terminal cannot be watched");
+    }
+}
+
+/* ---- escape characters ---- */
+
+static void show_help(int escape)
+{
+    char e = (char)escape;
+    (void)fprintf(stderr,
+                  "%c?\r\nSupported escape sequences:\r\n"
+                  " %c.   - terminate connection\r\n"
+                  " %cB   - send a BREAK to the remote system\r\n"
+                  " %cR   - request rekey\r\n"
+                  " %c^Z  - suspend nacre-ssh\r\n"
+                  " %c?   - this message\r\n"
+                  " %c%c   - send the escape character by typing it twice\r\n"
+                  "(Note that escapes are only recognized immediately after newline.)\r\n",
+                  e, e, e, e, e, e, e, e);
+}
+
+static void suspend(running *r)
+{
+    (void)fprintf(stderr, "%c^Z [suspend nacre-ssh]\r\n", (char)r->s->escape);
+    nacre_tty_restore(r->tty);
+    (void)kill(0, SIGTSTP);
+    if (r->tty && nacre_tty_resume(r->tty) != NACRE_OK) {
+        setup_say(r->s->setup, "the terminal could not be put into raw mode again");
+    }
+    on_winch(r, SIGWINCH);
+}
+
+/* True: it was one of ours; false: both characters are sent. */
+static bool act(running *r, uint8_t c)
+{
+    nacre_client *client = r->s->client;
+    switch (c) {
+    case '.':
+        (void)fprintf(stderr, "%c.\r\n", (char)r->s->escape);
+        r->hung_up = true;
+        nacre_client_cancel(client);
+        return true;
+    case 'Z' - 64:
+        suspend(r);
+        return true;
+    case '?':
+        show_help(r->s->escape);
+        return true;
+    case 'R':
+        if (nacre_transport_rekey(nacre_client_transport(client)) == NACRE_OK) {
+            nacre_driver_kick(nacre_client_driver(client));
+        }
+        return true;
+    case 'B':
+        if (nacre_channel_break(r->ch, 1000, false) == NACRE_OK) {
+            nacre_driver_kick(nacre_client_driver(client));
+        }
+        return true;
+    default:
+        return false;
+    }
+}
+
+static size_t filter(void *user, const uint8_t *in, size_t n, uint8_t *out)
+{
+    running *r = user;
+    uint8_t escape = (uint8_t)r->s->escape;
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t c = in[i];
+        if (r->escaped) {
+            r->escaped = false;
+            if (c != escape && act(r, c)) {
+                r->line_start = true;
+                continue;
+            }
+            if (c != escape) {
+                out[k++] = escape;
+            }
+        } else if (r->line_start && c == escape) {
+            r->escaped = true;
+            continue;
+        }
+        r->line_start = c == '\r' || c == '\n';
+        out[k++] = c;
+    }
+    return k;
+}
+
+/* ---- the end ---- */
+
+static int outcome(const running *r, int rc, const nacre_relay_result *result)
+{
+    const ssh_session *s = r->s;
+    const char *end = r->pty ? "\r\n" : "\n";
+    bool quiet = s->setup->verbosity < 0;
+    if (r->signo) {
+        if (!quiet) {
+            (void)fprintf(stderr, "Killed by signal %d.%s", (int)r->signo, end);
+        }
+        return EXIT_FAILED;
+    }
+    if (rc != NACRE_OK && !r->hung_up) {
+        setup_explain(s->setup, s->client, rc);
+        return EXIT_FAILED;
+    }
+    if (r->pty && !quiet) {
+        (void)fprintf(stderr, "Connection to %s closed.%s", s->setup->host, end);
+    }
+    if (r->hung_up) {
+        return EXIT_FAILED;
+    }
+    if (result->signal[0]) {
+        setup_debug(s->setup, 1, "remote program ended by signal %s", result->signal);
+    }
+    /* ssh knows no other number for a program that a signal ended. */
+    return result->exited ? (int)(result->status & 0xff) : EXIT_FAILED;
+}
+
+static int tie(running *r)
+{
+    const ssh_session *s = r->s;
+    nacre_relay_options o;
+    nacre_relay_result result;
+    nacre_relay_options_init(&o);
+    int null = s->stdin_null ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+    o.source = s->stdin_null ? null : STDIN_FILENO;
+    o.sink = STDOUT_FILENO;
+    o.sink_err = STDERR_FILENO;
+    o.shared = true;
+    o.peer_closes = true;
+    if (r->pty && s->escape >= 0) {
+        o.filter = filter;
+        o.user = r;
+    }
+    nacre_error why;
+    if (r->pty && isatty(STDIN_FILENO) && nacre_tty_raw(&r->tty, STDIN_FILENO, &why) != NACRE_OK) {
+        setup_say(s->setup, "%s", why.text);
+    }
+    int rc = nacre_client_relay(s->client, r->ch, &o, NACRE_FOREVER, &result);
+    nacre_tty_free(r->tty);
+    r->tty = NULL;
+    if (null >= 0) {
+        (void)close(null);
+    }
+    return outcome(r, rc, &result);
+}
+
+static int never(void *user)
+{
+    (void)user;
+    return NACRE_AGAIN;
+}
+
+/* -N: nothing runs; forwardings and keepalives do, until the connection ends. */
+static int idle(running *r)
+{
+    nacre_relay_result none;
+    memset(&none, 0, sizeof(none));
+    watch_signals(r, true);
+    int rc = nacre_client_run(r->s->client, never, NULL, NACRE_FOREVER);
+    watch_signals(r, false);
+    return outcome(r, rc, &none);
+}
+
+static bool needs_tty(const ssh_session *s)
+{
+    if (!s->want_tty && !s->force_tty) {
+        return false;
+    }
+    if (!s->force_tty && !isatty(STDIN_FILENO)) {
+        if (s->setup->verbosity >= 0) {
+            (void)fprintf(stderr, "Pseudo-terminal will not be allocated because stdin is not a "
+                                  "terminal.\n");
+        }
+        return false;
+    }
+    return true;
+}
+
+int session_run(ssh_session *s)
+{
+    running r = {.s = s, .line_start = true};
+    if (s->no_session) {
+        return idle(&r);
+    }
+    r.pty = needs_tty(s);
+    setup_quality(s->setup, s->client, r.pty);
+    watch_signals(&r, true);
+    int status = EXIT_FAILED;
+    int rc = nacre_client_session(s->client, NACRE_FOREVER, &r.ch);
+    if (rc == NACRE_OK) {
+        rc = send_requests(&r);
+        rc = rc == NACRE_OK ? await_replies(&r) : rc;
+        if (rc == NACRE_OK) {
+            status = tie(&r);
+        }
+    }
+    if (rc == NACRE_REQUEST_REFUSED) {
+        setup_say(s->setup, "%s request failed on channel 0",
+                  !s->command    ? "shell"
+                  : s->subsystem ? "subsystem"
+                                 : "exec");
+    } else if (rc != NACRE_OK) {
+        nacre_relay_result none;
+        memset(&none, 0, sizeof(none));
+        status = outcome(&r, rc, &none);
+    }
+    watch_signals(&r, false);
+    nacre_client_channel_free(s->client, r.ch);
+    return status;
+}

@@ -1,0 +1,30 @@
+/*
+ * ssh_session.h - the session of nacre-ssh: what runs at the other end, tied to our descriptors.
+ */
+#ifndef APPS_SSH_SESSION_H
+#define APPS_SSH_SESSION_H
+
+#include "ssh_setup.h"
+
+typedef struct ssh_session {
+    ssh_setup *setup;
+    nacre_client *client;
+    const char *command; /* NULL: a shell */
+    bool subsystem;      /* command names one */
+    bool no_session;     /* -N */
+    bool want_tty, force_tty;
+    bool stdin_null;
+    int escape; /* character, or -1: none */
+} ssh_session;
+
+/* Runs it to its end; the exit status of the program. */
+int session_run(ssh_session *s);
+
+/* ---- ssh_query.c ---- */
+
+/* -Q: 0, or 255 for an unknown kind. */
+int query_print(const char *program, const char *kind);
+/* -G. */
+void query_config(const ssh_setup *s);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * ssh_setup.h - from a command line and configuration files to a connected client: what nacre-ssh and
+ * the file transfer programs have in common.
+ */
+#ifndef APPS_SSH_SETUP_H
+#define APPS_SSH_SETUP_H
+
+#include "nacre/client.h"
+#include "nacre/ssh_config.h"
+
+enum { SETUP_FILES_MAX = 64, SETUP_PATH_MAX = 4096 };
+
+typedef struct ssh_setup {
+    const char *program; /* in front of messages */
+    nacre_ssh_config *conf;
+    nacre_destination dest;
+    const char *config_file; /* -F; NULL: the usual ones */
+    int verbosity;           /* -1 quiet, 0, 1 to 3: -v */
+    bool batch;
+
+    /* filled by setup_load */
+    char host[256]; /* the real host name */
+    char user[256];
+    char port_text[8];
+    uint16_t port;
+    char home[1024], local_user[256], uid_text[16], local_host[256];
+    char *files[SETUP_FILES_MAX]; /* expanded paths, owned */
+    size_t file_count;
+    const char *key_files[SETUP_FILES_MAX];
+    char preferred[256];
+    nacre_known_hosts *known;
+    nacre_client_config cfg;
+} ssh_setup;
+
+/* Complains on stderr, in one line. */
+void setup_say(const ssh_setup *s, const char *fmt, ...) NACRE_PRINTF(2, 3);
+/* Like ssh's: "debug1: ...", when verbosity is at least level. */
+void setup_debug(const ssh_setup *s, int level, const char *fmt, ...) NACRE_PRINTF(3, 4);
+
+/* destination is as typed; user (-l) may be NULL. Options are added to s->conf afterwards. */
+int setup_init(ssh_setup *s, const char *program);
+/* Reads the files, and fills cfg. False: it has complained. Everything in cfg lives as long as s. */
+bool setup_load(ssh_setup *s);
+/* Connects and logs in, as often as ConnectionAttempts says. False: it has complained. */
+bool setup_connect(ssh_setup *s, nacre_client **out);
+void setup_clear(ssh_setup *s);
+/* A value with tokens and ~ replaced; false: it has complained. */
+bool setup_expand(ssh_setup *s, const char *text, bool tilde, char *out, size_t size);
+/* Marks the packets of the connection (IPQoS). */
+void setup_quality(const ssh_setup *s, nacre_client *c, bool interactive);
+/* Prints the failed call's sentence as ssh would put it. */
+void setup_explain(const ssh_setup *s, const nacre_client *c, int rc);
+
+/* ---- ssh_ask.c ---- */
+
+/* The callbacks of nacre_client; user is the ssh_setup. */
+bool ask_host(void *user, const nacre_host_question *q);
+int ask_secret(void *user, nacre_answer_kind kind, const char *prompt, bool echo, unsigned attempt,
+               char *out, size_t size);
+
+#endif
