@@ -148,6 +148,9 @@ struct nc_kem_alg {
 void nc_kem_free(nc_kem *kem); /* wipes; NULL ok */
 
 extern const nc_kem_alg nc_kem_x25519, nc_kem_p256, nc_kem_p384, nc_kem_p521;
+/* Post-quantum hybrids (draft-ietf-sshm-mlkem-hybrid-kex, RFC 9941); their secret is a string. */
+extern const nc_kem_alg nc_kem_mlkem768x25519, nc_kem_sntrup761x25519;
+extern const nc_kem_alg nc_kem_mlkem768nistp256, nc_kem_mlkem1024nistp384;
 extern const nc_kem_alg nc_kem_group14, nc_kem_group16, nc_kem_group18;
 
 /* Diffie-Hellman in a group given at run time (RFC 4419). */

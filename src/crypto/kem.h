@@ -16,6 +16,24 @@ struct nc_kem {
 };
 
 nc_kem *nc_kem_alloc(const nc_kem_alg *alg, const nacre_allocator *a, size_t len);
+/*
+ * Diffie-Hellman on a curve, as bytes of fixed length: what the methods of their own and the hybrids share.
+ * Lengths are the curve's. agree gives NACRE_KEX_FAILED for a peer's value that is not a good point.
+ */
+typedef struct nc_raw_dh nc_raw_dh;
+struct nc_raw_dh {
+    size_t private_len;
+    size_t public_len;
+    size_t shared_len;
+    int (*pair)(const nc_raw_dh *dh, const nc_random *rnd, uint8_t *private_value,
+                uint8_t *public_value);
+    int (*agree)(const nc_raw_dh *dh, const uint8_t *private_value, nacre_span peer,
+                 uint8_t *shared);
+    const void *params;
+};
+extern const nc_raw_dh nc_raw_x25519, nc_raw_p256, nc_raw_p384;
+enum { NC_RAW_DH_PUBLIC_MAX = 97, NC_RAW_DH_SHARED_MAX = 48 };
+
 /* Appends magnitude to buf as an mpint. */
 int nc_kem_put_mpint(nc_buf *buf, const uint8_t *magnitude, size_t n) NACRE_MUST_CHECK;
 

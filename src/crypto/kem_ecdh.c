@@ -5,6 +5,8 @@
 #include "crypto/ec.h"
 #include "crypto/kem.h"
 
+#include <string.h>
+
 /*
  * A candidate at or above the order comes up once in 2^32 on P-256 and never in practice elsewhere;
  * this many in a row mean a broken random source.
@@ -37,8 +39,8 @@ static int make_pair(const nc_ec *ec, const nc_random *rnd, uint8_t *scalar, uin
     return rc;
 }
 
-/* RFC 5656 4: the secret is the x coordinate of the product, as an mpint. */
-static int agree(const nc_ec *ec, const uint8_t *scalar, nacre_span peer, nc_buf *secret)
+/* RFC 5656 4: the secret is the x coordinate of the product. */
+static int make_shared(const nc_ec *ec, const uint8_t *scalar, nacre_span peer, uint8_t *shared)
 {
     uint8_t product[NC_EC_POINT_MAX];
     EC_POINT *q = NULL;
@@ -52,12 +54,24 @@ static int agree(const nc_ec *ec, const uint8_t *scalar, nacre_span peer, nc_buf
         rc = nc_ec_point_write(ec, p, product);
     }
     if (rc == NACRE_OK) {
-        rc = nc_kem_put_mpint(secret, product + 1, ec->curve->len);
+        memcpy(shared, product + 1, ec->curve->len);
     }
     nc_wipe(product, sizeof product);
     EC_POINT_free(q);
     EC_POINT_clear_free(p);
     return rc == NACRE_BAD_KEY ? NACRE_KEX_FAILED : rc;
+}
+
+static int agree(const nc_ec *ec, const uint8_t *scalar, nacre_span peer, nc_buf *secret)
+{
+    uint8_t shared[NC_EC_MAX];
+    int rc = make_shared(ec, scalar, peer, shared);
+
+    if (rc == NACRE_OK) {
+        rc = nc_kem_put_mpint(secret, shared, ec->curve->len);
+    }
+    nc_wipe(shared, sizeof shared);
+    return rc;
 }
 
 static int ecdh_start(const nc_kem_alg *alg, const nacre_allocator *a, const nc_random *rnd,
@@ -136,3 +150,32 @@ static int ecdh_finish(nc_kem *kem, nacre_span peer, nc_buf *secret)
 const nc_kem_alg nc_kem_p256 = {"p256", ecdh_start, ecdh_respond, ecdh_finish, &nc_curve_p256};
 const nc_kem_alg nc_kem_p384 = {"p384", ecdh_start, ecdh_respond, ecdh_finish, &nc_curve_p384};
 const nc_kem_alg nc_kem_p521 = {"p521", ecdh_start, ecdh_respond, ecdh_finish, &nc_curve_p521};
+
+static int raw_pair(const nc_raw_dh *dh, const nc_random *rnd, uint8_t *private_value,
+                    uint8_t *public_value)
+{
+    nc_ec ec = {0};
+    int rc = nc_ec_init(&ec, dh->params);
+
+    if (rc == NACRE_OK) {
+        rc = make_pair(&ec, rnd, private_value, public_value);
+    }
+    nc_ec_clear(&ec);
+    return rc;
+}
+
+static int raw_agree(const nc_raw_dh *dh, const uint8_t *private_value, nacre_span peer,
+                     uint8_t *shared)
+{
+    nc_ec ec = {0};
+    int rc = nc_ec_init(&ec, dh->params);
+
+    if (rc == NACRE_OK) {
+        rc = make_shared(&ec, private_value, peer, shared);
+    }
+    nc_ec_clear(&ec);
+    return rc;
+}
+
+const nc_raw_dh nc_raw_p256 = {32, 65, 32, raw_pair, raw_agree, &nc_curve_p256};
+const nc_raw_dh nc_raw_p384 = {48, 97, 48, raw_pair, raw_agree, &nc_curve_p384};

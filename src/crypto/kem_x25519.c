@@ -21,19 +21,25 @@ static int make_pair(const nc_random *rnd, uint8_t *scalar, uint8_t *public_valu
     return crypto_scalarmult_curve25519_base(public_value, scalar) == 0 ? NACRE_OK : NACRE_CRYPTO;
 }
 
-static int agree(const uint8_t *scalar, nacre_span peer, nc_buf *secret)
+static int make_shared(const uint8_t *scalar, nacre_span peer, uint8_t *shared)
 {
     static const uint8_t zero[X25519_LEN];
-    uint8_t shared[X25519_LEN];
-    size_t start = secret->len;
-    int rc = NACRE_KEX_FAILED;
 
-    if (peer.n != X25519_LEN) {
+    /* RFC 8731 3: a secret of all zeros means a point of small order; libsodium refuses it too. */
+    if (peer.n != X25519_LEN || crypto_scalarmult_curve25519(shared, scalar, peer.p) != 0 ||
+        nc_ct_equal(shared, zero, X25519_LEN)) {
         return NACRE_KEX_FAILED;
     }
-    /* RFC 8731 3: a secret of all zeros means a point of small order; libsodium refuses it too. */
-    if (crypto_scalarmult_curve25519(shared, scalar, peer.p) == 0 &&
-        !nc_ct_equal(shared, zero, sizeof shared)) {
+    return NACRE_OK;
+}
+
+static int agree(const uint8_t *scalar, nacre_span peer, nc_buf *secret)
+{
+    uint8_t shared[X25519_LEN];
+    size_t start = secret->len;
+    int rc = make_shared(scalar, peer, shared);
+
+    if (rc == NACRE_OK) {
         rc = nc_kem_put_mpint(secret, shared, sizeof shared);
     }
     if (rc != NACRE_OK) {
@@ -96,3 +102,19 @@ static int x25519_finish(nc_kem *kem, nacre_span peer, nc_buf *secret)
 }
 
 const nc_kem_alg nc_kem_x25519 = {"x25519", x25519_start, x25519_respond, x25519_finish, NULL};
+
+static int raw_pair(const nc_raw_dh *dh, const nc_random *rnd, uint8_t *private_value,
+                    uint8_t *public_value)
+{
+    (void)dh;
+    return make_pair(rnd, private_value, public_value);
+}
+
+static int raw_agree(const nc_raw_dh *dh, const uint8_t *private_value, nacre_span peer,
+                     uint8_t *shared)
+{
+    (void)dh;
+    return make_shared(private_value, peer, shared);
+}
+
+const nc_raw_dh nc_raw_x25519 = {X25519_LEN, X25519_LEN, X25519_LEN, raw_pair, raw_agree, NULL};

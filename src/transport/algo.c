@@ -19,6 +19,10 @@ typedef struct algo_row {
 } algo_row;
 
 static const algo_row algo_rows[] = {
+    /* Post-quantum first: what is recorded today must not be read in twenty years. */
+    {NACRE_ALG_KEX, true, "mlkem768x25519-sha256"},
+    {NACRE_ALG_KEX, true, "sntrup761x25519-sha512"},
+    {NACRE_ALG_KEX, true, "sntrup761x25519-sha512@openssh.com"},
     {NACRE_ALG_KEX, true, "curve25519-sha256"},
     {NACRE_ALG_KEX, true, "curve25519-sha256@libssh.org"},
     {NACRE_ALG_KEX, true, "ecdh-sha2-nistp256"},
@@ -28,6 +32,8 @@ static const algo_row algo_rows[] = {
     {NACRE_ALG_KEX, true, "diffie-hellman-group16-sha512"},
     {NACRE_ALG_KEX, true, "diffie-hellman-group18-sha512"},
     {NACRE_ALG_KEX, true, "diffie-hellman-group14-sha256"},
+    {NACRE_ALG_KEX, false, "mlkem768nistp256-sha256"},
+    {NACRE_ALG_KEX, false, "mlkem1024nistp384-sha384"},
 
     {NACRE_ALG_HOST_KEY, true, "ssh-ed25519"},
     {NACRE_ALG_HOST_KEY, true, "ecdsa-sha2-nistp256"},
@@ -71,6 +77,11 @@ static const char *const kind_names[] = {
 };
 
 static const nc_kex_method kex_methods[] = {
+    {"mlkem768x25519-sha256", &nc_kem_mlkem768x25519, NC_SHA256, true},
+    {"sntrup761x25519-sha512", &nc_kem_sntrup761x25519, NC_SHA512, true},
+    {"sntrup761x25519-sha512@openssh.com", &nc_kem_sntrup761x25519, NC_SHA512, true},
+    {"mlkem768nistp256-sha256", &nc_kem_mlkem768nistp256, NC_SHA256, true},
+    {"mlkem1024nistp384-sha384", &nc_kem_mlkem1024nistp384, NC_SHA384, true},
     {"curve25519-sha256", &nc_kem_x25519, NC_SHA256, false},
     {"curve25519-sha256@libssh.org", &nc_kem_x25519, NC_SHA256, false},
     {"ecdh-sha2-nistp256", &nc_kem_p256, NC_SHA256, false},

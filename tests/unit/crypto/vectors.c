@@ -114,6 +114,12 @@ size_t each_vector(const char *file, vector_fn fn, void *user)
     const cJSON *test;
     size_t count = 0;
 
+    /* A file without groups is one list. */
+    cJSON_ArrayForEach(test, cJSON_GetObjectItemCaseSensitive(json, "tests"))
+    {
+        fn(NULL, test, user);
+        count++;
+    }
     cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(json, "testGroups"))
     {
         cJSON_ArrayForEach(test, cJSON_GetObjectItemCaseSensitive(group, "tests"))
