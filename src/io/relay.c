@@ -26,6 +26,7 @@
 
 enum {
     READ_ONCE = 256 * 1024,  /* asked of the channel at a time */
+    EOF_WAIT_MS = 1000,      /* a reaped child is a matter of milliseconds */
     READ_TURN = 1024 * 1024, /* per source and turn: the others want to live too */
     ROOMS = 16,              /* 256 KiB in packets of 16 KiB */
     FILTER_CHUNK = 4096,     /* typed input is small */
@@ -140,6 +141,32 @@ static void send_exit(nacre_relay *r)
     ignore(nacre_channel_exit_status(r->ch, (uint32_t)WEXITSTATUS(r->child_status)));
 }
 
+static void conclude(nacre_relay *r);
+
+static void on_eof_due(void *user)
+{
+    nacre_relay *r = user;
+    r->eof_timer = 0;
+    r->eof_due = true;
+    conclude(r);
+}
+
+/*
+ * A peer that has sent its EOF closes the channel when ours arrives, and then no exit status can follow.
+ * A program's output and its life mostly end together: EOF waits for the end a while.
+ */
+static bool eof_may_go(nacre_relay *r)
+{
+    if (r->opts.child <= 0 || r->child_done || r->eof_due) {
+        return true;
+    }
+    if (r->eof_timer == 0 &&
+        nacre_loop_timer(r->loop, EOF_WAIT_MS, on_eof_due, r, &r->eof_timer) != NACRE_OK) {
+        return true;
+    }
+    return false;
+}
+
 /* Draws the conclusions; may be called at any time, as often as one likes. */
 static void conclude(nacre_relay *r)
 {
@@ -147,7 +174,7 @@ static void conclude(nacre_relay *r)
         return;
     }
     if (r->ch && !r->closed) {
-        if (sources_over(r) && !r->eof_sent) {
+        if (sources_over(r) && !r->eof_sent && eof_may_go(r)) {
             r->eof_sent = true;
             (void)nacre_channel_eof(r->ch);
         }
@@ -528,6 +555,8 @@ static void finish(void *user)
         return;
     }
     r->finished = true;
+    nacre_loop_cancel(r->loop, r->eof_timer);
+    r->eof_timer = 0;
     if (r->opts.child > 0 && !r->child_done) {
         r->result.child_alive = true;
         /* It is watched already: only the callback goes. */
@@ -628,6 +657,7 @@ void nacre_relay_free(nacre_relay *r)
     }
     const nacre_allocator *a = nc_loop_allocator(r->loop);
     nc_loop_undefer(r->loop, &r->task);
+    nacre_loop_cancel(r->loop, r->eof_timer);
     if (!r->finished && r->opts.child > 0 && !r->child_done) {
         ignore(nacre_loop_on_child(r->loop, r->opts.child, NULL, NULL));
     }
