@@ -28,8 +28,11 @@ static void forget_open_packet(nc_core *c)
  */
 static const char *text_for_peer(const nacre_error *e)
 {
-    bool tell = nacre_status_class(e->status) == NACRE_CLASS_PEER && e->by == NACRE_BY_PEER &&
-                e->status != NACRE_INTEGRITY && e->status != NACRE_COMPRESSION;
+    /* Too many tries: OpenSSH's words, which people and scripts know, and nothing they can use. */
+    bool about_them =
+        nacre_status_class(e->status) == NACRE_CLASS_PEER || e->status == NACRE_AUTH_LIMIT;
+    bool tell = about_them && e->by == NACRE_BY_PEER && e->status != NACRE_INTEGRITY &&
+                e->status != NACRE_COMPRESSION;
     return tell && e->text[0] ? e->text : nacre_status_text(e->status);
 }
 

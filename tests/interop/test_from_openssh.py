@@ -45,7 +45,7 @@ class Algorithms(unittest.TestCase):
             self.check("Compression=yes", f"Ciphers={cipher}")
 
     def test_strict_kex_and_extensions_are_seen(self):
-        result = ssh("ssh", place, server, "true", args=["-vv"], check=0)
+        result = ssh("ssh", place, server, "true", args=["-vvv"], check=0)
         text = result.stderr.decode(errors="replace")
         self.assertIn("strict KEX ordering", text)
         self.assertIn("server-sig-algs=", text)
