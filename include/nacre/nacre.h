@@ -1,0 +1,37 @@
+/*
+ * nacre/nacre.h - all of nacre at once.
+ *
+ *   I want ...                                      look at
+ *   a connection without I/O, in my own loop        transport.h, channel.h
+ *   to log in, run a command, move files            client.h, sftp.h
+ *   to serve                                        server.h, sftp_server.h, local_files.h
+ *   keys and who may use them                       key.h, known_hosts.h, authorized_keys.h
+ *   a small poll loop, sockets, programs            loop.h, net.h, process.h, account.h
+ *   SFTP without I/O                                sftp_engine.h, sftp_attrs.h, pipe.h
+ *   ssh's configuration files                       ssh_config.h, sshd_config.h
+ */
+#ifndef NACRE_NACRE_H
+#define NACRE_NACRE_H
+
+#include "nacre/account.h"
+#include "nacre/authorized_keys.h"
+#include "nacre/base.h"
+#include "nacre/channel.h"
+#include "nacre/client.h"
+#include "nacre/key.h"
+#include "nacre/known_hosts.h"
+#include "nacre/local_files.h"
+#include "nacre/loop.h"
+#include "nacre/net.h"
+#include "nacre/pipe.h"
+#include "nacre/process.h"
+#include "nacre/server.h"
+#include "nacre/sftp.h"
+#include "nacre/sftp_attrs.h"
+#include "nacre/sftp_engine.h"
+#include "nacre/sftp_server.h"
+#include "nacre/ssh_config.h"
+#include "nacre/sshd_config.h"
+#include "nacre/transport.h"
+
+#endif
