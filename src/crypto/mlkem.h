@@ -16,8 +16,8 @@
  * shifts; the two ciphertexts of decapsulation are compared as a whole and the key is chosen by a mask.
  * What may take its own time is public: rho and the matrix from it, the encapsulation key, the
  * ciphertext. tests/unit/crypto/timing.c checks it: under valgrind's memcheck, secrets are marked as
- * undefined, and every branch or address that depends on one is then an error. (That no division is
- * among the instructions is checked on the object code, by the same test.)
+ * undefined, and every branch or address that depends on one is then an error. Divisions are looked for
+ * in the object code (tests/structure/no_division.py).
  */
 #ifndef NC_CRYPTO_MLKEM_H
 #define NC_CRYPTO_MLKEM_H

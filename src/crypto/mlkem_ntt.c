@@ -32,23 +32,17 @@ static const int16_t zeta_lanes[7][LANES] = {
     {843, 105, -235, 1653, -147, 1119, 349, -75, 610, 384, -1335, -1659, 794, 478, 991, 1628},
 };
 
-/* And backwards, k = 32 n - 1 - b: algorithm 10 goes through the factors in the opposite order. */
+/* And backwards, the layer with 4 rows first, k = 32 n - 1 - b: algorithm 10's order is the opposite one. */
 static const int16_t zeta_lanes_back[7][LANES] = {
-    {-1571, -205, 411, -1542, 608, 732, 1017, -681, -130, -1602, 1458, -829, 383, 264, -1325, 573},
-    {-1275, -1065, -725, 961, -951, -1421, 830, -90, 1469, -1162, -666, -8, -1544, 1491, 1015, 652},
-    {677, 448, -1508, -398, -247, 107, -271, -853, 126, -1618, -320, 516, -282, -1293, -552, 1223},
     {1628, 991, 478, 794, -1659, -1335, 384, 610, -75, 349, 1119, -147, 1653, -235, 105, 843},
     {1522, 996, -870, -1278, -1187, 1218, -1465, 603, -156, -872, -602, 1159, 1574, 177, 1550, 555},
     {-1460, -308, -854, -1530, 220, -136, -1285, 1097, 329, 644, 1483, 778, -460, 587, 871, 430},
     {958, -108, -1510, -1185, -874, -1215, 1322, 817, 418, -1590, -777, -246, -291, 422, -1251,
      -1103},
+    {-1275, -1065, -725, 961, -951, -1421, 830, -90, 1469, -1162, -666, -8, -1544, 1491, 1015, 652},
+    {677, 448, -1508, -398, -247, 107, -271, -853, 126, -1618, -320, 516, -282, -1293, -552, 1223},
+    {-1571, -205, 411, -1542, 608, 732, 1017, -681, -130, -1602, 1458, -829, 383, 264, -1325, 573},
 };
-
-/* The layer with n rows of lanes starts at row n - 1. */
-static const int16_t *lanes_of(const int16_t table[7][LANES], size_t n)
-{
-    return table[n - 1];
-}
 
 static inline int16_t high(int16_t a, int16_t b)
 {
@@ -119,6 +113,7 @@ static inline void butterfly_row(int16_t *a, int16_t *b, size_t n, int16_t zeta)
 void nc_poly_ntt(nc_poly *p)
 {
     const int16_t *zeta = zeta_rows + 1;
+    const int16_t *lanes;
 
     /* Seven layers add at most q each to the q at the start: 8 q < 2^15. */
     for (size_t len = 128; len >= LANES; len /= 2) {
@@ -127,9 +122,8 @@ void nc_poly_ntt(nc_poly *p)
         }
     }
     transpose(p);
+    lanes = zeta_lanes[0];
     for (size_t len = 8; len >= 2; len /= 2) {
-        const int16_t *lanes = lanes_of(zeta_lanes, 8 / len);
-
         for (size_t row = 0; row < LANES; row += 2 * len, lanes += LANES) {
             for (size_t j = row; j < row + len; j++) {
                 butterfly(p->c + j * LANES, p->c + (j + len) * LANES, lanes);
@@ -164,11 +158,10 @@ static inline void unbutterfly_row(int16_t *a, int16_t *b, size_t n, int16_t zet
 void nc_poly_inverse_ntt(nc_poly *p)
 {
     const int16_t *zeta = zeta_rows + 15;
+    const int16_t *lanes = zeta_lanes_back[0];
 
     /* Each layer doubles the bound at most: from q / 2, three layers and then four stay below 2^15. */
     for (size_t len = 2; len <= 8; len *= 2) {
-        const int16_t *lanes = lanes_of(zeta_lanes_back, 8 / len);
-
         for (size_t row = 0; row < LANES; row += 2 * len, lanes += LANES) {
             for (size_t j = row; j < row + len; j++) {
                 unbutterfly(p->c + j * LANES, p->c + (j + len) * LANES, lanes);
