@@ -130,7 +130,7 @@ static bool read_config(sshd *d, const command_line *cl)
     return true;
 }
 
-static bool open_log(const sshd *d, const command_line *cl)
+static bool open_log(sshd *d, const command_line *cl)
 {
     static const int debug_levels[] = {0, LOG_LEVEL_DEBUG, LOG_LEVEL_DEBUG + 1,
                                        LOG_LEVEL_DEBUG + 2};
@@ -151,6 +151,7 @@ static bool open_log(const sshd *d, const command_line *cl)
         (void)close(fd);
     }
     bool to_stderr = cl->to_stderr || cl->log_file || cl->debug || cl->test || cl->dump;
+    d->log_on_stderr = to_stderr;
     log_open(level, d->s->log_facility, to_stderr);
     for (size_t i = 0; nacre_sshd_config_warning(d->config, i); i++) {
         say(LOG_LEVEL_INFO, "%s", nacre_sshd_config_warning(d->config, i));

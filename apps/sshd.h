@@ -45,6 +45,7 @@ typedef struct sshd {
     size_t cmd_port_count;
     int cmd_family; /* -1: as configured */
     bool debug, inetd, foreground;
+    bool log_on_stderr;
 } sshd;
 
 /* One connection's way in, and what it may do afterwards. */

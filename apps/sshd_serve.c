@@ -164,15 +164,23 @@ static bool listen_all(const sshd *d, nacre_server *s)
     return n > 0;
 }
 
+/* As daemon(3), but a log that goes to stderr (-E) goes on. */
 static bool go_to_background(const sshd *d)
 {
     if (d->foreground || d->debug) {
         return true;
     }
-    if (daemon(0, 0) != 0) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || daemon(0, 1) != 0) {
         say(LOG_LEVEL_FATAL, "cannot go to the background: %s", strerror(errno));
         return false;
     }
+    (void)dup2(null, STDIN_FILENO);
+    (void)dup2(null, STDOUT_FILENO);
+    if (!d->log_on_stderr) {
+        (void)dup2(null, STDERR_FILENO);
+    }
+    (void)close(null);
     return true;
 }
 
