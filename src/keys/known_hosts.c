@@ -327,20 +327,32 @@ static void tell_where(const nacre_known_hosts *h, const host_entry *e, const na
     where->key = key;
 }
 
-/* A revoked key is refused wherever its line stands; so all such lines come first. */
-static bool is_revoked(const nacre_known_hosts *h, nacre_span name, const nacre_key *key,
-                       nacre_host_line *where)
+/*
+ * A revoked key is refused wherever its line stands; so all such lines come first. NC_MATCH_BAD: for
+ * want of memory a line could not be read that may revoke this very key, so it may not pass for good.
+ */
+static nc_match is_revoked(const nacre_known_hosts *h, nacre_span name, const nacre_key *key,
+                           nacre_host_line *where)
 {
+    nc_match unsure = NC_MATCH_NO;
     for (size_t i = 0; i < h->count; i++) {
         host_entry *e = &h->entries[i];
         nacre_key *there = NULL;
-        if (e->marker == MARKER_REVOKED && entry_names(h, e, name) != NC_MATCH_NO &&
-            judge(h, e, key, &there) == SAYS_SAME) {
+        if (e->marker != MARKER_REVOKED || !nc_span_is(e->type, nacre_key_type(key))) {
+            continue;
+        }
+        nc_match named = entry_names(h, e, name);
+        line_verdict v = named == NC_MATCH_NO ? SAYS_NOTHING : judge(h, e, key, &there);
+        if (v == SAYS_SAME) {
             tell_where(h, e, there, where);
-            return true;
+            return NC_MATCH_YES;
+        }
+        if (v != SAYS_NOTHING && !there) {
+            tell_where(h, e, NULL, where);
+            unsure = NC_MATCH_BAD;
         }
     }
-    return false;
+    return unsure;
 }
 
 nacre_host_match nacre_known_hosts_check(const nacre_known_hosts *h, const char *host,
@@ -358,8 +370,9 @@ nacre_host_match nacre_known_hosts_check(const nacre_known_hosts *h, const char 
         return NACRE_HOST_UNKNOWN;
     }
     nacre_span name = nc_span_cstr(text);
-    if (key && is_revoked(h, name, key, where)) {
-        return NACRE_HOST_REVOKED;
+    nc_match revoked = key ? is_revoked(h, name, key, where) : NC_MATCH_NO;
+    if (revoked != NC_MATCH_NO) {
+        return revoked == NC_MATCH_YES ? NACRE_HOST_REVOKED : NACRE_HOST_CHANGED;
     }
     line_verdict best = SAYS_NOTHING; /* smaller is stronger, SAYS_NOTHING apart */
     for (size_t i = 0; i < h->count && best != SAYS_SAME; i++) {

@@ -3,6 +3,8 @@
  */
 #include "keydata.h"
 
+#include "base/mem.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -321,6 +323,47 @@ static void lack_of_memory_trusts_nobody(void **state)
     keydata_free(text);
 }
 
+static long fails_in; /* that many allocations from now, one fails */
+
+static void *all_but_one(void *user, size_t size)
+{
+    (void)user;
+    return fails_in-- == 0 ? NULL : malloc(size);
+}
+
+static void *resize_all_but_one(void *user, void *p, size_t size)
+{
+    (void)user;
+    return fails_in-- == 0 ? NULL : realloc(p, size);
+}
+
+/* CVE-2025-26465: whatever allocation fails, a revoked key passes neither for good nor for new. */
+static void lack_of_memory_revokes_no_revocation(void **state)
+{
+    fixture *f = *state;
+    static const nacre_allocator a = {all_but_one, resize_all_but_one, some_release, NULL};
+    char line[4096];
+    char text[8192];
+    int n = nacre_known_hosts_add(NULL, "a.example.org", 22, f->ed, false, line, sizeof(line));
+    assert_true(n > 0);
+    assert_true(snprintf(text, sizeof(text), "@revoked %s%s", line, line) > n);
+    bool told = false;
+    for (long at = 0; at < 60; at++) {
+        nacre_known_hosts *h = NULL;
+        nacre_host_line where;
+        fails_in = 1000;
+        assert_int_equal(nacre_known_hosts_new(&h, &a), NACRE_OK);
+        assert_int_equal(nacre_known_hosts_add_text(h, nc_span_cstr(text), "f"), NACRE_OK);
+        fails_in = at;
+        nacre_host_match m = nacre_known_hosts_check(h, "a.example.org", 22, f->ed, &where);
+        assert_true(m == NACRE_HOST_REVOKED || m == NACRE_HOST_CHANGED);
+        told = m == NACRE_HOST_REVOKED;
+        assert_int_equal(where.line, 1);
+        nacre_known_hosts_free(h);
+    }
+    assert_true(told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +376,7 @@ int main(void)
         cmocka_unit_test(lines_hashed_by_ssh_keygen),
         cmocka_unit_test(added_lines_are_found),
         cmocka_unit_test(lack_of_memory_trusts_nobody),
+        cmocka_unit_test(lack_of_memory_revokes_no_revocation),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
