@@ -12,7 +12,10 @@ enum {
     DEFAULT_INPUT_ROOM = 256 * 1024,
     DEFAULT_OUTPUT_MAX = 4 * 1024 * 1024,
     /* Of a text that came instead of a packet, as much is shown. */
-    SHOWN_TEXT = 120
+    SHOWN_TEXT = 120,
+    /* Numbers of userauth (RFC 4250 4.1.2): passwords come in them, and are wiped when dealt with. */
+    FIRST_USERAUTH = 50,
+    LAST_USERAUTH = 79
 };
 
 static const nc_pktcipher_layout clear_layout = {
@@ -259,13 +262,20 @@ static int failed_here(nc_packetizer *p, nacre_error *err, int status, const cha
     return nc_fail(err, status, "%s: %s", what, nacre_status_text(status));
 }
 
+static void drop_packet(nc_packetizer *p)
+{
+    if (p->in_lent && p->in_secret) {
+        nc_wipe(nc_queue_front(&p->in_queue), p->in_lent);
+    }
+    nc_queue_consume(&p->in_queue, p->in_lent);
+    p->in_lent = 0;
+    p->in_secret = false;
+}
+
 /* What the caller looked at is over. */
 static void release_lent(nc_packetizer *p)
 {
-    if (p->in_lent) {
-        nc_queue_consume(&p->in_queue, p->in_lent);
-        p->in_lent = 0;
-    }
+    drop_packet(p);
     if (p->in_plain.len) {
         nc_buf_reset(&p->in_plain);
     }
@@ -434,20 +444,21 @@ int nc_packetizer_next(nc_packetizer *p, nc_packet *pkt, nacre_error *err)
     }
     *pkt = (nc_packet){.number = payload.p[0], .payload = payload, .seq = p->in.seq};
     p->in_lent = p->in_need;
+    p->in_secret = pkt->number >= FIRST_USERAUTH && pkt->number <= LAST_USERAUTH;
     nc_direction_count(&p->in, p->in_lent);
     p->in_peeked = false;
     p->in_need = 1;
     if (p->in.zlib) {
-        nc_queue_consume(&p->in_queue, p->in_lent); /* nobody looks at it any more */
-        p->in_lent = 0;
+        drop_packet(p); /* nobody looks at it any more */
     }
     return NACRE_OK;
 }
 
 bool nc_packetizer_has_input(const nc_packetizer *p)
 {
+    /* What is lent waits too: for the step that takes it back and so makes room. */
     return !p->in_paused && p->in_failed == NACRE_OK &&
-           nc_queue_len(&p->in_queue) - p->in_lent >= p->in_need;
+           (p->in_lent > 0 || nc_queue_len(&p->in_queue) >= p->in_need);
 }
 
 void nc_packetizer_pause_input(nc_packetizer *p)

@@ -48,8 +48,8 @@ int nc_packetizer_line(nc_packetizer *p, size_t max, nacre_span *line) NACRE_MUS
  */
 int nc_packetizer_next(nc_packetizer *p, nc_packet *pkt, nacre_error *err) NACRE_MUST_CHECK;
 /*
- * True when as much unparsed input waits as the next step needs to get on, so that it is worth taking
- * without new input; false while paused and after a failure.
+ * True when as much unparsed input waits as the next step needs to get on, or a packet is lent that the
+ * next step takes back: it is worth taking without new input. False while paused and after a failure.
  */
 bool nc_packetizer_has_input(const nc_packetizer *p);
 /* After the peer's NEWKEYS nothing is parsed until the new keys are in: pause, then set_input_keys. */
@@ -71,7 +71,8 @@ int nc_packetizer_end(nc_packetizer *p) NACRE_MUST_CHECK;
 void nc_packetizer_abandon(nc_packetizer *p);
 /*
  * Packets of head + string (see nc_link_ops.reserve). NACRE_UNSUPPORTED while output compression is on:
- * the caller then writes by begin/end. rooms: in *count at most; out how many.
+ * the caller then writes by begin/end. rooms: in *count at most; out how many. With none there is
+ * nothing to commit.
  */
 int nc_packetizer_reserve(nc_packetizer *p, nacre_span head, size_t max_data, size_t want,
                           nacre_room *rooms, size_t *count) NACRE_MUST_CHECK;

@@ -51,6 +51,7 @@ struct nc_packetizer {
     uint32_t in_small;         /* small reads in a row */
     uint32_t in_packet_length; /* of the packet at the head, when in_peeked */
     bool in_peeked;
+    bool in_secret; /* what is lent is wiped when it is taken back */
     bool in_paused;
     bool in_no_memory; /* recv_buffer could not lend what is needed */
     int in_failed;     /* sticky */

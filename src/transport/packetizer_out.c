@@ -306,6 +306,9 @@ int nc_packetizer_reserve(nc_packetizer *p, nacre_span head, size_t max_data, si
     size_t queued = nc_queue_len(q);
     size_t space = queued < p->limits.output_max ? p->limits.output_max - queued : 0;
     size_t total = bulk_fit(p, want, space, most);
+    if (total == 0) {
+        return NACRE_OK; /* nothing is lent, so nobody will commit: other packets may go */
+    }
     size_t whole = total / max_data;
     size_t last = total - whole * max_data;
     size_t bytes = whole * p->out_bulk.stride + (last ? bulk_size(p, last) : 0);

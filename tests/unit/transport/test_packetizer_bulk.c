@@ -133,7 +133,7 @@ static void what_fits_is_laid_out(void **state)
         size_t n = reserve(&p, 500, 100000, 16);
         assert_true(n < max + 1);
         assert_true(max < 700 || n >= 500);
-        assert_int_equal(nc_packetizer_commit(p.tx, n), NACRE_OK);
+        assert_int_equal(nc_packetizer_commit(p.tx, n), n ? NACRE_OK : NACRE_WRONG_STATE);
         assert_true(nc_packetizer_output(p.tx).n <= max + 1);
         expect_bulk(&p, n, 500);
         pair_free(&p);
@@ -161,10 +161,13 @@ static void misuse(void **state)
                          NACRE_TOO_LARGE);
         assert_int_equal(count, 0);
     }
+    /* Nothing lent, nothing to commit: the output is free for others at once. */
     assert_int_equal(reserve(&p, 10, 0, 1), 0); /* nothing wanted */
-    assert_int_equal(nc_packetizer_commit(p.tx, 0), NACRE_OK);
+    assert_int_equal(nc_packetizer_commit(p.tx, 0), NACRE_WRONG_STATE);
     assert_int_equal(reserve(&p, 10, 10, 0), 0); /* no rooms */
-    assert_int_equal(nc_packetizer_commit(p.tx, 0), NACRE_OK);
+    assert_int_equal(nc_packetizer_commit(p.tx, 0), NACRE_WRONG_STATE);
+    (void)nc_packetizer_begin(p.tx, 0);
+    nc_packetizer_abandon(p.tx);
     assert_int_equal(reserve(&p, 10, SIZE_MAX, 2), 20);
     count = 1;
     assert_int_equal(nc_packetizer_reserve(p.tx, h, 10, 10, &room, &count), NACRE_WRONG_STATE);
