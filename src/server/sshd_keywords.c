@@ -496,6 +496,22 @@ static void print_list(const nacre_sshd_config *c, const nc_conf_row *row, line_
     }
 }
 
+/* Where one line says all. */
+static void print_words(const nacre_sshd_config *c, const nc_conf_row *row, line_fn line,
+                        void *user)
+{
+    const nacre_sshd_list *list = field(c, row);
+    char text[4400] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < list->count && n < sizeof(text); i++) {
+        int put = snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "", list->items[i]);
+        n += put > 0 ? (size_t)put : 0;
+    }
+    if (row->at == AT(authorized_keys_files) || n > 0) {
+        say(row, n > 0 ? text : "none", line, user);
+    }
+}
+
 static void print_ports(const nacre_sshd_config *c, const nc_conf_row *row, line_fn line,
                         void *user)
 {
@@ -586,10 +602,10 @@ const nc_conf_row nc_conf_rows[] = {
     YES_NO("KbdInteractiveAuthentication", interactive_authentication),
     YES_NO("PubkeyAuthentication", pubkey_authentication),
     OFF("PermitEmptyPasswords"),
-    {"AuthorizedKeysFile", set_key_files, print_list, AT(authorized_keys_files), NULL, 0, 0, false},
+    {"AuthorizedKeysFile", set_key_files, print_words, AT(authorized_keys_files), NULL, 0, 0, false},
     YES_NO("StrictModes", strict_modes),
     ADDS("AcceptEnv", accept_env, set_env_list),
-    {"SetEnv", set_env_list, print_list, AT(set_env), NULL, 0, 0, false},
+    {"SetEnv", set_env_list, print_words, AT(set_env), NULL, 0, 0, false},
     YES_NO("PermitTTY", permit_tty),
     YES_NO("PermitUserEnvironment", permit_user_environment),
     {"Subsystem", set_subsystem, print_subsystems, 0, NULL, 0, 0, true},

@@ -1,0 +1,461 @@
+/*
+ * test_server.c - the server's face against client engines in the same loop: what it refuses when nobody
+ * says yes, what it keeps, and how many it serves.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "nacre/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 30000, MANY = 40 };
+
+/* A client: what it has seen so far. */
+typedef struct peer {
+    nacre_transport *t;
+    nacre_driver *d;
+    int auth_failed, auth_ok, opened, failed, yes, no, closed, global_no;
+    uint32_t reason, exit_status;
+    bool over;
+    char out[4096];
+    size_t n;
+} peer;
+
+typedef struct world {
+    nacre_loop *loop;
+    nacre_server *server;
+    nacre_key *host_key;
+    nacre_server_config cfg;
+    int gone, execs;
+} world;
+
+static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
+{
+    peer *p = user;
+    (void)d;
+    switch (ev->type) {
+    case NACRE_EVENT_HOST_KEY:
+        assert_int_equal(nacre_transport_accept(p->t, ev->ticket), NACRE_OK);
+        break;
+    case NACRE_EVENT_AUTH_RESULT:
+        *(ev->u.auth_result.status == NACRE_OK ? &p->auth_ok : &p->auth_failed) += 1;
+        break;
+    case NACRE_EVENT_CHANNEL_OPENED:
+        p->opened++;
+        break;
+    case NACRE_EVENT_CHANNEL_FAILED:
+        p->failed++;
+        p->reason = ev->u.failed.reason;
+        break;
+    case NACRE_EVENT_CHANNEL_REPLY:
+        *(ev->u.reply.success ? &p->yes : &p->no) += 1;
+        break;
+    case NACRE_EVENT_GLOBAL_REPLY:
+        p->global_no += ev->u.reply.success ? 0 : 1;
+        break;
+    case NACRE_EVENT_CHANNEL_DATA:
+        assert_true(ev->u.data.bytes.n < sizeof(p->out) - p->n);
+        memcpy(p->out + p->n, ev->u.data.bytes.p, ev->u.data.bytes.n);
+        p->n += ev->u.data.bytes.n;
+        (void)nacre_channel_consumed(ev->channel, ev->u.data.bytes.n);
+        break;
+    case NACRE_EVENT_EXIT_STATUS:
+        p->exit_status = ev->u.exit.status;
+        break;
+    case NACRE_EVENT_CHANNEL_CLOSED:
+        p->closed++;
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
+{
+    peer *p = user;
+    (void)d;
+    (void)why;
+    p->over = true;
+}
+
+static void start_server(world *w)
+{
+    nacre_error err = {0};
+    w->cfg.loop = w->loop;
+    w->cfg.host_keys = &w->host_key;
+    w->cfg.host_key_count = 1;
+    if (nacre_server_new(&w->server, &w->cfg, &err) != NACRE_OK) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static peer *join(world *w)
+{
+    int pair[2];
+    nacre_config cfg;
+    nacre_driver_options o;
+    nacre_error err = {0};
+    peer *p = calloc(1, sizeof(*p));
+    assert_non_null(p);
+    p->exit_status = 999;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(nacre_server_adopt(w->server, pair[0], pair[0], NULL, &err), NACRE_OK);
+    nacre_config_init(&cfg, NACRE_CLIENT);
+    assert_int_equal(nacre_transport_new(&p->t, &cfg, nacre_loop_now(w->loop), &err), NACRE_OK);
+    nacre_driver_options_init(&o);
+    o.on_event = on_event;
+    o.on_closed = on_closed;
+    o.user = p;
+    assert_int_equal(nacre_driver_new(&p->d, w->loop, p->t, pair[1], pair[1], &o, &err), NACRE_OK);
+    return p;
+}
+
+static void leave(peer *p)
+{
+    nacre_driver_free(p->d);
+    nacre_transport_free(p->t);
+    free(p);
+}
+
+/* Turns the loop until *what reaches at_least. */
+static void until(world *w, const int *what, int at_least)
+{
+    uint64_t end = nacre_loop_now(w->loop) + PATIENCE_MS;
+    while (*what < at_least) {
+        assert_true(nacre_loop_now(w->loop) < end);
+        assert_int_equal(nacre_loop_run_once(w->loop, 100), NACRE_OK);
+    }
+}
+
+static int setup(void **state)
+{
+    world *w = calloc(1, sizeof(*w));
+    nacre_error err = {0};
+    assert_non_null(w);
+    assert_int_equal(nacre_loop_new(&w->loop, NULL, &err), NACRE_OK);
+    assert_int_equal(nacre_key_generate(&w->host_key, NULL, "ed25519", 0, &err), NACRE_OK);
+    nacre_server_config_init(&w->cfg);
+    w->cfg.callbacks.user = w;
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world *w = *state;
+    nacre_server_free(w->server);
+    nacre_loop_free(w->loop);
+    nacre_key_free(w->host_key);
+    free(w);
+    return 0;
+}
+
+static nacre_verdict yes(void *user, nacre_server_conn *c, const nacre_event *ev)
+{
+    (void)user;
+    (void)c;
+    (void)ev;
+    return NACRE_ACCEPT;
+}
+
+/* A word of userauth, and no yes for a channel. */
+static nacre_verdict partly(void *user, nacre_server_conn *c, const nacre_event *ev)
+{
+    (void)user;
+    (void)c;
+    (void)ev;
+    return NACRE_PARTIAL;
+}
+
+static void gone(void *user, nacre_server_conn *c, const nacre_error *why)
+{
+    world *w = user;
+    (void)c;
+    (void)why;
+    w->gone++;
+}
+
+/* ---- default deny ------------------------------------------------------------------------------------- */
+
+static void without_callbacks_nobody_gets_in(void **state)
+{
+    world *w = *state;
+    nacre_key *key = NULL;
+    nacre_error err = {0};
+    start_server(w);
+    peer *p = join(w);
+    assert_int_equal(nacre_key_generate(&key, NULL, "ed25519", 0, &err), NACRE_OK);
+    assert_int_equal(nacre_transport_auth_none(p->t, "root"), NACRE_OK);
+    until(w, &p->auth_failed, 1);
+    assert_int_equal(nacre_transport_auth_password(p->t, "root", nc_span_cstr("x")), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->auth_failed, 2);
+    assert_int_equal(nacre_transport_auth_publickey(p->t, "root", key, NULL), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->auth_failed, 3);
+    assert_int_equal(nacre_transport_auth_interactive(p->t, "root", ""), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->auth_failed, 4);
+    assert_int_equal(p->auth_ok, 0);
+    assert_false(nacre_transport_authenticated(p->t));
+    nacre_key_free(key);
+    leave(p);
+}
+
+static peer *logged_in(world *w)
+{
+    peer *p = join(w);
+    assert_int_equal(nacre_transport_auth_none(p->t, "me"), NACRE_OK);
+    until(w, &p->auth_ok, 1);
+    return p;
+}
+
+static void a_login_alone_grants_nothing(void **state)
+{
+    world *w = *state;
+    nacre_channel *ch = NULL;
+    w->cfg.callbacks.auth_none = yes;
+    start_server(w);
+    peer *p = logged_in(w);
+    assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
+    assert_int_equal(nacre_global_request(p->t, "tcpip-forward", true, nc_span(NULL, 0)), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->failed, 1);
+    until(w, &p->global_no, 1);
+    assert_int_equal(p->opened, 0);
+    leave(p);
+}
+
+static void partial_is_no_yes_outside_userauth(void **state)
+{
+    world *w = *state;
+    nacre_channel *ch = NULL;
+    w->cfg.callbacks.auth_none = yes;
+    w->cfg.callbacks.channel_open = partly;
+    w->cfg.callbacks.global_request = partly;
+    start_server(w);
+    peer *p = logged_in(w);
+    assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
+    assert_int_equal(nacre_global_request(p->t, "x@y", true, nc_span(NULL, 0)), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->failed, 1);
+    until(w, &p->global_no, 1);
+    leave(p);
+}
+
+/* ---- sessions -------------------------------------------------------------------------------------------- */
+
+static nacre_verdict run_shell(void *user, nacre_server_conn *c, const nacre_event *ev)
+{
+    world *w = user;
+    nacre_spawn_options o;
+    char command[256], name[] = "sh", flag[] = "-c";
+    char *argv[] = {name, flag, command, NULL};
+    nacre_error err = {0};
+    assert_true(ev->u.request.command.n < sizeof(command));
+    memcpy(command, ev->u.request.command.p, ev->u.request.command.n);
+    command[ev->u.request.command.n] = '\0';
+    w->execs++;
+    nacre_spawn_options_init(&o);
+    o.program = "/bin/sh";
+    o.argv = argv;
+    o.envp = nacre_server_session_env(c, ev->channel);
+    o.new_session = true;
+    assert_int_equal(nacre_server_spawn(c, ev->channel, &o, NULL, &err), NACRE_OK);
+    return NACRE_ACCEPT;
+}
+
+static void a_command_runs_once_and_reports(void **state)
+{
+    world *w = *state;
+    nacre_channel *ch = NULL;
+    nacre_pty pty = {.term = nc_span_cstr("vt100"), .columns = 80, .rows = 24};
+    static const char command[] = "echo $ONE; cat; exit 3";
+    w->cfg.callbacks.auth_none = yes;
+    w->cfg.callbacks.exec = run_shell;
+    w->cfg.callbacks.env = yes;
+    start_server(w);
+    peer *p = logged_in(w);
+    assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->opened, 1);
+    assert_int_equal(nacre_channel_env(ch, "ONE", "first", true), NACRE_OK);
+    /* Our own client would not send these: a name with "=" in it, an empty one, a zero byte. */
+    static const char odd[] = "\0\0\0\3B=C\0\0\0\1x", empty[] = "\0\0\0\0\0\0\0\1x",
+                      zero[] = "\0\0\0\1Z\0\0\0\2a";
+    assert_int_equal(nacre_channel_request(ch, "env", true, nc_span(odd, 12)), NACRE_OK);
+    assert_int_equal(nacre_channel_request(ch, "env", true, nc_span(empty, 9)), NACRE_OK);
+    assert_int_equal(nacre_channel_request(ch, "env", true, nc_span(zero, 11)), NACRE_OK);
+    assert_int_equal(nacre_channel_pty(ch, &pty, true), NACRE_OK);
+    assert_int_equal(nacre_channel_subsystem(ch, "sftp", true), NACRE_OK);
+    assert_int_equal(nacre_channel_exec(ch, nc_span_cstr(command), true), NACRE_OK);
+    assert_int_equal(nacre_channel_exec(ch, nc_span_cstr(command), true), NACRE_OK);
+    assert_int_equal(nacre_channel_exec(ch, nc_span("a\0b", 3), true), NACRE_OK);
+    size_t took = 0;
+    assert_int_equal(nacre_channel_write(ch, NACRE_STDOUT, "in\n", 3, &took), NACRE_OK);
+    assert_int_equal(nacre_channel_eof(ch), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->closed, 1);
+    assert_int_equal(p->yes, 2);
+    assert_int_equal(p->no, 7);
+    assert_int_equal(w->execs, 1);
+    assert_int_equal(p->exit_status, 3);
+    assert_int_equal(p->n, 9);
+    assert_memory_equal(p->out, "first\nin\n", 9);
+    leave(p);
+}
+
+static void sessions_are_counted(void **state)
+{
+    world *w = *state;
+    nacre_channel *ch[3];
+    w->cfg.callbacks.auth_none = yes;
+    w->cfg.callbacks.exec = run_shell;
+    w->cfg.max_sessions = 2;
+    start_server(w);
+    peer *p = logged_in(w);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(nacre_channel_open_session(p->t, &ch[i]), NACRE_OK);
+    }
+    nacre_driver_kick(p->d);
+    until(w, &p->failed, 1);
+    assert_int_equal(p->opened, 2);
+    assert_int_equal(p->reason, 4);
+    /* A place is free again when one is closed. */
+    assert_int_equal(nacre_channel_close(ch[0]), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->closed, 1);
+    assert_int_equal(nacre_channel_open_session(p->t, &ch[2]), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->opened, 3);
+    leave(p);
+}
+
+/* ---- many --------------------------------------------------------------------------------------------------- */
+
+static void many_connections_in_one_process(void **state)
+{
+    world *w = *state;
+    peer *p[MANY];
+    nacre_channel *ch = NULL;
+    w->cfg.callbacks.auth_none = yes;
+    w->cfg.callbacks.exec = run_shell;
+    w->cfg.callbacks.disconnected = gone;
+    start_server(w);
+    for (size_t i = 0; i < MANY; i++) {
+        p[i] = join(w);
+        assert_int_equal(nacre_transport_auth_none(p[i]->t, "me"), NACRE_OK);
+    }
+    assert_int_equal(nacre_server_connections(w->server), MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        until(w, &p[i]->auth_ok, 1);
+        assert_int_equal(nacre_channel_open_session(p[i]->t, &ch), NACRE_OK);
+        assert_int_equal(nacre_channel_exec(ch, nc_span_cstr("exit 5"), true), NACRE_WRONG_STATE);
+        nacre_driver_kick(p[i]->d);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        until(w, &p[i]->opened, 1);
+        leave(p[i]);
+    }
+    until(w, &w->gone, MANY);
+    assert_int_equal(nacre_server_connections(w->server), 0);
+}
+
+/* ---- MaxStartups ---------------------------------------------------------------------------------------------- */
+
+static void the_dice_of_max_startups(void **state)
+{
+    (void)state;
+    uint32_t dropped = 0;
+    assert_false(nacre_startups_refuse(9, 10, 30, 100, 0));
+    assert_true(nacre_startups_refuse(100, 10, 30, 100, 99));
+    assert_true(nacre_startups_refuse(UINT32_MAX, 10, 30, 100, 99));
+    assert_true(nacre_startups_refuse(0, 0, 30, 0, 99));
+    assert_true(nacre_startups_refuse(10, 10, 100, 10, 99));
+    assert_true(nacre_startups_refuse(10, 10, 30, 100, 29));
+    assert_false(nacre_startups_refuse(10, 10, 30, 100, 30));
+    /* Half way: half of what is left above 30 %. */
+    for (uint32_t dice = 0; dice < 100; dice++) {
+        dropped += nacre_startups_refuse(55, 10, 30, 100, dice) ? 1 : 0;
+    }
+    assert_int_equal(dropped, 65);
+}
+
+static int dial(uint16_t port)
+{
+    int fd = -1;
+    nacre_error err = {0};
+    if (nacre_net_connect("127.0.0.1", port, NULL, &fd, &err) != NACRE_OK) {
+        fail_msg("%s", err.text);
+    }
+    return fd;
+}
+
+static void above_max_startups_strangers_are_dropped(void **state)
+{
+    world *w = *state;
+    uint16_t port = 0;
+    nacre_error err = {0};
+    int fds[3];
+    char text[64] = "";
+    w->cfg.startups_begin = w->cfg.startups_full = 2;
+    start_server(w);
+    assert_int_equal(nacre_server_listen(w->server, "127.0.0.1", 0, &port, &err), NACRE_OK);
+    for (size_t i = 0; i < 3; i++) {
+        fds[i] = dial(port);
+    }
+    ssize_t got = -1;
+    uint64_t end = nacre_loop_now(w->loop) + PATIENCE_MS;
+    while (got < 0 && nacre_loop_now(w->loop) < end) {
+        assert_int_equal(nacre_loop_run_once(w->loop, 20), NACRE_OK);
+        got = recv(fds[2], text, sizeof(text) - 1, MSG_DONTWAIT);
+    }
+    assert_true(got > 0);
+    assert_non_null(strstr(text, "MaxStartups"));
+    assert_int_equal(nacre_server_connections(w->server), 2);
+    for (size_t i = 0; i < 3; i++) {
+        (void)close(fds[i]);
+    }
+}
+
+static void a_server_needs_keys_and_a_config(void **state)
+{
+    (void)state;
+    nacre_server_config cfg;
+    nacre_server *s = NULL;
+    nacre_error err = {0};
+    nacre_server_config_init(&cfg);
+    assert_int_equal(nacre_server_new(&s, &cfg, &err), NACRE_INVALID_ARGUMENT);
+    assert_null(s);
+    memset(&cfg, 0, sizeof(cfg));
+    assert_int_equal(nacre_server_new(&s, &cfg, NULL), NACRE_INVALID_ARGUMENT);
+    assert_int_equal(nacre_server_new(&s, NULL, NULL), NACRE_INVALID_ARGUMENT);
+    nacre_server_free(NULL);
+}
+
+#define WITH_WORLD(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_WORLD(without_callbacks_nobody_gets_in),
+        WITH_WORLD(a_login_alone_grants_nothing),
+        WITH_WORLD(partial_is_no_yes_outside_userauth),
+        WITH_WORLD(a_command_runs_once_and_reports),
+        WITH_WORLD(sessions_are_counted),
+        WITH_WORLD(many_connections_in_one_process),
+        cmocka_unit_test(the_dice_of_max_startups),
+        WITH_WORLD(above_max_startups_strangers_are_dropped),
+        cmocka_unit_test(a_server_needs_keys_and_a_config),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
