@@ -42,6 +42,34 @@ wire = {
     "client_gex": b"\x02" + version + packet(gex) + packet(b"\x1f" + string(b"\0" + b"\xff" * 256) + string(b"\x02")),
     "client_bye": b"\x00" + version + packet(b"\x01" + u32(2) + string("bye") + string("")),
 }
+
+
+def said(*payloads):
+    """Packets of the peer as fuzz/session.c reads them: two bytes of length in front."""
+    return b"".join(struct.pack(">H", len(p)) + p for p in payloads)
+
+
+opened = b"\x5a" + string("session") + u32(7) + u32(100000) + u32(32768)
+confirmed = b"\x5b" + u32(0) + u32(7) + u32(100000) + u32(32768)
+talk = said(b"\x62" + u32(0) + string("exec") + b"\1" + string("true"), b"\x5e" + u32(0) + string("data"),
+            b"\x5f" + u32(0) + u32(1) + string("error"), b"\x5d" + u32(0) + u32(1000),
+            b"\x50" + string("keepalive@openssh.com") + b"\1", b"\xc0" + string("ping"))
+acts = b"\xc7\x40\x80\x50\x81\xff\x86\x01\x87\x00\x85\x00\x82\x00\xc1\x01\xc3\x05"
+bye = said(b"\x60" + u32(0), b"\x61" + u32(0)) + b"\x84\x00"
+asked = b"\x32" + string("user") + string("ssh-connection")
+session = {
+    "server": b"\x03" + said(opened) + talk + acts + bye,
+    "server_small": b"\x1f" + said(opened) + talk + acts + bye,
+    "client": b"\x02\xc0\x00" + said(confirmed) + talk + acts + said(b"\x63" + u32(0)) + bye,
+    "server_login": b"\x01" + said(asked + string("none")) + b"\xc7\x00" +
+                    said(asked + string("password") + b"\0" + string("pw")) + b"\xc7\x80" +
+                    said(asked + string("keyboard-interactive") + string("") + string("")) + b"\xc7\x80" +
+                    said(b"\x3d" + u32(1) + string("yes")) + b"\xc7\x40" + said(opened) + talk,
+    "client_login": b"\x00" + said(b"\x35" + string("hello") + string(""), b"\x3c" + string("change") + string("")) +
+                    said(b"\x33" + string("password,publickey") + b"\0"),
+    "client_prompts": b"\x20" + said(b"\x3c" + string("") + string("") + string("") + u32(1) + string("?") + b"\0",
+                                     b"\x34"),
+}
 attrs = u32(0xf) + struct.pack(">Q", 5) + u32(0) * 2 + u32(0o100644) + u32(1) * 2
 limits = string("limits@openssh.com")
 files = {
@@ -55,7 +83,7 @@ files = {
               sftp(6, u32(5) + string(bytes(8)) + bytes(8) + string("data")) + sftp(5, u32(6) + string(bytes(8)) + bytes(8) + u32(100)) +
               sftp(20, u32(7) + string("a") + string("b")) + sftp(4, u32(8) + string(bytes(8))),
 }
-for folder, seeds in (("engine", wire), ("sftp", files),
+for folder, seeds in (("engine", wire), ("session", session), ("sftp", files),
                       ("packets", {f"mode{i}": bytes([i, i % 4]) + packet(kexinit) * 2 for i in range(0, 112, 7)}),
                       ("messages", {"kexinit": kexinit[1:], "open": string("session") + u32(0) * 3,
                                     "request": u32(0) + string("exec") + b"\1" + string("true")})):
