@@ -7,6 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+enum {
+    /* The machine's least WRITE, and the longest header before it. */
+    ENOUGH = 32 * 1024 + 512
+};
+
 typedef struct channel_wire {
     const nacre_allocator *alloc;
     nacre_sftp *s;
@@ -30,6 +35,20 @@ static void on_data(channel_wire *w, const nacre_event *ev)
     (void)nacre_channel_consumed(w->ch, bytes.n);
 }
 
+/*
+ * The machine refuses crumbs, the channel offers what it has: asking again at each offer would go round
+ * for ever. While replies are outstanding each of them asks again, so a small offer can be let pass.
+ */
+static void on_writable(channel_wire *w)
+{
+    nacre_sftp_engine *e = w->s->engine;
+    bool queued = nacre_sftp_engine_wants_write(e);
+    if (queued || nacre_sftp_engine_outstanding(e) == 0 ||
+        nacre_channel_write_room(w->ch) >= ENOUGH) {
+        nc_sftp_writable(w->s);
+    }
+}
+
 static void keep_exit(channel_wire *w, const nacre_event *ev)
 {
     char *text = w->s->ended;
@@ -51,7 +70,7 @@ static int on_event(void *user, const nacre_event *ev)
         on_data(w, ev);
         break;
     case NACRE_EVENT_CHANNEL_WRITABLE:
-        nc_sftp_writable(w->s);
+        on_writable(w);
         break;
     case NACRE_EVENT_EXIT_STATUS:
     case NACRE_EVENT_EXIT_SIGNAL:
