@@ -97,18 +97,45 @@ static const char *mac_name(const char *mac)
     return *mac ? mac : "<implicit>";
 }
 
+/* Once a connection; WarnWeakCrypto=no or no-pq-kex silences it, and so does -q. */
+static void warn_weak(const ssh_setup *s, const nacre_negotiated *n)
+{
+    const char *wanted = nacre_ssh_config_get(s->conf, "WarnWeakCrypto");
+    bool silent = wanted && (strcasecmp(wanted, "no") == 0 || strcasecmp(wanted, "false") == 0 ||
+                             strcasecmp(wanted, "no-pq-kex") == 0);
+    if (n->post_quantum || silent || s->verbosity < 0) {
+        return;
+    }
+    const char *const lines[] = {
+        "** WARNING: connection is not using a post-quantum key exchange algorithm.",
+        "** Who records it today can read it once there is a large quantum computer.",
+        "** Newer software on the server mends it; WarnWeakCrypto=no-pq-kex silences this.",
+    };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        (void)fprintf(stderr, "%s%s", lines[i], line_end());
+    }
+}
+
+static void on_kex(const ssh_setup *s, const nacre_negotiated *n, bool first)
+{
+    setup_debug(s, 1, "kex: algorithm: %s", n->kex);
+    setup_debug(s, 1, "kex: post-quantum: %s", n->post_quantum ? "yes" : "no");
+    setup_debug(s, 1, "kex: host key algorithm: %s", n->host_key);
+    setup_debug(s, 1, "kex: server->client cipher: %s MAC: %s compression: %s", n->cipher_s2c,
+                mac_name(n->mac_s2c), n->compression_s2c);
+    setup_debug(s, 1, "kex: client->server cipher: %s MAC: %s compression: %s", n->cipher_c2s,
+                mac_name(n->mac_c2s), n->compression_c2s);
+    if (first) {
+        warn_weak(s, n);
+    }
+}
+
 static void on_event(void *user, nacre_client *c, const nacre_event *ev)
 {
     const ssh_setup *s = user;
     char text[512];
     if (ev->type == NACRE_EVENT_KEX_DONE) {
-        const nacre_negotiated *n = ev->u.kex.algorithms;
-        setup_debug(s, 1, "kex: algorithm: %s", n->kex);
-        setup_debug(s, 1, "kex: host key algorithm: %s", n->host_key);
-        setup_debug(s, 1, "kex: server->client cipher: %s MAC: %s compression: %s", n->cipher_s2c,
-                    mac_name(n->mac_s2c), n->compression_s2c);
-        setup_debug(s, 1, "kex: client->server cipher: %s MAC: %s compression: %s", n->cipher_c2s,
-                    mac_name(n->mac_c2s), n->compression_c2s);
+        on_kex(s, ev->u.kex.algorithms, ev->u.kex.first);
     } else if (ev->type == NACRE_EVENT_VERSION || ev->type == NACRE_EVENT_PRE_BANNER) {
         (void)nacre_escape(text, sizeof(text), ev->text);
         setup_debug(s, 1,
