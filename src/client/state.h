@@ -129,6 +129,10 @@ int nc_client_alive(nacre_client *c, const char *what);
 /* Strings and memory that live as long as the client. */
 void *nc_client_keep(nacre_client *c, void *p);
 
+/* ---- client_config.c ---- */
+
+int nc_client_copy_config(nacre_client *c, const nacre_client_config *cfg, nacre_error *err);
+
 /* ---- verify.c ---- */
 
 /* The host key algorithms, those that known_hosts has keys for in front; *list is owned, or NULL when

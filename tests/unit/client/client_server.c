@@ -69,7 +69,8 @@ static bool on_auth(stage *s, const nacre_event *ev)
 {
     nacre_prompt prompt = {text_span("Code: "), false};
     nacre_answer a;
-    bool known = ev->u.auth.key && nacre_key_equal(ev->u.auth.key, s->user_key);
+    bool by_key = ev->type == NACRE_EVENT_AUTH_KEY_PROBE || ev->type == NACRE_EVENT_AUTH_KEY;
+    bool known = by_key && nacre_key_equal(ev->u.auth.key, s->user_key);
     switch (ev->type) {
     case NACRE_EVENT_AUTH_NONE:
         s->nones++;

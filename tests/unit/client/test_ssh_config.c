@@ -220,9 +220,10 @@ static void test_unsupported_values(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "ForwardAgent yes",   "ProxyCommand nc %h %p", "ProxyJump j",
-        "ControlMaster auto", "LocalForward 1 h:2",    "ForwardX11 yes",
-        "Tunnel yes",         "AddKeysToAgent yes",    "VerifyHostKeyDNS yes"};
+        "ForwardAgent yes",   "ProxyCommand nc %h %p",   "ProxyJump j",
+        "ControlMaster auto", "LocalForward 1 h:2",      "ForwardX11 yes",
+        "Tunnel yes",         "AddKeysToAgent yes",      "VerifyHostKeyDNS yes",
+        "CheckHostIP yes",    "RefuseConnection go away"};
     static const char *const good[] = {"ForwardAgent no",     "ProxyCommand none",
                                        "ProxyJump none",      "ControlMaster no",
                                        "ControlPath none",    "ForwardX11 no",
