@@ -16,9 +16,11 @@
 enum {
     KIB = 1024,
     /* docs/limits.md: before login, whatever comes; above it, with answers that the peer does not read. */
-    BEFORE_LOGIN = 768 * KIB,
+    BEFORE_LOGIN = 640 * KIB,
     BEFORE_LOGIN_UNREAD = 13 * 1024 * KIB,
-    IDLE = 128 * KIB
+    IDLE = 64 * KIB,
+    CHANNEL = KIB / 2,       /* open and idle */
+    CHANNEL_ASKING = 2 * KIB /* with as many unanswered requests as there may be */
 };
 
 /* ---- an allocator that knows every block ---------------------------------------------------------- */
@@ -422,6 +424,55 @@ static void test_idle_connection(void **state)
     rude_end(&u, BEFORE_LOGIN);
 }
 
+/* ---- after login: channels --------------------------------------------------------------------------- */
+
+enum { MANY = 200, REQUESTS = 60 };
+
+/* The server takes every channel, answers no request, and consumes nothing. */
+static bool take_channels_only(pair *p, int who, const nacre_event *ev)
+{
+    if (who == NACRE_SERVER && ev->type == NACRE_EVENT_CHANNEL_OPEN) {
+        assert_int_equal(nacre_transport_accept(p->end[who].t, ev->ticket), NACRE_OK);
+        return true;
+    }
+    return ev->channel != NULL;
+}
+
+static void test_memory_of_channels(void **state)
+{
+    (void)state;
+    rude u;
+    nacre_channel *ch[MANY];
+    memory_init(&u.m);
+    u.a = hook_of(&u.m);
+    pair_init(&u.p, 75);
+    u.p.no_channels = true;
+    u.p.hook = take_channels_only;
+    u.p.config[NACRE_SERVER].allocator = &u.a;
+    assert_int_equal(pair_start(&u.p, NULL), NACRE_OK);
+    pair_run(&u.p);
+    size_t before = u.m.live;
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(nacre_channel_open_session(u.p.end[NACRE_CLIENT].t, &ch[i]), NACRE_OK);
+    }
+    pair_run(&u.p);
+    assert_true(u.m.live - before <= (size_t)MANY * CHANNEL);
+    for (size_t i = 0; i < MANY; i++) {
+        for (int k = 0; k < REQUESTS; k++) {
+            assert_int_equal(nacre_channel_shell(ch[i], true), NACRE_OK);
+        }
+        pair_run(&u.p);
+    }
+    assert_true(u.m.live > before + (size_t)MANY * REQUESTS * 4); /* so they are kept */
+    assert_true(u.m.live - before <= (size_t)MANY * CHANNEL_ASKING);
+    for (size_t i = 0; i < MANY; i++) {
+        nacre_channel_free(ch[i]);
+    }
+    pair_run(&u.p);
+    pair_free(&u.p);
+    assert_int_equal(u.m.live, 0);
+}
+
 /* ---- what a login leaves behind -------------------------------------------------------------------- */
 
 static void test_no_password_stays(void **state)
@@ -497,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_requests_before_login),
         cmocka_unit_test(test_answers_that_nobody_reads),
         cmocka_unit_test(test_idle_connection),
+        cmocka_unit_test(test_memory_of_channels),
         cmocka_unit_test(test_no_password_stays),
         cmocka_unit_test(test_room_between_events),
     };
