@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "transport/version.h"
+
 int nc_auth_signed_data(nc_buf *out, nacre_span session_id, const char *user, nacre_span algorithm,
                         nacre_span key_blob, size_t *request_at)
 {
@@ -61,6 +63,10 @@ const nc_sig_alg *nc_auth_choose_algorithm(const nc_link *l, const nacre_key *k)
     choice c;
     memset(&c, 0, sizeof(c));
     bool told = l->ops->peer_extension && l->ops->peer_extension(l, "server-sig-algs", &c.server);
+    bool rsa = strcmp(nacre_key_type(k), "ssh-rsa") == 0;
+    if (rsa && (l->quirks & NC_QUIRK_HIDES_RSA_SHA2)) {
+        c.server = nc_span_cstr("rsa-sha2-512,rsa-sha2-256");
+    }
     if (l->config->signature) {
         nacre_span list = nc_span_cstr(l->config->signature);
         nacre_span name;
@@ -81,6 +87,5 @@ const nc_sig_alg *nc_auth_choose_algorithm(const nc_link *l, const nacre_key *k)
      * The list need not be complete (RFC 8308 3.1), and keys other than RSA have one algorithm only, so
      * those are tried anyway. An RSA key is not: a server that lists no SHA-2 wants SHA-1.
      */
-    bool hopeless = told && strcmp(nacre_key_type(k), "ssh-rsa") == 0;
-    return hopeless ? NULL : c.ours;
+    return told && rsa ? NULL : c.ours;
 }

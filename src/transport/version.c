@@ -80,8 +80,8 @@ static const struct {
     const char *pattern;
     uint32_t quirks;
 } quirk_rows[] = {
-    /* OpenSSH 7.4 announces rsa-sha2 but labels its signatures ssh-rsa. */
-    {"OpenSSH_7.4*", NC_QUIRK_SIG_RSA_SHA1_NAME},
+    /* OpenSSH 7.4 (CentOS 7 has it) takes rsa-sha2 signatures, but does not say so in EXT_INFO. */
+    {"OpenSSH_7.4*", NC_QUIRK_HIDES_RSA_SHA2},
     {"OpenSSH_2.*,OpenSSH_3.*,OpenSSH_4.*,OpenSSH_5.*,OpenSSH_6.5*,OpenSSH_6.6*",
      NC_QUIRK_GEX_OLD_LIMITS},
     {"Cisco-1.*", NC_QUIRK_GEX_OLD_LIMITS | NC_QUIRK_NO_REKEY | NC_QUIRK_NO_EXT_INFO},

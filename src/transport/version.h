@@ -29,11 +29,11 @@ bool nc_version_software_valid(const char *software);
 
 /* What a peer needs to be treated differently for; bits of a table in version.c. */
 enum {
-    NC_QUIRK_NO_REKEY = 1 << 0,          /* hangs or drops when we start a key exchange */
-    NC_QUIRK_GEX_OLD_LIMITS = 1 << 1,    /* fails on group exchange above 4096 bits */
-    NC_QUIRK_SIG_RSA_SHA1_NAME = 1 << 2, /* names rsa-sha2 signatures "ssh-rsa" */
-    NC_QUIRK_SMALL_PACKETS = 1 << 3,     /* chokes on packets above 32 KiB */
-    NC_QUIRK_NO_EXT_INFO = 1 << 4        /* drops the connection on EXT_INFO */
+    NC_QUIRK_NO_REKEY = 1 << 0,       /* hangs or drops when we start a key exchange */
+    NC_QUIRK_GEX_OLD_LIMITS = 1 << 1, /* fails on group exchange above 4096 bits */
+    NC_QUIRK_HIDES_RSA_SHA2 = 1 << 2, /* takes rsa-sha2-*, but server-sig-algs lacks them */
+    NC_QUIRK_SMALL_PACKETS = 1 << 3,  /* chokes on packets above 32 KiB */
+    NC_QUIRK_NO_EXT_INFO = 1 << 4     /* drops the connection on EXT_INFO */
 };
 uint32_t nc_version_quirks(nacre_span software);
 

@@ -11,6 +11,7 @@
 
 #include "auth/auth_state.h"
 #include "fake_link.h"
+#include "transport/version.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -483,23 +484,29 @@ static void the_algorithm_is_one_that_both_take(void **state)
     const struct {
         const nacre_key *key;
         const char *server, *ours, *want;
+        uint32_t quirks;
     } rows[] = {
-        {rsa, NULL, NULL, "rsa-sha2-512"},
-        {rsa, "ssh-ed25519,rsa-sha2-256", NULL, "rsa-sha2-256"},
-        {rsa, "rsa-sha2-256,rsa-sha2-512", NULL, "rsa-sha2-512"},
-        {rsa, "ssh-rsa,ssh-dss", NULL, ""},
-        {rsa, "ssh-rsa,ssh-dss", "rsa-sha2-512,ssh-rsa", "ssh-rsa"},
-        {rsa, NULL, "rsa-sha2-256", "rsa-sha2-256"},
-        {rsa, NULL, "ssh-ed25519", ""},
-        {key_a, NULL, NULL, "ssh-ed25519"},
-        {key_a, "rsa-sha2-512", NULL, "ssh-ed25519"}, /* the list need not be complete */
-        {key_a, "ssh-ed25519", "rsa-sha2-512", ""},
+        {rsa, NULL, NULL, "rsa-sha2-512", 0},
+        {rsa, "ssh-ed25519,rsa-sha2-256", NULL, "rsa-sha2-256", 0},
+        {rsa, "rsa-sha2-256,rsa-sha2-512", NULL, "rsa-sha2-512", 0},
+        {rsa, "ssh-rsa,ssh-dss", NULL, "", 0},
+        {rsa, "ssh-rsa,ssh-dss", "rsa-sha2-512,ssh-rsa", "ssh-rsa", 0},
+        {rsa, NULL, "rsa-sha2-256", "rsa-sha2-256", 0},
+        {rsa, NULL, "ssh-ed25519", "", 0},
+        {key_a, NULL, NULL, "ssh-ed25519", 0},
+        {key_a, "rsa-sha2-512", NULL, "ssh-ed25519", 0}, /* the list need not be complete */
+        {key_a, "ssh-ed25519", "rsa-sha2-512", "", 0},
+        {rsa, "ssh-ed25519,ssh-rsa", NULL, "rsa-sha2-512", NC_QUIRK_HIDES_RSA_SHA2},
+        {rsa, "ssh-ed25519,ssh-rsa", "ssh-rsa,rsa-sha2-256", "rsa-sha2-256",
+         NC_QUIRK_HIDES_RSA_SHA2},
+        {key_a, "ssh-ed25519,ssh-rsa", NULL, "ssh-ed25519", NC_QUIRK_HIDES_RSA_SHA2},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char name[64];
         bring_to(IDLE);
         c.server_sig_algs = rows[i].server;
         c.config.signature = rows[i].ours;
+        c.link.quirks = rows[i].quirks;
         nacre_key *key = rows[i].key == rsa ? rsa : key_a;
         int rc = nc_auth_publickey(c.auth, "alice", key, NULL);
         assert_int_equal(rc, rows[i].want[0] ? NACRE_OK : NACRE_UNSUPPORTED);

@@ -273,7 +273,7 @@ static void software_and_quirks(void **state)
     assert_true(nc_span_is(nc_version_software(nc_span_cstr("SSH-1.99-Cisco-1.25")), "Cisco-1.25"));
     assert_int_equal(nc_version_software(nc_span_cstr("SSH-")).n, 0);
     assert_int_equal(nc_version_quirks(nc_span_cstr("OpenSSH_9.2p1")), 0);
-    assert_int_equal(nc_version_quirks(nc_span_cstr("OpenSSH_7.4p1")), NC_QUIRK_SIG_RSA_SHA1_NAME);
+    assert_int_equal(nc_version_quirks(nc_span_cstr("OpenSSH_7.4p1")), NC_QUIRK_HIDES_RSA_SHA2);
     assert_true(nc_version_quirks(nc_span_cstr("Cisco-1.25")) & NC_QUIRK_NO_REKEY);
     assert_int_equal(nc_version_quirks(nc_span_cstr("")), 0);
     assert_true(nc_version_software_valid("nacre_0.1.0"));
