@@ -172,7 +172,7 @@ class Commands(unittest.TestCase):
                 out, _ = r.communicate(timeout=DEADLINE)
                 self.assertEqual((out, r.returncode), (b"%d\n" % i, i))
         finally:
-            master.terminate()
+            master.kill()  # a SIGTERM that comes just before its poll(2) is not noticed
             master.wait()
 
     def test_100_mib_each_way(self):
