@@ -27,6 +27,7 @@ command -v debootstrap >/dev/null || {
 }
 
 # The archive that this system's base packages come from, whatever mirror that is.
+# shellcheck disable=SC2016
 mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL) $(COMPONENT)' 'Created-By: Packages' |
     awk '$2 == "Debian" && $3 == "Debian" && $4 == "main" { print $1; exit }')
 [ -n "$mirror" ] || {
