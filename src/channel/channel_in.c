@@ -2,8 +2,9 @@
  * channel_in.c - the peer's channel packets, requests apart: open and its answers, window, data, EOF,
  * CLOSE (RFC 4254 5.1 to 5.3).
  *
- * A number that we have not given out, or that both sides have closed, is a protocol error. After our
- * CLOSE the peer may go on for a while, not knowing of it: what comes then is dropped.
+ * A number that we have not given out, or that both sides have closed, is a protocol error (a window
+ * adjust apart). After our CLOSE the peer may go on for a while, not knowing of it: what comes then is
+ * dropped.
  */
 #include "channel/internal.h"
 
@@ -181,6 +182,15 @@ int nc_in_window_adjust(nc_mux *m, nc_rd *r, nacre_event *ev)
     (void)ev;
     if (NC_DECODE(channel_window_adjust, r, &msg) != NACRE_OK) {
         return nc_mux_malformed(m, "CHANNEL_WINDOW_ADJUST");
+    }
+    if (msg.recipient < m->slots_used && !nc_mux_find(m, msg.recipient)) {
+        /*
+         * Clients that still read what they have buffered give window back behind their CLOSE (libssh2
+         * does); OpenSSH lets that pass, and it can do no harm: the channel is gone.
+         */
+        nc_logf(&m->link->log, NACRE_LOG_DEBUG, "window adjust for channel %u, which is closed",
+                msg.recipient);
+        return NACRE_AGAIN;
     }
     nacre_channel *ch = nc_in_target(m, msg.recipient, "CHANNEL_WINDOW_ADJUST", &rc);
     if (!ch) {

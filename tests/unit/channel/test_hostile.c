@@ -126,7 +126,7 @@ static const char *const expected[STATES] = {
     /*             90  91  92  93  94  95  96  97  98  99 100 */
     [NONE] = "EPPPPPPPPPP",      [OPENING] = "EEEPPPPPPPP",  [ASKED] = "EPPPPPPPPPP",
     [OPEN] = "EPP-EEEEEPP",      [EOF_IN] = "EPP----EEPP",   [EOF_OUT] = "EPP-EEEEEPP",
-    [CLOSE_OUT] = "EPP----E-PP", [DETACHED] = "EPP------PP", [CLOSED] = "EPPPPPPPPPP",
+    [CLOSE_OUT] = "EPP----E-PP", [DETACHED] = "EPP------PP", [CLOSED] = "EPP-PPPPPPP",
 };
 
 static void every_message_in_every_state(void **unused)
