@@ -278,5 +278,43 @@ def askpass(place, answer):
     return {"SSH_ASKPASS": str(script), "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": ":none"}
 
 
+class EveryAlgorithm:
+    """For a TestCase whose module has place and server, and that names the program to run."""
+
+    program = None
+
+    def module(self):
+        return sys.modules[type(self).__module__]
+
+    def check(self, *options):
+        with self.subTest(options):
+            m = self.module()
+            result = ssh(self.program, m.place, m.server, "cat; echo done >&2", options=options,
+                         stdin=b"x" * 70000, check=0)
+            self.assertEqual(result.stdout, b"x" * 70000)
+            self.assertEqual(result.stderr, b"done\n")
+
+    def test_every_kex(self):
+        for kex in KEX:
+            self.check(f"KexAlgorithms={kex}")
+
+    def test_every_host_key(self):
+        for name in HOST_KEYS:
+            self.check(f"HostKeyAlgorithms={name}")
+
+    def test_every_aead(self):
+        for cipher in AEADS:
+            self.check(f"Ciphers={cipher}")
+
+    def test_every_cipher_with_every_mac(self):
+        for cipher in CTRS:
+            for mac in MACS:
+                self.check(f"Ciphers={cipher}", f"MACs={mac}")
+
+    def test_compression(self):
+        for cipher in (AEADS[0], CTRS[0]):
+            self.check("Compression=yes", f"Ciphers={cipher}")
+
+
 def main():
     unittest.main(verbosity=2)

@@ -19,33 +19,8 @@ def setUpModule():
                             "MaxSessions 20", "AcceptEnv NACRE_*")
 
 
-class Algorithms(unittest.TestCase):
-    def check(self, *options):
-        with self.subTest(options):
-            result = ssh(NACRE_SSH, place, server, "cat; echo done >&2", options=options, stdin=b"x" * 70000, check=0)
-            self.assertEqual(result.stdout, b"x" * 70000)
-            self.assertEqual(result.stderr, b"done\n")
-
-    def test_every_kex(self):
-        for kex in KEX:
-            self.check(f"KexAlgorithms={kex}")
-
-    def test_every_host_key(self):
-        for name in HOST_KEYS:
-            self.check(f"HostKeyAlgorithms={name}")
-
-    def test_every_aead(self):
-        for cipher in AEADS:
-            self.check(f"Ciphers={cipher}")
-
-    def test_every_cipher_with_every_mac(self):
-        for cipher in CTRS:
-            for mac in MACS:
-                self.check(f"Ciphers={cipher}", f"MACs={mac}")
-
-    def test_compression(self):
-        for cipher in (AEADS[0], CTRS[0]):
-            self.check("Compression=yes", f"Ciphers={cipher}")
+class Algorithms(EveryAlgorithm, unittest.TestCase):
+    program = NACRE_SSH
 
     def test_nothing_in_common_names_the_slot(self):
         other = openssh_server(place, "Ciphers aes256-ctr")
