@@ -195,7 +195,11 @@ bool nc_core_may_parse(const nc_core *c)
     if (c->over || c->kex.step == NC_KEX_WAIT_VERDICT) {
         return false;
     }
-    return c->input_ended || nc_packetizer_output(c->packetizer).n <= c->config.output_hard;
+    size_t mark = c->config.output_hard;
+    if (!c->authenticated && mark > NC_MAX_OUTPUT_BEFORE_LOGIN) {
+        mark = NC_MAX_OUTPUT_BEFORE_LOGIN;
+    }
+    return c->input_ended || nc_packetizer_output(c->packetizer).n <= mark;
 }
 
 /* ---- version exchange ---------------------------------------------------------------------------- */
@@ -366,7 +370,9 @@ static int on_end_of_input(nc_core *c)
     } else {
         snprintf(where, sizeof(where), "%s", nc_phase_name(nc_core_phase(c)));
     }
-    bool inside = nc_packetizer_has_input(c->packetizer);
+    nc_packetizer_counters counters;
+    nc_packetizer_get_counters(c->packetizer, &counters);
+    bool inside = c->peer_version_known && counters.input_len > 0;
     return nc_core_finish(c, NACRE_END, NACRE_BY_PEER, 0,
                           "the connection was closed by the peer %s%s", where,
                           inside ? ", within a packet" : "");

@@ -27,6 +27,8 @@ enum {
     NC_MAX_EXTENSION_COUNT = 128,
     /* EXT_INFO during authentication: OpenSSH's after the first request, RFC 8308's before SUCCESS. */
     NC_MAX_AUTH_EXT_INFO = 2,
+    /* Answers that a stranger provokes and does not read: a login has no use for more. */
+    NC_MAX_OUTPUT_BEFORE_LOGIN = 256 * 1024,
     /* Held memory kept after a key exchange. */
     NC_HELD_KEEP = 4096,
     /* What reserve lends at once while compression forbids writing in place. */

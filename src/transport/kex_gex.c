@@ -57,7 +57,7 @@ static int use_group(nc_core *c, const nc_dh_group *group)
 static int choose_group(nc_core *c, uint32_t min, uint32_t preferred, uint32_t max)
 {
     nc_buf storage;
-    nc_dh_group group;
+    nc_dh_group group = {{NULL, 0}, {NULL, 0}};
     nc_buf_init(&storage, c->link.alloc, MAX_GROUP);
     int rc = NACRE_NOT_FOUND;
     if (c->config.moduli.n) {

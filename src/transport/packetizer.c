@@ -144,6 +144,7 @@ void nc_packetizer_get_counters(const nc_packetizer *p, nc_packetizer_counters *
         .packets_in = p->in.packets,
         .packets_out = p->out.packets,
         .output_len = nc_packetizer_output(p).n,
+        .input_len = nc_queue_len(&p->in_queue) - p->in_lent,
         .memory_in = p->in_queue.buf.cap + p->in_plain.cap + nc_zstream_memory(p->in.zlib),
         .memory_out = p->out_queue.buf.cap + p->out_plain.cap + nc_zstream_memory(p->out.zlib),
         .seq_wrapped_in = p->in.seq_wrapped,

@@ -87,6 +87,7 @@ typedef struct nc_packetizer_counters {
     uint64_t key_packets_in, key_packets_out;
     uint64_t bytes_in, bytes_out, packets_in, packets_out; /* in all */
     size_t output_len;                                     /* queued */
+    size_t input_len; /* received and not taken yet: parts of packets, or packets behind a pause */
     size_t memory_in, memory_out;
     bool seq_wrapped_in,
         seq_wrapped_out; /* passed 2^32 under the present keys: fatal before strict kex */

@@ -207,6 +207,7 @@ static void test_input_cut_at_each_byte(void **state)
                 assert_non_null(strstr(e->text, "version line"));
             } else if (at < 500 && at > 30) {
                 assert_non_null(strstr(e->text, "before its KEXINIT"));
+                assert_non_null(strstr(e->text, "within a packet"));
             }
             pair_free(&p);
         }

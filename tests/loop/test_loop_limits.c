@@ -17,7 +17,7 @@ enum {
     KIB = 1024,
     /* docs/limits.md: before login, whatever comes; above it, with answers that the peer does not read. */
     BEFORE_LOGIN = 640 * KIB,
-    BEFORE_LOGIN_UNREAD = 13 * 1024 * KIB,
+    BEFORE_LOGIN_UNREAD = 1536 * KIB,
     IDLE = 64 * KIB,
     CHANNEL = KIB / 2,       /* open and idle */
     CHANNEL_ASKING = 2 * KIB /* with as many unanswered requests as there may be */
