@@ -3,8 +3,8 @@
  * default files. Files are read when their turn comes; an encrypted one is opened only when the server
  * has said that it wants this key, if its public half can be had without the passphrase.
  */
-#include "client/files.h"
 #include "client/state.h"
+#include "io/text_file.h"
 #include "nacre/account.h"
 
 #include <stdio.h>
@@ -76,12 +76,18 @@ static int public_inside(nacre_client *c, const char *path, nacre_key **out)
     return rc;
 }
 
-static int load_locked(nacre_client *c, const char *path, nacre_key **key, const char **lock)
+static int load_locked(nacre_client *c, const char *path, bool named, nacre_key **key,
+                       const char **lock)
 {
+    static const char text[] =
+        "This private key will be ignored: %s: it needs a passphrase, and nobody can be asked";
     if (!c->cfg.callbacks.ask_secret) {
-        nc_client_log(c, NACRE_LOG_VERBOSE,
-                      "Skipping %s: it needs a passphrase, and nobody can be asked.",
-                      NC_ESC(nc_span_cstr(path)));
+        nc_escaped shown = nc_escape_span(nc_span_cstr(path));
+        if (named) {
+            nc_client_warn(c, text, shown.text);
+        } else {
+            nc_client_log(c, NACRE_LOG_VERBOSE, text, shown.text);
+        }
         return NACRE_NEED_PASSPHRASE;
     }
     /* What stands inside cannot be out of date. */
@@ -98,7 +104,7 @@ static int load(nacre_client *c, const char *path, bool named, nacre_key **key, 
     nc_error_clear(&why);
     int rc = nacre_key_from_file(key, c->alloc, path, nc_span(NULL, 0), true, &why);
     if (rc == NACRE_NEED_PASSPHRASE) {
-        return load_locked(c, path, key, lock);
+        return load_locked(c, path, named, key, lock);
     }
     if (rc == NACRE_KEY_PERMISSIONS || (rc != NACRE_OK && rc != NACRE_NOT_FOUND && named)) {
         nc_client_warn(c, "This private key will be ignored: %s", why.text);
