@@ -24,6 +24,7 @@ static app the_app;
 typedef struct arguments {
     connect_options c;
     const char *batch_file;
+    bool noisy;       /* -N: not quiet in spite of -b and -q, wherever they stand */
     char **ssh_words; /* for -S */
     size_t ssh_count;
     char **o;
@@ -101,7 +102,7 @@ static bool own_option(arguments *g, int letter, const char *value)
         a->rate = number('l', value, 1, 1000u * 1000 * 1000) * 1024 / 8;
         return true;
     case 'N':
-        a->quiet = false; /* after -b: not quiet in spite of it */
+        g->noisy = true;
         return true;
     case 'p':
         a->preserve = true;
@@ -326,7 +327,7 @@ static int plain_lines(app *a, FILE *in)
         }
         line[strcspn(line, "\r\n")] = '\0';
         if (!silent) {
-            tell(a, "sftp> %s\n", shown(line));
+            printf("sftp> %s\n", shown(line)); /* a quiet batch too shows where it is */
         }
         rc = run_line(a, p);
         if (rc != 0 && may_fail && !session_over(a)) {
@@ -376,8 +377,9 @@ static int run(app *a, const arguments *g)
             return FAILED;
         }
     }
-    if (a->interactive) {
-        tell(a, "Connected to %s.\n", g->host ? shown(g->host) : shown(g->c.server));
+    if (!a->quiet) {
+        complain("%s to %s.", g->host ? "Connected" : "Attached",
+                 shown(g->host ? g->host : g->c.server));
     }
     int rc = g->path ? begin_at(a, g->path) : 0;
     if (!a->ended && (rc == 0 || !a->batch)) {
@@ -413,6 +415,7 @@ int main(int argc, char **argv)
     parse(&g, argc, argv);
     a->batch = g.batch_file != NULL;
     a->interactive = !a->batch && isatty(STDIN_FILENO);
+    a->quiet = (a->quiet || a->batch) && !g.noisy;
     a->show_progress = isatty(STDOUT_FILENO) && !a->batch && !a->quiet;
     if (a->batch) {
         pass(&g, text_of("BatchMode=yes"), "-oBatchMode=yes", NULL);
