@@ -6,11 +6,11 @@
  * its host is called.
  */
 #include "client/ssh_config.h"
-#include "client/files.h"
+#include "base/words.h"
+#include "io/text_file.h"
 #include "keys/pattern.h"
 #include "nacre/account.h"
 
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +184,11 @@ static int take(place *p, const nc_keyword *k, const char *value, bool first_lin
 
 /* ---- Host, Match, Include ---- */
 
+static const char *bad_word(int why)
+{
+    return why == NACRE_SYNTAX ? "a quote is not closed" : "a word is too long";
+}
+
 static bool matches(const char *name, const char *pattern)
 {
     return nc_pattern_match(nc_span_cstr(name), nc_span_cstr(pattern), true);
@@ -194,7 +199,7 @@ static int host_line(place *p, const char *rest)
     char word[WORD_MAX];
     bool any = false, yes = false, no = false;
     int got;
-    while ((got = nc_config_word(&rest, word, sizeof(word))) == 1) {
+    while ((got = nc_next_word(&rest, word, sizeof(word))) == 1) {
         bool negated = word[0] == '!';
         bool hit = matches(p->c->host, word + (negated ? 1 : 0));
         any = true;
@@ -202,8 +207,8 @@ static int host_line(place *p, const char *rest)
         no = no || (hit && negated);
     }
     if (got < 0 || !any) {
-        return complain(p, NACRE_SYNTAX,
-                        got < 0 ? "a quote is not closed" : "Host needs at least one pattern");
+        return complain(p, NACRE_SYNTAX, "%s",
+                        got < 0 ? bad_word(got) : "Host needs at least one pattern");
     }
     p->active = yes && !no && !p->never;
     return NACRE_OK;
@@ -259,7 +264,7 @@ static int match_line(place *p, const char *rest)
     char name[WORD_MAX], list[WORD_MAX];
     bool all = true, any = false;
     int got;
-    while ((got = nc_config_word(&rest, name, sizeof(name))) == 1) {
+    while ((got = nc_next_word(&rest, name, sizeof(name))) == 1) {
         bool hit = true;
         bool negated = name[0] == '!';
         const char *criterion = name + (negated ? 1 : 0);
@@ -268,7 +273,7 @@ static int match_line(place *p, const char *rest)
             all = all && !negated;
             continue;
         }
-        if (nc_config_word(&rest, list, sizeof(list)) != 1) {
+        if (nc_next_word(&rest, list, sizeof(list)) != 1) {
             return complain(p, NACRE_SYNTAX, "Match %s needs a pattern list",
                             NC_ESC(nc_span_cstr(criterion)));
         }
@@ -279,7 +284,8 @@ static int match_line(place *p, const char *rest)
         all = all && hit != negated;
     }
     if (got < 0 || !any) {
-        return complain(p, NACRE_SYNTAX, "Match needs at least one criterion");
+        return complain(p, NACRE_SYNTAX, "%s",
+                        got < 0 ? bad_word(got) : "Match needs at least one criterion");
     }
     p->active = all && !p->never;
     return NACRE_OK;
@@ -311,64 +317,40 @@ static int include_path(place *p, const char *word, char *out, size_t size)
     return rc;
 }
 
+static int read_included(void *outer, const char *path)
+{
+    place *p = outer;
+    return read_file(p, path, p->err);
+}
+
 static int include_line(place *p, const char *rest)
 {
     char word[WORD_MAX], path[WORD_MAX * 2];
-    int got, rc = NACRE_OK;
+    int got = 0, rc = NACRE_OK;
     if (!p->may_include || p->depth >= INCLUDE_DEPTH) {
         return complain(p, NACRE_SYNTAX,
                         p->may_include ? "Include goes too deep" : "Include is not possible here");
     }
-    while (rc == NACRE_OK && (got = nc_config_word(&rest, word, sizeof(word))) == 1) {
-        glob_t found;
+    while (rc == NACRE_OK && (got = nc_next_word(&rest, word, sizeof(word))) == 1) {
         rc = include_path(p, word, path, sizeof(path));
+        if (rc == NACRE_OK) {
+            rc = nc_file_each(path, read_included, p);
+        }
         if (rc != NACRE_OK) {
-            return rc;
+            return complain(p, rc, "Include %s: %s", NC_ESC(nc_span_cstr(word)),
+                            nacre_status_text(rc));
         }
-        if (glob(path, 0, NULL, &found) != 0) {
-            continue; /* nothing there is no error, as in ssh */
-        }
-        for (size_t i = 0; rc == NACRE_OK && i < found.gl_pathc; i++) {
-            rc = read_file(p, found.gl_pathv[i], p->err);
-        }
-        globfree(&found);
     }
-    return rc;
+    return got == 0 ? rc : complain(p, NACRE_SYNTAX, "Include: %s", bad_word(got));
 }
 
 /* ---- lines ---- */
 
-/* Splits "Keyword value", "Keyword=value", "Keyword = value". */
-static nacre_span split_keyword(const char **at)
-{
-    const char *p = *at;
-    while (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\f') {
-        p++;
-    }
-    size_t n = strcspn(p, " \t\r\f=");
-    nacre_span name = nc_span(p, n);
-    p += n + strspn(p + n, " \t\r\f");
-    if (*p == '=') {
-        p++;
-    }
-    *at = p + strspn(p, " \t\r\f");
-    return name;
-}
-
-static void cut_end(char *s)
-{
-    size_t n = strlen(s);
-    while (n > 0 && strchr(" \t\r\n\f", s[n - 1])) {
-        s[--n] = '\0';
-    }
-}
-
 static int take_whole_line(place *p, const nc_keyword *k, const char *rest)
 {
     char value[LINE_MAX_BYTES];
-    (void)snprintf(value, sizeof(value), "%s", rest);
-    cut_end(value);
-    size_t n = strlen(value);
+    size_t n = nc_trim_blanks(nc_span_cstr(rest)).n; /* nothing is left to trim in front */
+    (void)snprintf(value, sizeof(value), "%.*s", (int)n, rest);
     if (n >= 2 && value[0] == '"' && value[n - 1] == '"' && !memchr(value + 1, '"', n - 2)) {
         value[n - 1] = '\0';
         memmove(value, value + 1, n - 1);
@@ -386,7 +368,7 @@ static int take_words(place *p, const nc_keyword *k, const char *rest)
     int got, rc;
     bool first = !has(p->c, k);
     bool many = k->kind == NC_KW_ONE_LIST || k->kind == NC_KW_ADD_LIST;
-    while ((got = nc_config_word(&rest, word, sizeof(word))) == 1) {
+    while ((got = nc_next_word(&rest, word, sizeof(word))) == 1) {
         if (++words > 1 && !many) {
             return complain(p, NACRE_SYNTAX, "%s: too much behind the value", k->name);
         }
@@ -396,8 +378,7 @@ static int take_words(place *p, const nc_keyword *k, const char *rest)
         }
     }
     if (got < 0) {
-        return complain(p, NACRE_SYNTAX, "%s: a quote is not closed, or a word is too long",
-                        k->name);
+        return complain(p, NACRE_SYNTAX, "%s: %s", k->name, bad_word(got));
     }
     return words ? NACRE_OK : complain(p, NACRE_SYNTAX, "%s needs a value", k->name);
 }
@@ -430,7 +411,7 @@ static bool named(nacre_span name, const char *what)
 static int one_line(place *p, const char *line)
 {
     const char *rest = line;
-    nacre_span name = split_keyword(&rest);
+    nacre_span name = nc_next_keyword(&rest);
     if (name.n == 0 || name.p[0] == '#') {
         return name.n == 0 && *rest ? complain(p, NACRE_SYNTAX, "no keyword") : NACRE_OK;
     }
@@ -446,19 +427,16 @@ static int one_line(place *p, const char *line)
 static int all_lines(place *p, nacre_span text)
 {
     char line[LINE_MAX_BYTES];
+    nacre_span next;
     int rc = NACRE_OK;
-    while (rc == NACRE_OK && text.n > 0) {
-        const uint8_t *end = memchr(text.p, '\n', text.n);
-        size_t n = end ? (size_t)(end - text.p) : text.n;
+    while (rc == NACRE_OK && nc_next_line(&text, &next)) {
         p->line++;
-        if (n >= sizeof(line) || memchr(text.p, '\0', n)) {
+        if (next.n >= sizeof(line) || memchr(next.p, '\0', next.n)) {
             return complain(p, NACRE_SYNTAX, "the line is too long, or is not text");
         }
-        memcpy(line, text.p, n);
-        line[n] = '\0';
+        memcpy(line, next.p, next.n);
+        line[next.n] = '\0';
         rc = one_line(p, line);
-        n += end ? 1 : 0;
-        text = nc_span(text.p + n, text.n - n);
     }
     return rc;
 }
@@ -488,7 +466,7 @@ int nacre_ssh_config_option(nacre_ssh_config *c, const char *text, nacre_error *
     place p = {.c = c, .source = "command line", .active = true, .err = err};
     const char *rest = text;
     nc_error_clear(err);
-    nacre_span name = split_keyword(&rest);
+    nacre_span name = nc_next_keyword(&rest);
     if (name.n == 0 || strlen(text) >= LINE_MAX_BYTES) {
         return complain(&p, NACRE_SYNTAX, "\"%s\" is not Keyword=value",
                         NC_ESC(nc_span_cstr(text)));

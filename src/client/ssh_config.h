@@ -38,10 +38,4 @@ const nc_keyword *nc_keyword_find(nacre_span name); /* any case; NULL: unknown *
 int nc_keyword_check(const nc_keyword *k, const char *value, nacre_error *err) NACRE_MUST_CHECK;
 bool nc_keyword_supports(const nc_keyword *k, const char *value);
 
-/*
- * The next word of a line: quotes, backslash before quote or backslash; '#' at the beginning of a word
- * ends the line. 1: a word in out; 0: none left; negative: NACRE_SYNTAX (a quote is not closed).
- */
-int nc_config_word(const char **at, char *out, size_t size);
-
 #endif

@@ -2,10 +2,10 @@
  * ssh_keywords.c - the keywords of ssh_config(5): what kind of value each takes, and what of it this
  * version can do. A keyword that is not here is an error wherever it stands.
  */
+#include "base/words.h"
 #include "client/ssh_config.h"
 #include "wire/rd.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -161,14 +161,9 @@ bool nc_keyword_supports(const nc_keyword *k, const char *value)
 
 static int check_number(const nc_keyword *k, const char *value, nacre_error *err)
 {
-    char *end = NULL;
-    unsigned long n = 0;
-    bool digit = *value >= '0' && *value <= '9';
-    if (digit) {
-        n = strtoul(value, &end, 10);
-    }
+    uint32_t n;
     bool port = k->kind == NC_KW_PORT;
-    if (!digit || *end || n > (port ? 65535u : 2147483647u) || (port && n == 0)) {
+    if (!nc_parse_number(value, port ? 1 : 0, port ? 65535 : INT32_MAX, &n)) {
         return nc_fail(err, NACRE_SYNTAX, "%s: \"%s\" is not a %s", k->name,
                        NC_ESC(nc_span_cstr(value)),
                        port ? "port (1 to 65535)" : "number (0 to 2147483647)");

@@ -1,7 +1,8 @@
 /*
- * ssh_values.c - the little languages inside of ssh_config's values: times, sizes, tokens, destinations,
- * words of a line.
+ * ssh_values.c - the little languages inside of ssh_config's values: limits, tokens, destinations. Words,
+ * times and sizes are in base/words.c.
  */
+#include "base/words.h"
 #include "client/ssh_config.h"
 #include "keys/pattern.h"
 #include "nacre/account.h"
@@ -14,163 +15,35 @@
 
 /* ---- numbers ---- */
 
-static bool digits(const char **at, uint64_t *out)
-{
-    uint64_t n = 0;
-    const char *p = *at;
-    if (*p < '0' || *p > '9') {
-        return false;
-    }
-    for (; *p >= '0' && *p <= '9'; p++) {
-        if (n > (UINT64_MAX - 9) / 10) {
-            return false;
-        }
-        n = n * 10 + (uint64_t)(*p - '0');
-    }
-    *at = p;
-    *out = n;
-    return true;
-}
-
-static uint64_t seconds_of(char unit)
-{
-    switch (unit) {
-    case '\0':
-    case 's':
-    case 'S':
-        return 1;
-    case 'm':
-    case 'M':
-        return 60;
-    case 'h':
-    case 'H':
-        return 3600;
-    case 'd':
-    case 'D':
-        return 86400;
-    case 'w':
-    case 'W':
-        return 604800;
-    default:
-        return 0;
-    }
-}
-
 int nacre_parse_time(const char *text, uint32_t *seconds)
 {
-    uint64_t total = 0, n;
-    const char *p = text;
-    if (!text || !*text) {
-        return NACRE_SYNTAX;
-    }
-    while (*p) {
-        if (!digits(&p, &n)) {
-            return NACRE_SYNTAX;
-        }
-        uint64_t unit = seconds_of(*p);
-        if (unit == 0 || n > INT32_MAX / unit || total + n * unit > INT32_MAX) {
-            return NACRE_SYNTAX;
-        }
-        total += n * unit;
-        p += *p ? 1 : 0;
-    }
-    *seconds = (uint32_t)total;
-    return NACRE_OK;
+    return text && nc_parse_time(text, seconds) ? NACRE_OK : NACRE_SYNTAX;
 }
 
 int nacre_parse_bytes(const char *text, uint64_t *bytes)
 {
-    uint64_t n;
-    const char *p = text;
-    unsigned shift = 0;
-    if (!text || !digits(&p, &n)) {
-        return NACRE_SYNTAX;
-    }
-    switch (*p) {
-    case 'k':
-    case 'K':
-        shift = 10;
-        break;
-    case 'm':
-    case 'M':
-        shift = 20;
-        break;
-    case 'g':
-    case 'G':
-        shift = 30;
-        break;
-    default:
-        break;
-    }
-    p += shift ? 1 : 0;
-    if (*p || (shift && n > (UINT64_MAX >> shift))) {
-        return NACRE_SYNTAX;
-    }
-    *bytes = n << shift;
-    return NACRE_OK;
+    return text && nc_parse_size(text, bytes) ? NACRE_OK : NACRE_SYNTAX;
 }
 
 int nacre_parse_rekey_limit(const char *text, uint64_t *bytes, uint32_t *seconds)
 {
-    char first[64], second[64];
+    char size[64], time[64];
     const char *p = text;
     *bytes = 0;
     *seconds = 0;
-    if (!text || nc_config_word(&p, first, sizeof(first)) != 1) {
+    if (!text || nc_next_word(&p, size, sizeof(size)) != 1 || !nc_parse_rekey_size(size, bytes)) {
         return NACRE_SYNTAX;
     }
-    int more = nc_config_word(&p, second, sizeof(second));
-    if (more < 0) {
+    int more = nc_next_word(&p, time, sizeof(time));
+    if (more < 0 || (more == 1 && !nc_parse_rekey_time(time, seconds))) {
         return NACRE_SYNTAX;
     }
-    bool usual = strcasecmp(first, "default") == 0 || strcasecmp(first, "none") == 0;
-    /* Below 16 bytes OpenSSH calls it an error, too. */
-    if (!usual && (nacre_parse_bytes(first, bytes) != NACRE_OK || (*bytes && *bytes < 16))) {
-        return NACRE_SYNTAX;
-    }
-    if (more == 1 && strcasecmp(second, "none") != 0 &&
-        nacre_parse_time(second, seconds) != NACRE_OK) {
-        return NACRE_SYNTAX;
-    }
-    return more == 1 && nc_config_word(&p, first, sizeof(first)) != 0 ? NACRE_SYNTAX : NACRE_OK;
+    return more == 1 && nc_next_word(&p, size, sizeof(size)) != 0 ? NACRE_SYNTAX : NACRE_OK;
 }
 
 bool nacre_ssh_pattern(const char *text, const char *pattern)
 {
     return nc_pattern_match(nc_span_cstr(text), nc_span_cstr(pattern), false);
-}
-
-/* ---- words ---- */
-
-int nc_config_word(const char **at, char *out, size_t size)
-{
-    const char *p = *at;
-    size_t n = 0;
-    char quote = 0;
-    while (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\f') {
-        p++;
-    }
-    if (!*p || *p == '#') {
-        *at = p;
-        return 0;
-    }
-    for (; *p && (quote || !strchr(" \t\r\f", *p)); p++) {
-        char ch = *p;
-        if (ch == '\\' &&
-            (p[1] == '"' || p[1] == '\'' || p[1] == '\\' || (!quote && p[1] == ' '))) {
-            ch = *++p;
-        } else if (quote ? ch == quote : ch == '"' || ch == '\'') {
-            quote = quote ? 0 : ch;
-            continue;
-        }
-        if (n + 1 >= size) {
-            return NACRE_SYNTAX;
-        }
-        out[n++] = ch;
-    }
-    out[n] = '\0';
-    *at = p;
-    return quote ? NACRE_SYNTAX : 1;
 }
 
 /* ---- tokens ---- */
@@ -347,8 +220,8 @@ static int split_host(const char *text, size_t n, bool with_port, nacre_destinat
     if (after != end) {
         uint64_t port;
         const char *p = after + 1;
-        if (!with_port || *after != ':' || !digits(&p, &port) || p != end || port == 0 ||
-            port > 65535) {
+        if (!with_port || *after != ':' || !nc_parse_digits(&p, 65535, &port) || p != end ||
+            port == 0) {
             return NACRE_SYNTAX;
         }
         out->port = (uint16_t)port;

@@ -4,8 +4,9 @@
  */
 #include "server/sshd_config.h"
 
-#include <errno.h>
-#include <glob.h>
+#include "base/words.h"
+#include "io/text_file.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -165,50 +166,31 @@ int nacre_sshd_config_text(nacre_sshd_config *c, nacre_span text, const char *na
     if (c->finished) {
         return nc_fail(err, NACRE_WRONG_STATE, "the configuration is finished already");
     }
-    while (text.n > 0) {
-        const uint8_t *end = memchr(text.p, '\n', text.n);
-        size_t n = end ? (size_t)(end - text.p) : text.n;
-        int rc = one_line(c, nc_span(text.p, n), name, ++number, err);
+    nacre_span line;
+    while (nc_next_line(&text, &line)) {
+        int rc = one_line(c, line, name, ++number, err);
         if (rc != NACRE_OK) {
             return rc;
         }
-        n += end ? 1 : 0;
-        text.p += n;
-        text.n -= n;
     }
     return NACRE_OK;
 }
 
 /* ---- files ------------------------------------------------------------------------------------------ */
 
-static int read_file(nacre_sshd_config *c, const char *path, nc_buf *out, nacre_error *err)
-{
-    FILE *f = fopen(path, "re");
-    int rc = NACRE_OK;
-    if (!f) {
-        return nc_fail(err, NACRE_IO, "cannot read %s: %s", NC_ESC(nc_span_cstr(path)),
-                       strerror(errno));
-    }
-    nc_buf_init(out, c->alloc, NC_CONF_MAX_FILE);
-    for (size_t got = 1; rc == NACRE_OK && got > 0;) {
-        uint8_t block[4096];
-        got = fread(block, 1, sizeof(block), f);
-        rc = nc_buf_append(out, block, got);
-    }
-    if (rc != NACRE_OK) {
-        rc = nc_fail(err, rc, "%s is too large for a configuration", NC_ESC(nc_span_cstr(path)));
-    } else if (ferror(f)) {
-        rc = nc_fail(err, NACRE_IO, "cannot read %s: %s", NC_ESC(nc_span_cstr(path)),
-                     strerror(errno));
-    }
-    (void)fclose(f);
-    return rc;
-}
-
 int nacre_sshd_config_file(nacre_sshd_config *c, const char *path, nacre_error *err)
 {
-    nc_buf text = {0};
-    int rc = read_file(c, path, &text, err);
+    nc_buf text;
+    nc_buf_init(&text, c->alloc, NC_CONF_MAX_FILE);
+    nacre_error why = {0};
+    int rc = nc_file_read(path, &text, &why);
+    if (rc != NACRE_OK) {
+        rc = nc_fail(err,
+                     rc == NACRE_TOO_LARGE   ? NACRE_LIMIT
+                     : rc == NACRE_NOT_FOUND ? NACRE_IO
+                                             : rc,
+                     "cannot read %s", why.text);
+    }
     if (rc == NACRE_OK) {
         rc = nacre_sshd_config_text(c, nc_buf_span(&text), path, err);
     }
@@ -216,28 +198,30 @@ int nacre_sshd_config_file(nacre_sshd_config *c, const char *path, nacre_error *
     return rc;
 }
 
+typedef struct inclusion {
+    nacre_sshd_config *c;
+    nacre_error *err;
+} inclusion;
+
+static int read_included(void *user, const char *path)
+{
+    const inclusion *in = user;
+    return nacre_sshd_config_file(in->c, path, in->err);
+}
+
 static int include_one(nacre_sshd_config *c, const char *pattern, const nc_conf_line *l,
                        nacre_error *err)
 {
     char path[4096];
-    glob_t found;
+    inclusion in = {c, err};
     int n = snprintf(path, sizeof(path), "%s%s", pattern[0] == '/' ? "" : include_dir, pattern);
     if (n < 0 || (size_t)n >= sizeof(path)) {
         return nc_conf_fail(err, l, NACRE_LIMIT, "the path is too long");
     }
-    int rc = glob(path, 0, NULL, &found);
-    if (rc == GLOB_NOMATCH) {
-        return NACRE_OK;
-    }
-    if (rc != 0) {
-        return nc_conf_fail(err, l, NACRE_IO, "cannot look for \"%s\"", NC_ESC(nc_span_cstr(path)));
-    }
-    rc = NACRE_OK;
-    for (size_t i = 0; rc == NACRE_OK && i < found.gl_pathc; i++) {
-        rc = nacre_sshd_config_file(c, found.gl_pathv[i], err);
-    }
-    globfree(&found);
-    return rc;
+    int rc = nc_file_each(path, read_included, &in);
+    return rc == NACRE_OK
+               ? rc /* what a file's own reading said counts first */
+               : nc_conf_fail(err, l, rc, "cannot read \"%s\"", NC_ESC(nc_span_cstr(path)));
 }
 
 int nc_conf_include(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_line *l,

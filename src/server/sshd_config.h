@@ -49,12 +49,6 @@ int nc_conf_fail(nacre_error *err, const nc_conf_line *l, int status, const char
 void nc_conf_warn(nacre_sshd_config *c, const nc_conf_line *l, const char *fmt, ...)
     NACRE_PRINTF(3, 4);
 
-/* "90", "1h30m": seconds. False: not a time. */
-bool nc_conf_time(const char *text, uint32_t *seconds);
-/* "16", "512K", "1G": bytes. */
-bool nc_conf_size(const char *text, uint64_t *bytes);
-bool nc_conf_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
-
 typedef struct nc_conf_choice {
     const char *name;
     int value;

@@ -6,6 +6,7 @@
  */
 #include "server/sshd_config.h"
 
+#include "base/words.h"
 #include "keys/pattern.h"
 
 #include <stdio.h>
@@ -120,7 +121,7 @@ static int set_number(nacre_sshd_config *c, const nc_conf_row *row, const nc_con
                       nacre_error *err)
 {
     int rc = only_one(err, l, row);
-    if (rc == NACRE_OK && !nc_conf_number(l->words[1], row->min, row->max, field(c, row))) {
+    if (rc == NACRE_OK && !nc_parse_number(l->words[1], row->min, row->max, field(c, row))) {
         rc = bad_value(err, l, row, "a number in its limits is wanted");
     }
     return rc;
@@ -130,7 +131,7 @@ static int set_time(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_
                     nacre_error *err)
 {
     int rc = only_one(err, l, row);
-    if (rc == NACRE_OK && !nc_conf_time(l->words[1], field(c, row))) {
+    if (rc == NACRE_OK && !nc_parse_time(l->words[1], field(c, row))) {
         rc = bad_value(err, l, row, "a time is wanted, as 90, 2m or 1h30m");
     }
     return rc;
@@ -215,7 +216,7 @@ static int set_port(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_
 {
     uint32_t port = 0;
     nacre_sshd_settings *s = &c->s;
-    if (l->count != 2 || !nc_conf_number(l->words[1], 1, 65535, &port)) {
+    if (l->count != 2 || !nc_parse_number(l->words[1], 1, 65535, &port)) {
         return bad_value(err, l, row, "a port is 1 to 65535");
     }
     if (s->port_count == sizeof(s->ports) / sizeof(s->ports[0])) {
@@ -248,7 +249,7 @@ static bool cut_listen(char *text, char **host, uint16_t *port)
         return (*host)[0] != '\0';
     }
     *colon = '\0';
-    if (!nc_conf_number(colon + 1, 1, 65535, &number)) {
+    if (!nc_parse_number(colon + 1, 1, 65535, &number)) {
         return false;
     }
     *port = (uint16_t)number;
@@ -284,12 +285,10 @@ static int set_rekey(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf
 {
     uint64_t bytes = 0;
     uint32_t seconds = 0;
-    bool usual = strcasecmp(l->words[1], "default") == 0 || strcasecmp(l->words[1], "none") == 0;
-    if (l->count > 3 || (!usual && (!nc_conf_size(l->words[1], &bytes) || bytes < 16))) {
+    if (l->count > 3 || !nc_parse_rekey_size(l->words[1], &bytes)) {
         return bad_value(err, l, row, "a size is wanted, as 512M, and perhaps a time");
     }
-    if (l->count == 3 && strcasecmp(l->words[2], "none") != 0 &&
-        !nc_conf_time(l->words[2], &seconds)) {
+    if (l->count == 3 && !nc_parse_rekey_time(l->words[2], &seconds)) {
         return nc_conf_fail(err, l, NACRE_SYNTAX, "%s: \"%s\" is not a time", row->name,
                             NC_ESC(nc_span_cstr(l->words[2])));
     }
@@ -310,11 +309,11 @@ static int set_startups(nacre_sshd_config *c, const nc_conf_row *row, const nc_c
     if (rate && full) {
         *rate++ = *full++ = '\0';
     }
-    good = good && nc_conf_number(text, 1, INT32_MAX, &s->startups_begin);
+    good = good && nc_parse_number(text, 1, INT32_MAX, &s->startups_begin);
     s->startups_rate = 100;
     s->startups_full = s->startups_begin;
-    good = good && (!rate || nc_conf_number(rate, 1, 100, &s->startups_rate)) &&
-           (!full || nc_conf_number(full, 1, INT32_MAX, &s->startups_full)) &&
+    good = good && (!rate || nc_parse_number(rate, 1, 100, &s->startups_rate)) &&
+           (!full || nc_parse_number(full, 1, INT32_MAX, &s->startups_full)) &&
            s->startups_begin <= s->startups_full;
     return good ? NACRE_OK : bad_value(err, l, row, "start:rate:full is wanted, as 10:30:100");
 }

@@ -1,10 +1,11 @@
 /*
- * files.c - reading small text files whole.
+ * text_file.c - reading small text files whole, and finding them.
  */
-#include "client/files.h"
+#include "io/text_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -81,4 +82,19 @@ int nc_file_read(const char *path, nc_buf *out, nacre_error *err)
 int nc_file_read_own(const char *path, nc_buf *out, nacre_error *err)
 {
     return read_file(path, true, out, err);
+}
+
+int nc_file_each(const char *pattern, int (*fn)(void *user, const char *path), void *user)
+{
+    glob_t found;
+    int rc = glob(pattern, 0, NULL, &found);
+    if (rc != 0) {
+        return rc == GLOB_NOMATCH ? NACRE_OK : rc == GLOB_NOSPACE ? NACRE_NO_MEMORY : NACRE_IO;
+    }
+    rc = NACRE_OK;
+    for (size_t i = 0; rc == NACRE_OK && i < found.gl_pathc; i++) {
+        rc = fn(user, found.gl_pathv[i]);
+    }
+    globfree(&found);
+    return rc;
 }

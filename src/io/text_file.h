@@ -1,8 +1,9 @@
 /*
- * files.h - small text files of a user's: read whole, with a cap.
+ * text_file.h - small text files, as configurations are: read whole, with a cap; and the files that an
+ * Include names.
  */
-#ifndef NC_CLIENT_FILES_H
-#define NC_CLIENT_FILES_H
+#ifndef NC_IO_TEXT_FILE_H
+#define NC_IO_TEXT_FILE_H
 
 #include "base/buf.h"
 #include "base/error.h"
@@ -16,5 +17,12 @@ int nc_file_read(const char *path, nc_buf *out, nacre_error *err) NACRE_MUST_CHE
  * unless it belongs to us or root and nobody else can write it.
  */
 int nc_file_read_own(const char *path, nc_buf *out, nacre_error *err) NACRE_MUST_CHECK;
+
+/*
+ * Calls fn with each file that the pattern (of glob(7)) names, in order, until it fails: its status.
+ * No file is no error, as with OpenSSH's Include.
+ */
+int nc_file_each(const char *pattern, int (*fn)(void *user, const char *path),
+                 void *user) NACRE_MUST_CHECK;
 
 #endif
