@@ -7,7 +7,7 @@ set_wanted=${1:-test}
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libsodium-dev zlib1g-dev libcrypt-dev libedit-dev"
 # The tests talk to real peers: OpenSSH, dropbear, paramiko, PuTTY.
-test_packages="libcmocka-dev libcjson-dev openssh-client openssh-server openssh-sftp-server dropbear-bin python3-paramiko putty-tools openssl passwd procps binutils valgrind"
+test_packages="g++ libcmocka-dev libcjson-dev openssh-client openssh-server openssh-sftp-server dropbear-bin python3-paramiko putty-tools openssl passwd procps binutils valgrind"
 ci_packages="clang clang-format debootstrap"
 
 case $set_wanted in
