@@ -1,11 +1,15 @@
 #!/bin/sh
-# Builds into build/ (or $1), quietly unless something is wrong.
+# Builds, quietly unless something is wrong: scripts/build.sh [directory] [meson options ...]
 set -eu
 cd "$(dirname "$0")/.."
 dir=${1:-build}
+[ $# -eq 0 ] || shift
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+quietly() { "$@" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }; }
 if [ ! -f "$dir/build.ninja" ]; then
-    meson setup "$dir" --werror >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+    quietly meson setup "$dir" --werror "$@"
+elif [ $# -gt 0 ]; then
+    quietly meson configure "$dir" "$@"
 fi
-ninja -C "$dir" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+quietly ninja -C "$dir"

@@ -1,21 +1,23 @@
 #!/bin/sh
 # Installs what is missing to build, test and demonstrate nacre on Debian 12 or 13; silent when all is
-# there. Usage: scripts/deps.sh [build|test|ci]   (default: test; each set includes the one before)
+# there. Usage: scripts/deps.sh [build|demo|test|ci]   (default: test; each set includes the one before)
 set -eu
 
 set_wanted=${1:-test}
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libsodium-dev zlib1g-dev libcrypt-dev libedit-dev"
+demo_packages="openssh-client"
 # The tests talk to real peers: OpenSSH, dropbear, paramiko, PuTTY.
-test_packages="g++ libcmocka-dev libcjson-dev openssh-client openssh-server openssh-sftp-server dropbear-bin python3-paramiko putty-tools openssl passwd procps binutils valgrind"
+test_packages="g++ libcmocka-dev libcjson-dev openssh-server openssh-sftp-server dropbear-bin python3-paramiko putty-tools openssl passwd procps binutils valgrind"
 ci_packages="clang clang-format debootstrap"
 
 case $set_wanted in
 build) packages=$build_packages ;;
-test) packages="$build_packages $test_packages" ;;
-ci) packages="$build_packages $test_packages $ci_packages" ;;
+demo) packages="$build_packages $demo_packages" ;;
+test) packages="$build_packages $demo_packages $test_packages" ;;
+ci) packages="$build_packages $demo_packages $test_packages $ci_packages" ;;
 *)
-    echo "usage: $0 [build|test|ci]" >&2
+    echo "usage: $0 [build|demo|test|ci]" >&2
     exit 2
     ;;
 esac
