@@ -27,6 +27,7 @@ static void init_link(nc_core *c, uint64_t now_ms)
     c->link.log.level = c->config.log_level;
     c->link.role = c->config.role;
     c->link.now_ms = now_ms;
+    c->link.heard_ms = now_ms;
     c->link.peer_software = c->peer_software;
     c->link.config = &c->config;
     c->random.fn = c->config.random;
@@ -322,6 +323,7 @@ static int read_packet(nc_core *c, nacre_event *ev, bool *progress)
                                    nc_phase_name(nc_core_phase(c)));
     }
     *progress = true;
+    c->link.heard_ms = c->link.now_ms;
     if (pkt.payload.n == 0) {
         return nc_link_fail(&c->link, NACRE_MALFORMED, "a packet without a message number");
     }

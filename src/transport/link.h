@@ -59,6 +59,7 @@ struct nc_link {
     nc_log log;
     nacre_role role;
     uint64_t now_ms;
+    uint64_t heard_ms;          /* when the peer's last whole packet was read, of any number */
     nacre_span session_id;      /* of the first exchange; valid before any service runs */
     const char *peer_software;  /* softwareversion of the peer, for quirks; "" before */
     uint32_t quirks;            /* NC_QUIRK_*, see version.h */
