@@ -103,6 +103,17 @@ NACRE_API int nacre_channel_eof(nacre_channel *ch);
  * Requests of the peer that are not answered yet become void.
  */
 NACRE_API int nacre_channel_close(nacre_channel *ch);
+/*
+ * The peer's CLOSE is answered at once, unless hold is true: then it comes as
+ * NACRE_EVENT_CHANNEL_PEER_CLOSED, and ours waits for nacre_channel_close, after which
+ * NACRE_EVENT_CHANNEL_CLOSED follows. For servers whose program is still running: peers close as soon
+ * as EOF went both ways, and want its exit status all the same. Between the two events only
+ * nacre_channel_exit_status and nacre_channel_exit_signal can be sent; all else, data and EOF included,
+ * is NACRE_CLOSED, and requests of the peer that are not answered yet become void. The channel counts
+ * as open until it is closed, so hold it for a reason that ends. hold false lets go: a CLOSE that was
+ * held is answered. NACRE_CLOSED after our own close.
+ */
+NACRE_API int nacre_channel_hold_close(nacre_channel *ch, bool hold);
 
 typedef struct nacre_channel_info {
     bool open, eof_sent, eof_received, close_sent, close_received;

@@ -74,7 +74,7 @@ typedef struct nacre_config {
     uint32_t login_grace_ms; /* from the first call to authenticated; 0: unlimited; server 120 s */
     uint32_t
         kex_timeout_ms; /* one key exchange, the peer's silence included; default 60 s; 0: none */
-    uint32_t keepalive_ms;  /* silence after which keepalive@openssh.com is sent; 0: never */
+    uint32_t keepalive_ms;  /* no packet for so long: keepalive@openssh.com is sent; 0: never */
     uint32_t keepalive_max; /* unanswered ones until NACRE_KEEPALIVE; default 3 */
 
     uint32_t max_auth_tries; /* server: failures until disconnect; default 6; client: 0 no limit */
@@ -154,7 +154,8 @@ typedef enum nacre_event_type {
     NACRE_EVENT_EXIT_STATUS, /* exit                                                               */
     NACRE_EVENT_EXIT_SIGNAL, /* exit                                                               */
     NACRE_EVENT_GLOBAL_REQUEST, /* question when want_reply: global                                   */
-    NACRE_EVENT_GLOBAL_REPLY /* to our oldest unanswered global request: reply                     */
+    NACRE_EVENT_GLOBAL_REPLY, /* to our oldest unanswered global request: reply                     */
+    NACRE_EVENT_CHANNEL_PEER_CLOSED /* by the peer; ours is held: see nacre_channel_hold_close        */
 } nacre_event_type;
 
 typedef struct nacre_prompt {

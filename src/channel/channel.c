@@ -11,6 +11,11 @@ static const uint8_t empty_string[4] = {0, 0, 0, 0};
 
 int nc_channel_usable(const nacre_channel *ch)
 {
+    return ch->close_received ? NACRE_CLOSED : nc_channel_reportable(ch);
+}
+
+int nc_channel_reportable(const nacre_channel *ch)
+{
     if (ch->mux->over || ch->close_sent || ch->close_wanted || ch->phase == NC_CH_GONE) {
         return NACRE_CLOSED;
     }
@@ -154,7 +159,20 @@ int nacre_channel_close(nacre_channel *ch)
         ch->close_wanted = true;
         return NACRE_OK;
     }
-    return nc_channel_send_close(ch);
+    int rc = nc_channel_send_close(ch);
+    if (rc == NACRE_OK && ch->close_received) {
+        nc_mux_ended(ch);
+    }
+    return rc;
+}
+
+int nacre_channel_hold_close(nacre_channel *ch, bool hold)
+{
+    if (ch->mux->over || ch->close_sent || ch->close_wanted || ch->phase == NC_CH_GONE) {
+        return NACRE_CLOSED;
+    }
+    ch->hold_close = hold;
+    return !hold && ch->close_received ? nacre_channel_close(ch) : NACRE_OK;
 }
 
 void nacre_channel_free(nacre_channel *ch)
@@ -210,7 +228,7 @@ void *nacre_channel_user(const nacre_channel *ch)
 void nacre_channel_get_info(const nacre_channel *ch, nacre_channel_info *out)
 {
     memset(out, 0, sizeof(*out));
-    out->open = ch->phase == NC_CH_OPEN && !ch->close_sent && !ch->mux->over;
+    out->open = nc_channel_usable(ch) == NACRE_OK;
     out->eof_sent = ch->eof_sent;
     out->eof_received = ch->eof_received;
     out->close_sent = ch->close_sent;

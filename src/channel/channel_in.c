@@ -4,7 +4,8 @@
  *
  * A number that we have not given out, or that both sides have closed, is a protocol error (a window
  * adjust apart). After our CLOSE the peer may go on for a while, not knowing of it: what comes then is
- * dropped.
+ * dropped. After the peer's CLOSE, which the application may hold (nacre_channel_hold_close), nothing
+ * more may come.
  */
 #include "channel/internal.h"
 
@@ -122,7 +123,13 @@ static nacre_channel *target_in(nc_mux *m, uint32_t id, nc_channel_phase phase, 
 
 nacre_channel *nc_in_target(nc_mux *m, uint32_t id, const char *what, int *rc)
 {
-    return target_in(m, id, NC_CH_OPEN, what, rc);
+    nacre_channel *ch = target_in(m, id, NC_CH_OPEN, what, rc);
+    if (ch && ch->close_received) {
+        *rc = nc_link_fail(m->link, NACRE_PROTOCOL, "%s for channel %u, which the peer has closed",
+                           what, id);
+        return NULL;
+    }
+    return ch;
 }
 
 int nc_in_channel_confirmation(nc_mux *m, nc_rd *r, nacre_event *ev)
@@ -183,7 +190,8 @@ int nc_in_window_adjust(nc_mux *m, nc_rd *r, nacre_event *ev)
     if (NC_DECODE(channel_window_adjust, r, &msg) != NACRE_OK) {
         return nc_mux_malformed(m, "CHANNEL_WINDOW_ADJUST");
     }
-    if (msg.recipient < m->slots_used && !nc_mux_find(m, msg.recipient)) {
+    const nacre_channel *at = nc_mux_find(m, msg.recipient);
+    if (at ? at->close_received : msg.recipient < m->slots_used) {
         /*
          * Clients that still read what they have buffered give window back behind their CLOSE (libssh2
          * does); OpenSSH lets that pass, and it can do no harm: the channel is gone.
@@ -286,6 +294,12 @@ int nc_in_close(nc_mux *m, nc_rd *r, nacre_event *ev)
         return rc;
     }
     ch->close_received = true;
+    if (ch->hold_close && !ch->close_sent) {
+        nc_window_wait_end(ch);
+        nc_replies_clear(&ch->answers, m->link);
+        nc_mux_event(ev, NACRE_EVENT_CHANNEL_PEER_CLOSED, ch);
+        return NACRE_OK;
+    }
     rc = nc_channel_send_close(ch);
     if (rc != NACRE_OK) {
         return rc;

@@ -170,19 +170,39 @@ int nc_in_global_request(nc_mux *m, nc_rd *r, nacre_event *ev)
 
 /* ---- keepalive ---------------------------------------------------------------------------------- */
 
-/* Any packet of the peer is a sign of life, whatever it answers. */
-void nc_keepalive_heard(nc_mux *m)
+static uint64_t silence_ends(const nc_mux *m, uint64_t since)
 {
-    uint64_t now = m->link->now_ms;
     uint32_t every = m->link->config->keepalive_ms;
+    return every == 0 || since > UINT64_MAX - every ? UINT64_MAX : since + every;
+}
+
+void nc_keepalive_start(nc_mux *m)
+{
     m->keepalive_missed = 0;
-    m->keepalive_due = every == 0 || now > UINT64_MAX - every ? UINT64_MAX : now + every;
+    m->keepalive_heard = m->link->heard_ms;
+    m->keepalive_due = silence_ends(m, m->link->now_ms);
+}
+
+/*
+ * Any packet of the peer is a sign of life, whatever it answers, and whoever takes it: most of a key
+ * exchange, IGNORE and PONG never come to this floor.
+ */
+uint64_t nc_keepalive_deadline(const nc_mux *m)
+{
+    uint64_t heard = m->link->heard_ms;
+    return heard > m->keepalive_heard ? silence_ends(m, heard) : m->keepalive_due;
 }
 
 int nc_keepalive_poll(nc_mux *m)
 {
     uint32_t most = m->link->config->keepalive_max;
-    if (m->link->now_ms < m->keepalive_due) {
+    uint64_t now = m->link->now_ms;
+    if (m->link->heard_ms > m->keepalive_heard) {
+        m->keepalive_missed = 0;
+        m->keepalive_due = nc_keepalive_deadline(m);
+        m->keepalive_heard = m->link->heard_ms;
+    }
+    if (now < m->keepalive_due) {
         return NACRE_OK;
     }
     if (most != 0 && m->keepalive_missed >= most) {
@@ -191,9 +211,8 @@ int nc_keepalive_poll(nc_mux *m)
                                   "ms: the connection is taken for dead",
                                   m->keepalive_missed, m->link->config->keepalive_ms);
     }
-    uint32_t missed = m->keepalive_missed + 1;
-    nc_keepalive_heard(m);
-    m->keepalive_missed = missed;
+    m->keepalive_missed++;
+    m->keepalive_due = silence_ends(m, now);
     int rc = send_request(m, "keepalive@openssh.com", true, nc_span(NULL, 0), true);
     /* So many unanswered: one more would tell nothing new. */
     return rc == NACRE_LIMIT ? NACRE_OK : rc;

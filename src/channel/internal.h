@@ -61,6 +61,7 @@ struct nacre_channel {
     nc_mux *mux;
     nacre_channel *prev, *next;           /* all handles of the multiplexer */
     nacre_channel *wait_prev, *wait_next; /* those that wait for room in the output */
+    nacre_channel *ended_next;            /* those whose end is to be told */
     void *user;
     nc_replies answers; /* requests of the peer that are not answered yet */
     uint64_t unconsumed;
@@ -79,6 +80,7 @@ struct nacre_channel {
     uint8_t phase;
     bool waiting; /* in the waiting list */
     bool close_wanted, close_sent, close_received;
+    bool hold_close; /* the peer's CLOSE is told, and answered when the application closes */
     bool eof_sent, eof_received;
     bool detached; /* the application has freed the handle */
     bool known;    /* a channel type that this library knows */
@@ -101,10 +103,12 @@ struct nc_mux {
     uint32_t max_channels; /* bounds both */
     nacre_channel *first;
     nacre_channel *wait_first, *wait_last;
+    nacre_channel *ended_first, *ended_last;
     nc_replies answers;                        /* global requests of the peer */
     uint8_t asked[NC_MAX_GLOBAL_REQUESTS / 8]; /* ring of our global requests: 1 = a keepalive */
     uint16_t asked_head, asked_count;
     uint32_t keepalive_missed;
+    uint64_t keepalive_heard; /* link->heard_ms when we last looked */
     uint64_t keepalive_due;
     bool started, over, no_more_sessions;
 };
@@ -120,6 +124,8 @@ nacre_channel *nc_mux_find(const nc_mux *m, uint32_t id);
 bool nc_mux_name_ok(nacre_span name); /* RFC 4250 4.6.1: printable, 1 to NC_MAX_NAME bytes */
 void nc_mux_event(nacre_event *ev, nacre_event_type type, nacre_channel *ch);
 int nc_mux_malformed(nc_mux *m, const char *what);
+/* CLOSE has gone both ways, and ours was the last: the next step retires the channel and tells it. */
+void nc_mux_ended(nacre_channel *ch);
 
 /* ---- channel.c ---------------------------------------------------------------------------------- */
 
@@ -128,6 +134,8 @@ int nc_channel_answer_open(nacre_channel *ch, const nacre_answer *a);
 int nc_channel_refuse(nc_mux *m, uint32_t peer_id, uint32_t reason, const char *text);
 /* NACRE_OK when packets may be sent on it, else NACRE_WRONG_STATE or NACRE_CLOSED. */
 int nc_channel_usable(const nacre_channel *ch);
+/* The same for a report of the program's end, which a held CLOSE waits for. */
+int nc_channel_reportable(const nacre_channel *ch);
 
 /* ---- channel_in.c, requests_in.c, global.c: packets ---------------------------------------------- */
 
@@ -156,8 +164,9 @@ int nc_channel_flush_answers(nacre_channel *ch);
 /* ---- global.c ----------------------------------------------------------------------------------- */
 
 int nc_global_answer(nc_mux *m, nc_reply *slot, const nacre_answer *a);
-void nc_keepalive_heard(nc_mux *m);
+void nc_keepalive_start(nc_mux *m);
 int nc_keepalive_poll(nc_mux *m);
+uint64_t nc_keepalive_deadline(const nc_mux *m);
 
 /* ---- window.c: how much may flow ----------------------------------------------------------------- */
 

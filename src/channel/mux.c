@@ -170,13 +170,44 @@ int nc_mux_malformed(nc_mux *m, const char *what)
                         what);
 }
 
+/* ---- channels that we closed last ---------------------------------------------------------------- */
+
+void nc_mux_ended(nacre_channel *ch)
+{
+    nc_mux *m = ch->mux;
+    if (m->ended_last) {
+        m->ended_last->ended_next = ch;
+    } else {
+        m->ended_first = ch;
+    }
+    m->ended_last = ch;
+}
+
+/* The next one whose handle is still there, or NULL; it is retired. */
+static nacre_channel *next_ended(nc_mux *m)
+{
+    while (m->ended_first) {
+        nacre_channel *ch = m->ended_first;
+        bool tell = !ch->detached;
+        m->ended_first = ch->ended_next;
+        if (!m->ended_first) {
+            m->ended_last = NULL;
+        }
+        nc_mux_retire(ch);
+        if (tell) {
+            return ch;
+        }
+    }
+    return NULL;
+}
+
 /* ---- the service -------------------------------------------------------------------------------- */
 
 static int mux_start(void *ctx)
 {
     nc_mux *m = ctx;
     m->started = true;
-    nc_keepalive_heard(m);
+    nc_keepalive_start(m);
     return NACRE_OK;
 }
 
@@ -187,7 +218,6 @@ static int mux_packet(void *ctx, uint8_t number, nc_rd *r, nacre_event *ev)
         return nc_link_fail(m->link, NACRE_OUT_OF_PLACE,
                             "message %u outside of the connection protocol", number);
     }
-    nc_keepalive_heard(m);
     packet_fn fn = NULL;
     if (number >= FIRST_NUMBER && number <= LAST_NUMBER) {
         fn = handlers[number - FIRST_NUMBER];
@@ -205,7 +235,12 @@ static int mux_poll(void *ctx, nacre_event *ev)
     if (rc != NACRE_OK) {
         return rc;
     }
-    nacre_channel *ch = nc_window_next(m);
+    nacre_channel *ch = next_ended(m);
+    if (ch) {
+        nc_mux_event(ev, NACRE_EVENT_CHANNEL_CLOSED, ch);
+        return NACRE_OK;
+    }
+    ch = nc_window_next(m);
     if (!ch) {
         return NACRE_AGAIN;
     }
@@ -216,7 +251,7 @@ static int mux_poll(void *ctx, nacre_event *ev)
 static uint64_t mux_deadline(const void *ctx)
 {
     const nc_mux *m = ctx;
-    return m->started && !m->over ? m->keepalive_due : UINT64_MAX;
+    return m->started && !m->over ? nc_keepalive_deadline(m) : UINT64_MAX;
 }
 
 static int answer_request(nacre_channel *ch, nc_reply *slot, const nacre_answer *a)

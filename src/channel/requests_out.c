@@ -4,11 +4,13 @@
  */
 #include "channel/internal.h"
 
-/* A request without its own data, which the caller writes next. NULL: *rc tells why. */
+/*
+ * A request without its own data, which the caller writes next. *rc in: whether the channel takes it.
+ * NULL: *rc tells why.
+ */
 static nc_wr *begin(nacre_channel *ch, const char *name, bool want_reply, size_t size, int *rc)
 {
     size_t name_n = nc_span_cstr(name).n;
-    *rc = nc_channel_usable(ch);
     if (*rc != NACRE_OK) {
         return NULL;
     }
@@ -46,7 +48,7 @@ static int finish(nacre_channel *ch, bool want_reply)
 static int send_part(nacre_channel *ch, const char *name, bool want_reply, const nc_msg_desc *d,
                      const void *part, size_t size)
 {
-    int rc;
+    int rc = nc_channel_usable(ch);
     nc_wr *w = begin(ch, name, want_reply, size + 8 * d->count, &rc);
     if (!w) {
         return rc;
@@ -55,9 +57,22 @@ static int send_part(nacre_channel *ch, const char *name, bool want_reply, const
     return finish(ch, want_reply);
 }
 
+/* The same for how the program ended: a peer whose CLOSE is held still wants to know it. */
+static int send_report(nacre_channel *ch, const char *name, const nc_msg_desc *d, const void *part,
+                       size_t size)
+{
+    int rc = nc_channel_reportable(ch);
+    nc_wr *w = begin(ch, name, false, size + 8 * d->count, &rc);
+    if (!w) {
+        return rc;
+    }
+    nc_msg_encode(d, w, part);
+    return finish(ch, false);
+}
+
 int nacre_channel_request(nacre_channel *ch, const char *name, bool want_reply, nacre_span data)
 {
-    int rc;
+    int rc = nc_channel_usable(ch);
     nc_wr *w = begin(ch, name, want_reply, data.n, &rc);
     if (!w) {
         return rc;
@@ -145,7 +160,7 @@ int nacre_channel_break(nacre_channel *ch, uint32_t milliseconds, bool want_repl
 int nacre_channel_exit_status(nacre_channel *ch, uint32_t status)
 {
     nc_msg_exit_status part = {.status = status};
-    return send_part(ch, "exit-status", false, &nc_desc_exit_status, &part, 0);
+    return send_report(ch, "exit-status", &nc_desc_exit_status, &part, 0);
 }
 
 int nacre_channel_exit_signal(nacre_channel *ch, const char *name, bool core_dumped,
@@ -162,5 +177,5 @@ int nacre_channel_exit_signal(nacre_channel *ch, const char *name, bool core_dum
         return NACRE_INVALID_ARGUMENT;
     }
     size_t size = part.name.n + part.message.n;
-    return send_part(ch, "exit-signal", false, &nc_desc_exit_signal, &part, size);
+    return send_report(ch, "exit-signal", &nc_desc_exit_signal, &part, size);
 }

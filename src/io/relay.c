@@ -26,7 +26,6 @@
 
 enum {
     READ_ONCE = 256 * 1024,  /* asked of the channel at a time */
-    EOF_WAIT_MS = 1000,      /* a reaped child is a matter of milliseconds */
     READ_TURN = 1024 * 1024, /* per source and turn: the others want to live too */
     ROOMS = 16,              /* 256 KiB in packets of 16 KiB */
     FILTER_CHUNK = 4096,     /* typed input is small */
@@ -141,32 +140,6 @@ static void send_exit(nacre_relay *r)
     ignore(nacre_channel_exit_status(r->ch, (uint32_t)WEXITSTATUS(r->child_status)));
 }
 
-static void conclude(nacre_relay *r);
-
-static void on_eof_due(void *user)
-{
-    nacre_relay *r = user;
-    r->eof_timer = 0;
-    r->eof_due = true;
-    conclude(r);
-}
-
-/*
- * A peer that has sent its EOF closes the channel when ours arrives, and then no exit status can follow.
- * A program's output and its life mostly end together: EOF waits for the end a while.
- */
-static bool eof_may_go(nacre_relay *r)
-{
-    if (r->opts.child <= 0 || r->child_done || r->eof_due) {
-        return true;
-    }
-    if (r->eof_timer == 0 &&
-        nacre_loop_timer(r->loop, EOF_WAIT_MS, on_eof_due, r, &r->eof_timer) != NACRE_OK) {
-        return true;
-    }
-    return false;
-}
-
 /* Draws the conclusions; may be called at any time, as often as one likes. */
 static void conclude(nacre_relay *r)
 {
@@ -174,7 +147,7 @@ static void conclude(nacre_relay *r)
         return;
     }
     if (r->ch && !r->closed) {
-        if (sources_over(r) && !r->eof_sent && eof_may_go(r)) {
+        if (sources_over(r) && !r->eof_sent) {
             r->eof_sent = true;
             (void)nacre_channel_eof(r->ch);
         }
@@ -462,6 +435,27 @@ static void stop(nacre_relay *r)
     }
 }
 
+/*
+ * The peer is gone from the channel, the program is not: it finds its input at an end, its output
+ * without a reader and its terminal hung up, and its exit status is still told.
+ */
+static void peer_closed(nacre_relay *r)
+{
+    r->filtered_at = r->filtered_len = 0;
+    r->eof_received = true;
+    nc_relay_sink *in = &r->sinks[0];
+    bool both = in->fd >= 0 && in->fd == r->sources[0].fd;
+    for (int i = 0; i < 2; i++) {
+        end_source(r, &r->sources[i]);
+        close_sink(r, &r->sinks[i]);
+    }
+    if (both && !in->dead && in->kind == NC_FD_SOCKET) {
+        (void)shutdown(in->fd, SHUT_RD); /* input that waits still goes */
+    } else if (both && !in->dead) {
+        kill_sink(r, in); /* what was typed goes with the terminal */
+    }
+}
+
 static void take_exit(nacre_relay *r, const nacre_event *ev)
 {
     if (ev->type == NACRE_EVENT_EXIT_STATUS) {
@@ -500,6 +494,9 @@ bool nacre_relay_event(nacre_relay *r, const nacre_event *ev)
         r->eof_received = true;
         close_sink(r, &r->sinks[0]);
         close_sink(r, &r->sinks[1]);
+        break;
+    case NACRE_EVENT_CHANNEL_PEER_CLOSED:
+        peer_closed(r);
         break;
     case NACRE_EVENT_CHANNEL_CLOSED:
         stop(r);
@@ -555,8 +552,6 @@ static void finish(void *user)
         return;
     }
     r->finished = true;
-    nacre_loop_cancel(r->loop, r->eof_timer);
-    r->eof_timer = 0;
     if (r->opts.child > 0 && !r->child_done) {
         r->result.child_alive = true;
         /* It is watched already: only the callback goes. */
@@ -645,6 +640,9 @@ int nacre_relay_new(nacre_relay **out, nacre_loop *loop, nacre_driver *d, nacre_
         undo(r);
         return rc;
     }
+    if (r->opts.child > 0) {
+        ignore(nacre_channel_hold_close(ch, true));
+    }
     conclude(r);
     *out = r;
     return NACRE_OK;
@@ -657,7 +655,9 @@ void nacre_relay_free(nacre_relay *r)
     }
     const nacre_allocator *a = nc_loop_allocator(r->loop);
     nc_loop_undefer(r->loop, &r->task);
-    nacre_loop_cancel(r->loop, r->eof_timer);
+    if (r->ch && !r->closed && r->opts.child > 0) {
+        ignore(nacre_channel_hold_close(r->ch, false)); /* nobody waits for the child any more */
+    }
     if (!r->finished && r->opts.child > 0 && !r->child_done) {
         ignore(nacre_loop_on_child(r->loop, r->opts.child, NULL, NULL));
     }

@@ -42,8 +42,6 @@ struct nacre_relay {
     bool eof_sent, eof_received;
     bool exit_sent, close_sent, closed, finished, eow_sent;
     bool child_done;
-    bool eof_due; /* EOF has waited for the child long enough */
-    uint64_t eof_timer;
     int child_status;
     nacre_relay_result result;
 };

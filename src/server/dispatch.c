@@ -237,6 +237,8 @@ static void on_other(nacre_server_conn *c, nc_chan *k, const nacre_event *ev)
     } else if (ev->type == NACRE_EVENT_CHANNEL_DATA) {
         /* Nobody reads it, and nobody will: it must not cost the peer its window. */
         (void)nacre_channel_consumed(ev->channel, ev->u.data.bytes.n);
+    } else if (ev->type == NACRE_EVENT_CHANNEL_PEER_CLOSED) {
+        (void)nacre_channel_close(ev->channel);
     } else if (ev->type == NACRE_EVENT_CHANNEL_EOF && k && k->work == NC_WORK_NONE && !k->session) {
         (void)nacre_channel_close(ev->channel);
     }
@@ -251,7 +253,8 @@ static void on_channel(nacre_server_conn *c, const nacre_event *ev)
     if (k && ev->type == NACRE_EVENT_CHANNEL_EOF) {
         k->eof = true;
     }
-    if (k && ev->type == NACRE_EVENT_CHANNEL_CLOSED) {
+    if (k &&
+        (ev->type == NACRE_EVENT_CHANNEL_CLOSED || ev->type == NACRE_EVENT_CHANNEL_PEER_CLOSED)) {
         k->closed = true;
     }
     if (k && k->work == NC_WORK_PROGRAM && nc_program_event(k, ev)) {

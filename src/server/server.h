@@ -58,7 +58,7 @@ typedef struct nc_chan {
     uint32_t open_ticket; /* not yet answered */
     bool session;
     bool eof;    /* the peer's EOF came */
-    bool closed; /* CLOSED came */
+    bool closed; /* CLOSED or PEER_CLOSED came: nothing new may start */
     nc_work work;
     /* session */
     bool has_pty;

@@ -218,6 +218,7 @@ void fake_prepare(fake_link *f, nacre_role role)
     f->link.alloc = &f->allocator;
     f->link.role = role;
     f->link.now_ms = 1000;
+    f->link.heard_ms = 1000;
     f->link.peer_software = "";
     f->link.config = &f->config;
 }
@@ -295,6 +296,7 @@ int fake_give_bytes(fake_link *f, nacre_span payload, nacre_event *ev)
     memcpy(copy, payload.p, payload.n);
     uint8_t *exact = realloc(copy, payload.n ? payload.n : 1);
     nc_rd r = nc_rd_init(nc_span(exact + 1, payload.n - 1));
+    f->link.heard_ms = f->link.now_ms;
     int rc = f->service.packet(f->service.ctx, exact[0], &r, ev);
     free(exact);
     return rc;
@@ -325,6 +327,7 @@ int fake_step(fake_link *f, fake_link *peer, nacre_event *ev)
             return NACRE_AGAIN;
         }
         nc_rd r = nc_rd_init(nc_span(f->incoming + 1, f->incoming_n - 1));
+        f->link.heard_ms = f->link.now_ms;
         rc = f->service.packet(f->service.ctx, f->incoming[0], &r, ev);
         if (rc != NACRE_AGAIN) {
             return rc;

@@ -191,6 +191,40 @@ static void keepalive_heard_from(void **state)
     assert_true(client.mux->asked_count <= NC_MAX_GLOBAL_REQUESTS);
 }
 
+/* PONG, IGNORE and key exchange stay in the transport: it says that it has heard the peer. */
+static void keepalive_heard_below(void **state)
+{
+    (void)state;
+    nc_msg_global_request msg;
+    client.config.keepalive_ms = 100;
+    client.config.keepalive_max = 2;
+    assert_int_equal(client.service.start(client.service.ctx), NACRE_OK);
+    for (int i = 0; i < 20; i++) {
+        client.link.now_ms += 99;
+        client.link.heard_ms = client.link.now_ms;
+        assert_int_equal(client.service.deadline(client.service.ctx), client.link.now_ms + 100);
+        assert_int_equal(tick(&client, 0), NACRE_AGAIN);
+    }
+    fake_expect_none(&client);
+    /* heard between two steps: silence counts from then, not from the step */
+    client.link.heard_ms = client.link.now_ms + 50;
+    assert_int_equal(tick(&client, 149), NACRE_AGAIN);
+    fake_expect_none(&client);
+    assert_int_equal(tick(&client, 1), NACRE_AGAIN);
+    fake_expect(&client, &nc_desc_global_request, &msg);
+    assert_int_equal(tick(&client, 100), NACRE_AGAIN);
+    fake_expect(&client, &nc_desc_global_request, &msg);
+    /* at the last moment, and in the very millisecond of the request: what was missed is forgiven */
+    client.link.heard_ms = client.link.now_ms;
+    assert_int_equal(tick(&client, 99), NACRE_AGAIN);
+    fake_expect_none(&client);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tick(&client, i == 0 ? 1 : 100), NACRE_AGAIN);
+        fake_expect(&client, &nc_desc_global_request, &msg);
+    }
+    assert_int_equal(tick(&client, 100), NACRE_KEEPALIVE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +235,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reply_that_nobody_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(keepalive, setup, teardown),
         cmocka_unit_test_setup_teardown(keepalive_heard_from, setup, teardown),
+        cmocka_unit_test_setup_teardown(keepalive_heard_below, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@ struct nacre_channel {
     nacre_transport *t;
     size_t window_out;
     bool starved, eof_sent, close_sent, close_got;
+    bool hold, ended; /* ended: CLOSED is to be told */
     size_t lent;
     int lent_stream;
 };
@@ -105,8 +106,13 @@ static int fill(nacre_transport *t, nacre_event *ev, uint8_t type, const uint8_t
         ev->type = NACRE_EVENT_CHANNEL_EOF;
         break;
     case F_CLOSE:
-        (void)nacre_channel_close(&t->ch);
         t->ch.close_got = true;
+        if (t->ch.hold && !t->ch.close_sent) {
+            ev->type = NACRE_EVENT_CHANNEL_PEER_CLOSED;
+            break;
+        }
+        (void)nacre_channel_close(&t->ch);
+        t->ch.ended = false;
         ev->type = NACRE_EVENT_CHANNEL_CLOSED;
         break;
     case F_STATUS:
@@ -133,6 +139,12 @@ int nacre_transport_next_event(nacre_transport *t, nacre_event *ev)
     nc_queue_consume(&t->in, t->pending);
     t->pending = 0;
     while (!t->err.status) {
+        if (t->ch.ended) {
+            t->ch.ended = false;
+            ev->type = NACRE_EVENT_CHANNEL_CLOSED;
+            ev->channel = &t->ch;
+            return NACRE_OK;
+        }
         if (t->ch.starved && t->ch.window_out > 0 && nc_queue_len(&t->out) < SOFT) {
             t->ch.starved = false;
             ev->type = NACRE_EVENT_CHANNEL_WRITABLE;
@@ -212,7 +224,7 @@ static size_t allowance(nacre_channel *ch, size_t n)
 int nacre_channel_write(nacre_channel *ch, int stream, const void *p, size_t n, size_t *took)
 {
     *took = 0;
-    if (ch->eof_sent || ch->close_sent) {
+    if (ch->eof_sent || ch->close_sent || ch->close_got) {
         return NACRE_CLOSED;
     }
     *took = allowance(ch, n);
@@ -223,7 +235,7 @@ int nacre_channel_write(nacre_channel *ch, int stream, const void *p, size_t n, 
 int nacre_channel_reserve(nacre_channel *ch, int stream, size_t want, nacre_room *rooms,
                           size_t *count)
 {
-    if (ch->eof_sent || ch->close_sent) {
+    if (ch->eof_sent || ch->close_sent || ch->close_got) {
         return NACRE_CLOSED;
     }
     size_t n = allowance(ch, want);
@@ -263,6 +275,9 @@ int nacre_channel_consumed(nacre_channel *ch, size_t n)
 
 int nacre_channel_eof(nacre_channel *ch)
 {
+    if (ch->close_got) {
+        return NACRE_CLOSED;
+    }
     int rc = ch->eof_sent || ch->close_sent ? NACRE_OK : frame(ch->t, F_EOF, NULL, 0);
     ch->eof_sent = true;
     return rc;
@@ -271,8 +286,15 @@ int nacre_channel_eof(nacre_channel *ch)
 int nacre_channel_close(nacre_channel *ch)
 {
     int rc = ch->close_sent ? NACRE_OK : frame(ch->t, F_CLOSE, NULL, 0);
+    ch->ended = ch->close_got && !ch->close_sent;
     ch->close_sent = true;
     return rc;
+}
+
+int nacre_channel_hold_close(nacre_channel *ch, bool hold)
+{
+    ch->hold = hold;
+    return !hold && ch->close_got ? nacre_channel_close(ch) : NACRE_OK;
 }
 
 int nacre_channel_exit_status(nacre_channel *ch, uint32_t status)
@@ -292,5 +314,8 @@ int nacre_channel_request(nacre_channel *ch, const char *name, bool want_reply, 
 {
     (void)want_reply;
     (void)data;
+    if (ch->close_sent || ch->close_got) {
+        return NACRE_CLOSED;
+    }
     return frame(ch->t, F_EOW, name, strlen(name));
 }
