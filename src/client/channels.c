@@ -304,8 +304,8 @@ static int is_open(void *user)
     return k->opened || k->failed ? NACRE_OK : NACRE_AGAIN;
 }
 
-int nacre_client_channel(nacre_client *c, const char *type, nacre_span data, uint32_t timeout_ms,
-                         nacre_channel **out)
+int nc_channels_open(nacre_client *c, const char *type, nacre_span data, uint32_t window,
+                     uint32_t timeout_ms, nacre_channel **out)
 {
     nacre_channel *ch = NULL;
     *out = NULL;
@@ -314,7 +314,7 @@ int nacre_client_channel(nacre_client *c, const char *type, nacre_span data, uin
     if (rc != NACRE_OK) {
         return rc;
     }
-    rc = nacre_channel_open(c->t, type, data, 0, 0, &ch);
+    rc = nacre_channel_open(c->t, type, data, window, 0, &ch);
     if (rc != NACRE_OK) {
         return nc_client_fail(c, rc, "%s: a %s channel cannot be opened: %s", c->where,
                               NC_ESC(nc_span_cstr(type)), nacre_status_text(rc));
@@ -339,6 +339,12 @@ int nacre_client_channel(nacre_client *c, const char *type, nacre_span data, uin
     }
     *out = ch;
     return NACRE_OK;
+}
+
+int nacre_client_channel(nacre_client *c, const char *type, nacre_span data, uint32_t timeout_ms,
+                         nacre_channel **out)
+{
+    return nc_channels_open(c, type, data, 0, timeout_ms, out);
 }
 
 int nacre_client_session(nacre_client *c, uint32_t timeout_ms, nacre_channel **out)

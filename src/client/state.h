@@ -172,6 +172,9 @@ bool nc_auth_has_given_key(const nacre_client *c, const nc_candidates *at);
 
 /* ---- channels.c ---- */
 
+/* nacre_client_channel with a receive window; 0: as configured. */
+int nc_channels_open(nacre_client *c, const char *type, nacre_span data, uint32_t window,
+                     uint32_t timeout_ms, nacre_channel **out) NACRE_MUST_CHECK;
 bool nc_channels_event(nacre_client *c, const nacre_event *ev);
 nc_chan *nc_channels_find(nacre_client *c, const nacre_channel *ch);
 void nc_channels_clear(nacre_client *c);
