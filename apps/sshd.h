@@ -82,6 +82,9 @@ bool keys_allow(login *l, const nacre_key *key, nacre_key_grant *grant);
 /* sshd_session.c */
 void session_callbacks(nacre_server_callbacks *cb);
 
+/* sshd_rehearse.c: does once what every child would do at first use. */
+void rehearse(const sshd *d);
+
 /* sshd_serve.c: from settings to a server; each returns an exit status. */
 int serve_forking(sshd *d);
 int serve_here(sshd *d);
