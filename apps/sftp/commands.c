@@ -21,6 +21,10 @@ static int options(const words *w, const char *known, char *given, size_t *next)
     *next = 1;
     given[0] = '\0';
     while (*next < w->count && w->at[*next].text[0] == '-' && w->at[*next].text[1]) {
+        if (strcmp(w->at[*next].text, "--") == 0) {
+            (*next)++;
+            break; /* what follows may begin with a dash */
+        }
         for (const char *p = w->at[(*next)++].text + 1; *p; p++) {
             if (!strchr(known, *p)) {
                 return complain("%s: unknown option -%s", w->at[0].text, shown(p));
@@ -238,8 +242,10 @@ static int remove_one(app *a, const char *path, const void *arg)
 
 static int do_rm(app *a, const words *w)
 {
-    int rc = 0;
-    for (size_t i = 1; i < w->count && rc == 0; i++) {
+    char given[1];
+    size_t i;
+    int rc = options(w, "", given, &i);
+    for (; i < w->count && rc == 0; i++) {
         rc = each(a, &w->at[i], remove_one, NULL);
     }
     return rc;

@@ -250,6 +250,10 @@ int ls_command(app *a, const words *w)
     ls_flags f = {0};
     size_t i = 1;
     for (; i < w->count && w->at[i].text[0] == '-' && w->at[i].text[1]; i++) {
+        if (strcmp(w->at[i].text, "--") == 0) {
+            i++;
+            break;
+        }
         if (parse_flags(w->at[i].text, &f) != 0) {
             return -1;
         }

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import time
 import unittest
 
 from harness import *
@@ -271,6 +272,127 @@ class Files(unittest.TestCase):
         result = sftp(NACRE_SFTP, place, server, [f"get /nonexistent {target}"])
         self.assertNotEqual(result.returncode, 0)
         self.assertEqual(target.read_text(), "what was there")
+
+    def local(self, batch, *args, server=SFTP_SERVER, cwd=None, **kwargs):
+        """nacre-sftp on a server program that it starts itself."""
+        script = place.fresh("batch")
+        script.write_bytes(b"\n".join(line if isinstance(line, bytes) else line.encode() for line in batch) + b"\n")
+        return run(["env", "-C", cwd or place.dir, NACRE_SFTP, "-b", script, *args, "-D", server], **kwargs)
+
+    def test_trees_of_odd_names(self):
+        tree, up, down = place.fresh("tree"), place.fresh("up"), place.fresh("down")
+        names = [b"with space", b"-rf", b"gr\xc3\xbc\xc3\x9f", b"\xff\xfe", b"new\nline", b"'quote\"", b"a*b", b"[c]",
+                 b"back\\slash", b"#", b"%s", b".hidden", b"..."]
+        for directory in (b"", b"sub dir", b"sub dir/-d", b"sub dir/empty"):
+            os.makedirs(os.path.join(bytes(tree), directory))
+            if not directory.endswith(b"empty"):
+                for i, name in enumerate(names):
+                    path = os.path.join(bytes(tree), directory, name)
+                    pathlib.Path(os.fsdecode(path)).write_bytes(name * (1 + i * 1000))
+                    os.utime(path, (1000000000 + i, 1100000000 + i))
+                    os.chmod(path, 0o600 + i)
+        self.local([f"put {tree} {up}", f"get {up} {down}"], "-r", "-p", check=0)
+        for copy in (up, down):
+            subprocess.run(["diff", "-r", tree, copy], check=True)
+            for directory, _, files in os.walk(bytes(tree)):
+                for name in files:
+                    a = os.stat(os.path.join(directory, name))
+                    b = os.stat(os.path.join(bytes(copy) + directory[len(bytes(tree)):], name))
+                    self.assertEqual((a.st_mode, int(a.st_mtime)), (b.st_mode, int(b.st_mtime)), name)
+
+    def test_odd_names_on_the_command_line(self):
+        here = place.fresh("names")
+        here.mkdir()
+        (here / "a b").write_text("1")
+        (here / "-x").write_text("2")
+        (here / "[q]*").write_text("3")
+        self.local(["put 'a b' \"c \\\"d\"", "put -- -x -y", "get \"[q]*\" e", "get ./-x f", "rename 'a b' a\\ c",
+                    "ls -- -y", "rm -- -y"], cwd=here, check=0)
+        self.assertEqual(sorted(os.listdir(here)), sorted(["a c", "-x", "[q]*", 'c "d', "e", "f"]))
+
+    def test_quiet_and_noisy_batches(self):
+        here = place.fresh("noise")
+        here.mkdir()
+        (here / "f").write_text("1")
+        lines = [f"cd {here}", "get f g"]
+        quiet = self.local(lines, cwd=here, check=0).stdout
+        noisy = self.local(lines, "-N", cwd=here, check=0).stdout
+        self.assertEqual(quiet.decode(), f"sftp> cd {here}\nsftp> get f g\n")
+        self.assertEqual(noisy.decode(), f"sftp> cd {here}\nsftp> get f g\nFetching {here}/f to g\n")
+
+    def test_rate_limit(self):
+        source, target = make_file(place.fresh("slow"), 500000), place.fresh("slow")
+        start = time.monotonic()
+        self.local([f"get {source} {target}"], "-l", "4000", check=0)  # Kbit/s: 512 000 bytes in a second
+        self.assertGreater(time.monotonic() - start, 0.8)
+        self.assertEqual(digest(target), digest(source))
+
+    def test_listed_names_never_lead_out(self):
+        liar = place.fresh("liar.py")
+        liar.write_text(LIAR)
+        for name in (b"../escaped", b"a/b", b"", b"..", b"/etc/escaped", b"x\0y", b"../../escaped", b"./x"):
+            with self.subTest(name):
+                here = place.fresh("cage")
+                (here / "in").mkdir(parents=True)
+                result = self.local(["get -r /d target"], cwd=here / "in", server=f"/usr/bin/python3 {liar} {name.hex()}")
+                found = sorted(str(p.relative_to(here)) for p in here.rglob("*"))
+                wanted = ["in", "in/target", "in/target/good"]
+                self.assertEqual(found, wanted, result.stderr)
+                # ".." is in every listing, and is passed over
+                self.assertEqual(result.returncode, 0 if name == b".." else 1, result.stderr)
+
+    def test_listed_names_do_not_reach_the_terminal(self):
+        liar = place.fresh("liar.py")
+        liar.write_text(LIAR)
+        here = place.fresh("cage")
+        here.mkdir()
+        name = b"\x1b]0;title\x07\r\n\x9b31m"
+        result = self.local(["-ls -l /d", "-ls /d", "get -r /d target"], "-N", cwd=here,
+                            server=f"/usr/bin/python3 {liar} {name.hex()}")
+        for text in (result.stdout, result.stderr):
+            self.assertNotIn(b"\x1b", text)
+            self.assertNotIn(b"\x9b", text)
+            self.assertNotIn(b"\r", text)
+        self.assertEqual(sorted(os.listdir(bytes(here / "target"))), sorted([name, b"good"]))
+
+
+# An SFTP server whose only directory lists "good" and the name given in hex, both of them small files.
+LIAR = r"""
+import struct, sys
+name = bytes.fromhex(sys.argv[1]) if len(sys.argv) > 1 else b""
+listed, read = set(), set()
+out, count = sys.stdout.buffer, 0
+def s(b): return struct.pack(">I", len(b)) + b
+def take(b): n = struct.unpack(">I", b[:4])[0]; return b[4:4 + n], b[4 + n:]
+def status(code): return b"\x65", struct.pack(">I", code) + s(b"") + s(b"")
+def entry(n): return s(n) + s(b"-rw-r--r-- " + n) + struct.pack(">II", 4, 0o100644)
+while True:
+    head = sys.stdin.buffer.read(4)
+    if len(head) < 4:
+        break
+    packet = sys.stdin.buffer.read(struct.unpack(">I", head)[0])
+    kind, rest = packet[0], packet[5:]
+    if kind == 1:
+        out.write(struct.pack(">IBI", 5, 2, 3)); out.flush(); continue
+    text, rest = take(rest)
+    if kind == 16:
+        answer = b"\x68", struct.pack(">I", 1) + s(b"/" if text == b"." else text) + s(b"") + struct.pack(">I", 0)
+    elif kind in (7, 17):
+        answer = b"\x69", struct.pack(">II", 4, 0o40755 if text == b"/d" else 0o100644)
+    elif kind in (3, 11):
+        count += 1
+        answer = b"\x66", s(b"%d" % count)
+    elif kind == 12 and text not in listed:
+        listed.add(text)
+        answer = b"\x68", struct.pack(">I", 4) + b"".join(map(entry, (b".", b"..", name, b"good")))
+    elif kind == 5 and text not in read:
+        read.add(text)
+        answer = b"\x67", s(b"content\n")
+    else:
+        answer = status({4: 0, 8: 5, 12: 1, 5: 1}.get(kind, 8))
+    body = answer[0] + packet[1:5] + answer[1]
+    out.write(s(body)); out.flush()
+"""
 
 
 if __name__ == "__main__":
