@@ -150,6 +150,27 @@ class Commands(unittest.TestCase):
             master.kill()  # a SIGTERM that comes just before its poll(2) is not noticed
             master.wait()
 
+    def test_status_after_the_output_ended(self):
+        for program in ("ssh", NACRE_SSH):
+            with self.subTest(program):
+                result = ssh(program, place, server, "echo out; exec >&- 2>&-; sleep 2; exit 3", check=3)
+                self.assertEqual(result.stdout, b"out\n")
+
+    def test_status_after_the_output_ended_on_one_connection(self):
+        control = place.fresh("ctl")
+        master = subprocess.Popen([str(c) for c in ["ssh", "-p", server.port, *client_options(place, server), "-M", "-S",
+                                   control, "-N", f"{ME}@127.0.0.1"]], stdin=subprocess.DEVNULL)
+        try:
+            wait_until(control.exists, "the control socket")
+            runs = [subprocess.Popen(["ssh", "-S", str(control), "x", f"echo {i}; exec >&- 2>&-; sleep 1.{i}; exit {i}"],
+                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) for i in range(4)]
+            for i, r in enumerate(runs):
+                out, _ = r.communicate(timeout=DEADLINE)
+                self.assertEqual((out, r.returncode), (b"%d\n" % i, i))
+        finally:
+            master.kill()
+            master.wait()
+
     def test_100_mib_each_way(self):
         big = make_file(place.path("big"), 100 << 20)
         wanted = digest(big)

@@ -28,7 +28,7 @@ typedef struct side {
     nacre_driver *d;
     nacre_relay *r;
     nacre_relay_result result;
-    bool finished, closed;
+    bool finished, closed, data, eof, peer_closed;
     nacre_error why;
 } side;
 
@@ -41,6 +41,9 @@ static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
 {
     side *s = user;
     (void)d;
+    s->data = s->data || ev->type == NACRE_EVENT_CHANNEL_DATA;
+    s->eof = s->eof || ev->type == NACRE_EVENT_CHANNEL_EOF;
+    s->peer_closed = s->peer_closed || ev->type == NACRE_EVENT_CHANNEL_PEER_CLOSED;
     if (s->r) {
         assert_true(nacre_relay_event(s->r, ev));
     }
@@ -371,6 +374,115 @@ static void test_filter(void **state)
     close(out);
 }
 
+/* The client closes as soon as EOF went both ways, as OpenSSH's does, without waiting for a status. */
+static void close_from_client(pair *p)
+{
+    (void)nacre_channel_eof(fake_channel(p->client.t));
+    (void)nacre_channel_close(fake_channel(p->client.t));
+    nacre_driver_kick(p->client.d);
+}
+
+static void run_until(pair *p, const bool *done)
+{
+    uint64_t until = nacre_loop_now(NULL) + 20000;
+    while (!*done) {
+        assert_int_equal(nacre_loop_run_once(p->loop, 1000), NACRE_OK);
+        assert_true(nacre_loop_now(NULL) < until);
+    }
+}
+
+/* Input that had come is still read, the output ended long ago, the status is told. */
+static void test_status_after_peer_close(void **state)
+{
+    (void)state;
+    pair p;
+    int in[2];
+    char dir[] = "/tmp/nacre-relay-XXXXXX", fifo[64], command[256];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(fifo, sizeof(fifo), "%s/go", dir);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    (void)snprintf(command, sizeof(command),
+                   "exec >&- 2>&-; read x <%s; read y; test \"$y\" = in && exit 3; exit 4", fifo);
+    char *argv[] = {"/bin/sh", "-c", command, NULL};
+    assert_int_equal(nc_fd_pipe(in, false), 0);
+    begin(&p);
+    serve(&p, NACRE_STDIO_PIPES, argv);
+    client(&p, in[0], -1, -1);
+    assert_int_equal(write(in[1], "in\n", 3), 3);
+    run_until(&p, &p.server.data);
+    /* Ours goes when the output ends, not when the program does. */
+    run_until(&p, &p.client.eof);
+    close_from_client(&p);
+    run_until(&p, &p.server.peer_closed);
+    assert_false(p.client.result.exited || p.server.finished);
+    int go = open(fifo, O_WRONLY);
+    assert_int_equal(write(go, "go\n", 3), 3);
+    run_until_finished(&p);
+    assert_true(p.client.result.exited);
+    assert_int_equal(p.client.result.status, 3);
+    assert_false(p.server.result.child_alive);
+    end(&p);
+    close(go);
+    close(in[0]);
+    close(in[1]);
+    assert_int_equal(unlink(fifo), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+/* A program that only writes gets SIGPIPE, one that only reads its end of input. */
+static void test_peer_close_ends_programs(void **state)
+{
+    (void)state;
+    static const struct {
+        nacre_stdio stdio;
+        const char *command, *signal;
+        uint32_t status;
+    } rows[] = {
+        {NACRE_STDIO_PIPES, "exec yes", "PIPE", 0},
+        {NACRE_STDIO_PIPES, "echo ready; cat; exit 5", "", 5},
+        /* A socket may also say ECONNRESET, when what it held is lost. */
+        {NACRE_STDIO_SOCKETS, "yes 2>/dev/null; exit 5", "", 5},
+        {NACRE_STDIO_SOCKETS, "echo ready; cat; exit 5", "", 5},
+        {NACRE_STDIO_PTY, "echo ready; exec sleep 1000", "HUP", 0},
+        {NACRE_STDIO_PTY, "trap 'exit 6' HUP; echo ready; while :; do read x || exit 6; done", "",
+         6},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        pair p;
+        char *argv[] = {"/bin/sh", "-c", (char *)(uintptr_t)rows[i].command, NULL};
+        begin(&p);
+        serve(&p, rows[i].stdio, argv);
+        client(&p, -1, -1, -1);
+        run_until(&p, &p.client.data);
+        close_from_client(&p);
+        run_until_finished(&p);
+        assert_true(p.server.peer_closed);
+        assert_string_equal(p.client.result.signal, rows[i].signal);
+        assert_int_equal(p.client.result.exited, rows[i].signal[0] == '\0');
+        assert_int_equal(p.client.result.status, rows[i].status);
+        end(&p);
+    }
+}
+
+/* A relay that is freed early leaves nothing held. */
+static void test_free_lets_go(void **state)
+{
+    (void)state;
+    pair p;
+    char *argv[] = {"/bin/sh", "-c", "exec >&- 2>&-; trap '' HUP PIPE; read x; exec sleep 5", NULL};
+    begin(&p);
+    serve(&p, NACRE_STDIO_PIPES, argv);
+    client(&p, -1, -1, -1);
+    close_from_client(&p);
+    run_until(&p, &p.server.peer_closed);
+    assert_false(p.client.finished);
+    nacre_relay_free(p.server.r);
+    p.server.r = NULL;
+    nacre_driver_kick(p.server.d);
+    run_until(&p, &p.client.finished);
+    end(&p);
+}
+
 static void test_connection_lost(void **state)
 {
     (void)state;
@@ -422,11 +534,18 @@ static void test_close_drains(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bulk_through_cat), cmocka_unit_test(test_streams_and_status),
-        cmocka_unit_test(test_signal),           cmocka_unit_test(test_pty),
-        cmocka_unit_test(test_closed_stdout),    cmocka_unit_test(test_backpressure),
-        cmocka_unit_test(test_filter),           cmocka_unit_test(test_connection_lost),
+        cmocka_unit_test(test_bulk_through_cat),
+        cmocka_unit_test(test_streams_and_status),
+        cmocka_unit_test(test_signal),
+        cmocka_unit_test(test_pty),
+        cmocka_unit_test(test_closed_stdout),
+        cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_connection_lost),
         cmocka_unit_test(test_close_drains),
+        cmocka_unit_test(test_status_after_peer_close),
+        cmocka_unit_test(test_peer_close_ends_programs),
+        cmocka_unit_test(test_free_lets_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
