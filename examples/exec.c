@@ -1,9 +1,9 @@
 /*
  * exec.c - runs one command on another machine, in a dozen lines:
  *
- *     exec user host command
+ *     exec user host command [port [key-file]]
  *
- * Keys come from ~/.ssh, the host must be in ~/.ssh/known_hosts.
+ * Without a key-file keys come from ~/.ssh; the host must be in ~/.ssh/known_hosts.
  */
 #include <nacre/client.h>
 
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     const nacre_span no_input = {NULL, 0};
     char path[1024];
     if (argc < 4) {
-        fprintf(stderr, "usage: %s user host command [port]\n", argv[0]);
+        fprintf(stderr, "usage: %s user host command [port [key-file]]\n", argv[0]);
         return 2;
     }
     const char *home = getenv("HOME");
@@ -33,6 +33,11 @@ int main(int argc, char **argv)
         nacre_client_config_init(&cfg);
         cfg.user = argv[1];
         cfg.known_hosts = hosts; /* unknown and changed hosts are refused */
+        if (argc > 5) {
+            cfg.key_files = (const char *const *)argv + 5;
+            cfg.key_file_count = 1;
+            cfg.default_key_files = false;
+        }
         rc = nacre_client_open(&c, &cfg, argv[2], (uint16_t)(argc > 4 ? atoi(argv[4]) : 22), &err);
     }
     if (rc == NACRE_OK) {
