@@ -133,7 +133,7 @@ typedef struct nacre_relay_result {
     uint32_t status;    /* of it                                                  */
     char signal[32];    /* name without "SIG" when a signal ended it, else ""     */
     bool core_dumped;   /* with signal                                            */
-    bool child_alive;   /* the channel ended before our child did; it gets reaped */
+    bool child_alive;   /* the connection ended before our child did; it gets reaped */
     uint64_t bytes_out; /* read from fds and sent                                 */
     uint64_t bytes_in;  /* received and written to fds                            */
 } nacre_relay_result;
@@ -158,7 +158,11 @@ typedef struct nacre_relay_options {
      */
     bool shared;
     bool peer_closes; /* never close the channel ourselves: the peer does, after its exit-status */
-    pid_t child; /* > 0: its end is told the peer (exit-status, exit-signal), then close. Reaped */
+    /*
+     * > 0: its end is told the peer (exit-status, exit-signal), then close; it is reaped. A CLOSE of the
+     * peer ends the fds towards the child, and is held (nacre_channel_hold_close) until the child ends.
+     */
+    pid_t child;
     /*
      * Looks at what came from source before it is sent (escape characters). Writes what is to be sent
      * to out, which has room for 2 * n + 8 bytes, and returns its length. NULL: straight, no copy.

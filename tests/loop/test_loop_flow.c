@@ -122,6 +122,42 @@ static void test_rekey_by_limits(void **state)
     }
 }
 
+/* Whatever the peer sends is a sign of life, also what no channel ever sees. */
+static void test_keepalive_hears_everything(void **state)
+{
+    (void)state;
+    pair p;
+    nacre_counters before, after;
+    pair_init(&p, 7);
+    p.config[NACRE_SERVER].keepalive_ms = 100;
+    p.no_channels = true;
+    assert_int_equal(pair_start(&p, NULL), NACRE_OK);
+    pair_run(&p);
+    nacre_transport *c = p.end[NACRE_CLIENT].t, *s = p.end[NACRE_SERVER].t;
+    nacre_transport_counters(s, &before);
+    for (int i = 0; i < 10; i++) {
+        pair_advance(&p, 99);
+        assert_int_equal(nacre_transport_send_ignore(c, nc_span(NULL, 0)), NACRE_OK);
+        pair_run(&p);
+        assert_int_equal(nacre_transport_deadline(s), p.now + 100);
+    }
+    nacre_transport_counters(s, &after);
+    assert_int_equal(after.packets_out, before.packets_out);
+    pair_advance(&p, 99);
+    assert_int_equal(nacre_transport_rekey(c), NACRE_OK);
+    pair_run(&p);
+    assert_int_equal(exchanges(&p), 2);
+    assert_int_equal(nacre_transport_deadline(s), p.now + 100);
+    /* Silence, and the keepalive that it ends in, whose answer counts as well. */
+    nacre_transport_counters(s, &before);
+    pair_advance(&p, 100);
+    pair_run(&p);
+    nacre_transport_counters(s, &after);
+    assert_int_equal(after.packets_out, before.packets_out + 1);
+    assert_int_equal(nacre_transport_deadline(s), p.now + 100);
+    pair_free(&p);
+}
+
 static void test_rekey_by_time(void **state)
 {
     (void)state;
@@ -403,11 +439,17 @@ static int cleanup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cuts_and_noise),      cmocka_unit_test(test_rekey_from_every_side),
-        cmocka_unit_test(test_rekey_by_limits),     cmocka_unit_test(test_rekey_by_time),
-        cmocka_unit_test(test_round_trips),         cmocka_unit_test(test_no_allocation_per_packet),
-        cmocka_unit_test(test_deterministic),       cmocka_unit_test(test_signature_elsewhere),
-        cmocka_unit_test(test_late_verdict),        cmocka_unit_test(test_disconnect),
+        cmocka_unit_test(test_cuts_and_noise),
+        cmocka_unit_test(test_rekey_from_every_side),
+        cmocka_unit_test(test_rekey_by_limits),
+        cmocka_unit_test(test_rekey_by_time),
+        cmocka_unit_test(test_keepalive_hears_everything),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_no_allocation_per_packet),
+        cmocka_unit_test(test_deterministic),
+        cmocka_unit_test(test_signature_elsewhere),
+        cmocka_unit_test(test_late_verdict),
+        cmocka_unit_test(test_disconnect),
         cmocka_unit_test(test_server_banner_lines),
     };
     return cmocka_run_group_tests(tests, NULL, cleanup);
