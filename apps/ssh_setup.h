@@ -51,6 +51,11 @@ void setup_quality(const ssh_setup *s, nacre_client *c, bool interactive);
 /* Prints the failed call's sentence as ssh would put it. */
 void setup_explain(const ssh_setup *s, const nacre_client *c, int rc);
 
+/* ---- ssh_notes.c: setup_say and setup_debug, and ---- */
+
+/* Sets the callbacks of s->cfg by which the library tells something. */
+void setup_listen(ssh_setup *s);
+
 /* ---- ssh_ask.c ---- */
 
 /* The callbacks of nacre_client; user is the ssh_setup. */
