@@ -69,7 +69,7 @@ NACRE_API bool nacre_ssh_config_at(const nacre_ssh_config *c, size_t index, cons
 /* One pattern of "*" and "?" (SendEnv); case counts. */
 NACRE_API bool nacre_ssh_pattern(const char *text, const char *pattern);
 
-/* "1h30m", "90", "2w" to seconds; "1G", "512K" to bytes (also "1" and "none" with *out 0). */
+/* "1h30m", "90", "2w" to seconds; "1G", "512K", "1" to bytes. */
 NACRE_API int nacre_parse_time(const char *text, uint32_t *seconds) NACRE_MUST_CHECK;
 NACRE_API int nacre_parse_bytes(const char *text, uint64_t *bytes) NACRE_MUST_CHECK;
 /* RekeyLimit's two values: "1G 1h", "default none", "4M". Zero: the default. */
