@@ -198,10 +198,17 @@ static nacre_verdict refuse_later(login *l, const nacre_event *ev)
     return NACRE_LATER;
 }
 
-static login *begin(nacre_server_conn *c, const nacre_event *ev)
+static login *asked(nacre_server_conn *c)
 {
     login *l = nacre_server_conn_user(c);
     l->asked_at = nacre_loop_now(nacre_server_loop(nacre_server_conn_server(c)));
+    return l;
+}
+
+/* Only for what is refused later: how long a lookup takes tells whether there is such a user. */
+static login *begin(nacre_server_conn *c, const nacre_event *ev)
+{
+    login *l = asked(c);
     look_up(l, ev->u.auth.user);
     return l;
 }
@@ -221,10 +228,12 @@ static nacre_verdict let_in(login *l, const char *method)
 
 /* ---- methods ------------------------------------------------------------------------------------------------ */
 
+/* Refused whoever asks: there is no need to know who. */
 static nacre_verdict on_none(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
     (void)user;
-    (void)begin(c, ev);
+    (void)c;
+    (void)ev;
     return NACRE_REFUSE;
 }
 
@@ -232,8 +241,10 @@ static nacre_verdict on_none(void *user, nacre_server_conn *c, const nacre_event
 static bool password_good(login *l, nacre_span password)
 {
     int rc = nacre_account_check_password(l->account ? l->account->name : NULL, password);
+    /* There is no PermitEmptyPasswords: not even where somebody stored the hash of nothing. */
+    bool said = password.n > 0;
     bool root_may = !l->account || l->account->uid != 0 || l->d->s->permit_root == NACRE_ROOT_YES;
-    return rc == NACRE_OK && l->account && l->allowed && l->d->root && root_may;
+    return rc == NACRE_OK && said && l->account && l->allowed && l->d->root && root_may;
 }
 
 static nacre_verdict check_password(login *l, const nacre_event *ev, nacre_span password,
@@ -264,7 +275,8 @@ static nacre_verdict on_interactive(void *user, nacre_server_conn *c, const nacr
 {
     static const char prompt_text[] = "Password: ";
     (void)user;
-    login *l = begin(c, ev);
+    /* Everybody is asked, hence at once and without a lookup. */
+    login *l = ev->type == NACRE_EVENT_AUTH_RESPONSES ? begin(c, ev) : asked(c);
     if (!l->d->s->interactive_authentication || !l->d->root) {
         return refuse_later(l, ev);
     }
@@ -344,7 +356,7 @@ static bool become_user(login *l)
         say(LOG_LEVEL_FATAL, "%s", why.text);
         _exit(255);
     }
-    /* Host keys are in this memory: the user's other processes must not trace it. */
+    /* Again, because new ids may set it anew. */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     return true;
 }
@@ -378,6 +390,7 @@ static nacre_verdict on_authenticated(void *user, nacre_server_conn *c, const ch
         (void)close(l->startup_fd);
         l->startup_fd = -1;
     }
+    (void)alarm(0); /* LoginGraceTime is kept */
     l->in = become_user(l);
     return l->in ? NACRE_ACCEPT : NACRE_REFUSE;
 }
