@@ -36,8 +36,7 @@ static bool borrow_rights(const nacre_account *a, before *b)
     b->count = getgroups(0, NULL);
     b->groups = calloc((size_t)(b->count > 0 ? b->count : 1), sizeof(gid_t));
     if (b->count < 0 || !b->groups || getgroups(b->count, b->groups) != b->count) {
-        free(b->groups);
-        return false;
+        return false; /* return_rights frees */
     }
     b->changed = true;
     return setgroups(a->group_count, a->groups) == 0 && setegid(a->gid) == 0 &&
