@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -274,6 +275,8 @@ int main(int argc, char **argv)
     if (a.umask >= 0) {
         (void)umask((mode_t)a.umask);
     }
+    /* Who is held to SFTP must not write a program of his own into us through /proc/self/mem. */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     log_to_stderr = a.to_stderr;
     log_limit = a.level >= 0 ? a.level : log_limit;
     if (!log_to_stderr) {

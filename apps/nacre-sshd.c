@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -286,6 +287,11 @@ int main(int argc, char **argv)
     if (!fill_stdio() || nacre_sshd_config_new(&d.config, NULL) != NACRE_OK) {
         return 255;
     }
+    /*
+     * Host keys are in this memory: other processes of its user must not trace it, and somebody who is
+     * held to SFTP must not write a program of his own into it through /proc/self/mem.
+     */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     mode_t before = umask(077);
     d.umask = before | 022;
     for (int option; (option = getopt(argc, argv, "46DE:TVdef:g:h:io:p:qt")) != -1;) {
