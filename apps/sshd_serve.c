@@ -20,7 +20,9 @@
 
 enum {
     MAX_CHILDREN = 4096, /* connections at once; each is a process */
-    FIRST_FREE_FD = 5    /* 3: the socket, 4: the pipe */
+    FIRST_FREE_FD = 5,   /* 3: the socket, 4: the pipe */
+    GRACE_EXTRA = 10,    /* seconds: the engine ends it in good order, and says so, if it can */
+    GRACE_MAX = 1 << 30  /* what alarm(2) takes everywhere */
 };
 
 /* ---- a server for these settings --------------------------------------------------------------------- */
@@ -292,6 +294,16 @@ int serve_here(sshd *d)
 
 /* ---- one connection ---------------------------------------------------------------------------------------------- */
 
+/* The engine's LoginGraceTime does not help where a lookup hangs; this does. Ends with the login. */
+static void limit_login(const sshd *d)
+{
+    uint32_t grace = d->s->login_grace_seconds;
+    if (grace > 0 && grace < GRACE_MAX) {
+        (void)signal(SIGALRM, SIG_DFL);
+        (void)alarm(grace + GRACE_EXTRA);
+    }
+}
+
 static int serve_fds(sshd *d, int in, int out, int startup_fd)
 {
     parent p = {.d = d, .server = make_server(d)};
@@ -304,6 +316,7 @@ static int serve_fds(sshd *d, int in, int out, int startup_fd)
         return 255;
     }
     nacre_net_set_keepalive(in, d->s->tcp_keepalive);
+    limit_login(d);
     (void)umask(d->umask);
     int rc = login_new(d, c, startup_fd) ? nacre_server_run(p.server, true) : NACRE_NO_MEMORY;
     nacre_server_free(p.server);
