@@ -65,6 +65,20 @@ static void env_set(environment *e, const char *name, const char *value)
     free(pair);
 }
 
+/* What only we may say: a client must not say it where we say nothing. */
+static void env_drop(environment *e, const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < e->count; i++) {
+        if (strncmp(e->pairs[i], name, n) == 0 && e->pairs[i][n] == '=') {
+            free(e->pairs[i]);
+            e->pairs[i] = e->pairs[--e->count]; /* each name is there once */
+            e->pairs[e->count] = NULL;
+            return;
+        }
+    }
+}
+
 static void env_clear(environment *e)
 {
     for (size_t i = 0; i < e->count; i++) {
@@ -104,6 +118,8 @@ static void env_make(environment *e, const login *l, nacre_channel *ch, const ch
     for (char *const *p = nacre_server_session_env(l->c, ch); *p; p++) {
         env_pair(e, *p);
     }
+    env_drop(e, "SSH_ORIGINAL_COMMAND");
+    env_drop(e, "SSH_TTY");
     env_set(e, "USER", a->name);
     env_set(e, "LOGNAME", a->name);
     env_set(e, "HOME", a->home);
