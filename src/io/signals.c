@@ -12,6 +12,7 @@
 
 typedef struct claim {
     _Atomic(nacre_loop *) owner;
+    atomic_int process; /* the owner's: a fork inherits this table, but none of the loops in it */
     atomic_int wake_fd;
     atomic_int arrived;
     struct sigaction before;
@@ -27,7 +28,7 @@ static void on_signal(int signo)
     int saved = errno;
     atomic_store(&claims[signo].arrived, 1);
     int fd = atomic_load(&claims[signo].wake_fd);
-    if (fd >= 0) {
+    if (fd >= 0 && atomic_load(&claims[signo].process) == (int)getpid()) {
         /* A full pipe wakes the loop as well. */
         ssize_t ignored = write(fd, "s", 1);
         (void)ignored;
@@ -42,12 +43,20 @@ int nc_signals_claim(nacre_loop *loop, int signo, int wake_fd, nacre_error *err)
     }
     claim *c = &claims[signo];
     nacre_loop *nobody = NULL;
+    bool inherited = atomic_load(&c->owner) && atomic_load(&c->process) != (int)getpid();
+    if (inherited) {
+        /* What the parent found is still what is to be restored; its pipe is not ours to wake. */
+        (void)sigaction(signo, &c->before, NULL);
+        atomic_store(&c->wake_fd, -1);
+        atomic_store(&c->owner, NULL);
+    }
     if (!atomic_compare_exchange_strong(&c->owner, &nobody, loop)) {
         return nobody == loop
                    ? NACRE_OK
                    : nc_fail(err, NACRE_EXISTS, "signal %d is handled by another loop", signo);
     }
     atomic_store(&c->arrived, 0);
+    atomic_store(&c->process, (int)getpid());
     atomic_store(&c->wake_fd, wake_fd);
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&sa.sa_mask);

@@ -271,6 +271,37 @@ static void test_signals(void **state)
     nacre_loop_free(t.loop);
 }
 
+/* The parent's loop does not own a child's signals. */
+static int signals_of_a_child(void)
+{
+    tally t = {.loop = new_loop()};
+    if (nacre_loop_on_signal(t.loop, SIGUSR1, on_signal, &t) != NACRE_OK || raise(SIGUSR1) != 0 ||
+        nacre_loop_run_once(t.loop, 1000) != NACRE_OK || t.count != 1) {
+        return 1;
+    }
+    nacre_loop_free(t.loop);
+    struct sigaction now;
+    return sigaction(SIGUSR1, NULL, &now) == 0 && now.sa_handler == SIG_DFL ? 0 : 2;
+}
+
+static void test_signals_after_fork(void **state)
+{
+    (void)state;
+    tally t = {.loop = new_loop()};
+    int status = -1;
+    assert_int_equal(nacre_loop_on_signal(t.loop, SIGUSR1, on_signal, &t), NACRE_OK);
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(raise(SIGUSR1) == 0 ? signals_of_a_child() : 3);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(raise(SIGUSR1), 0);
+    assert_int_equal(nacre_loop_run_once(t.loop, 1000), NACRE_OK);
+    assert_int_equal(t.count, 1);
+    nacre_loop_free(t.loop);
+}
+
 typedef struct child_note {
     int count;
     pid_t pid;
@@ -391,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_thousands_of_fds),
         cmocka_unit_test(test_stop_from_thread),
         cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_signals_after_fork),
         cmocka_unit_test(test_children),
         cmocka_unit_test(test_tasks),
         cmocka_unit_test(test_no_sigpipe),
