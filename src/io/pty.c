@@ -41,15 +41,24 @@ int nacre_tty_size(int fd, nacre_pty *out)
     return NACRE_OK;
 }
 
-/* So that write(1) and friends can reach it, and other users cannot. Root only; else grantpt did it. */
+/*
+ * So that write(1) and friends can reach it, and other users cannot. Only root can give it away; anybody
+ * else owns it already, but the system may have been mounted with a wide mode, or without the group.
+ */
 static int give_to(int slave, const nacre_account *account)
 {
-    if (!account || geteuid() != 0) {
-        return 0;
-    }
     struct group row, *found = NULL;
+    struct stat st;
     char text[4096];
     bool tty = getgrnam_r("tty", &row, text, sizeof(text), &found) == 0 && found;
+    if (!account || geteuid() != 0) {
+        if (fstat(slave, &st) != 0) {
+            return -1;
+        }
+        mode_t most = tty && st.st_gid == found->gr_gid ? 0620 : 0600;
+        bool narrow = (st.st_mode & 0777 & ~most) == 0;
+        return narrow ? 0 : fchmod(slave, most);
+    }
     if (fchown(slave, account->uid, tty ? found->gr_gid : account->gid) != 0) {
         return -1;
     }

@@ -197,6 +197,22 @@ static void test_pty(void **state)
     assert_non_null(strstr(text, "/dev/pts/"));
 }
 
+/* Opened for ourselves: nobody else's to open, whatever the mount says. */
+static void test_pty_is_private(void **state)
+{
+    (void)state;
+    int master = -1, slave = -1;
+    char name[64];
+    nacre_pty want = {.columns = 80, .rows = 24};
+    struct stat st;
+    assert_int_equal(nc_pty_open(&want, NULL, &master, &slave, name, sizeof(name), NULL), NACRE_OK);
+    assert_int_equal(fstat(slave, &st), 0);
+    assert_int_equal(st.st_uid, geteuid());
+    assert_int_equal(st.st_mode & 0777 & ~0620u, 0);
+    nc_fd_close(&slave);
+    nc_fd_close(&master);
+}
+
 static void test_tty_calls(void **state)
 {
     (void)state;
@@ -432,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_clean_child),
         cmocka_unit_test(test_env_cwd_umask_fds),
         cmocka_unit_test(test_pty),
+        cmocka_unit_test(test_pty_is_private),
         cmocka_unit_test(test_tty_calls),
         cmocka_unit_test(test_modes_hostile),
         cmocka_unit_test(test_signal_names),
