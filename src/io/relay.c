@@ -424,6 +424,16 @@ static void on_child(void *user, pid_t pid, int wait_status)
     conclude(r);
 }
 
+bool nc_relay_child_done(const nacre_relay *r)
+{
+    return r->child_done;
+}
+
+bool nc_relay_uses(const nacre_relay *r, int fd)
+{
+    return fd >= 0 && used(r, fd);
+}
+
 static void stop(nacre_relay *r)
 {
     r->closed = true;

@@ -46,6 +46,11 @@ struct nacre_relay {
     nacre_relay_result result;
 };
 
+/* Reaped: its number may be another process's by now. */
+bool nc_relay_child_done(const nacre_relay *r);
+/* Is fd still open here? When not, its number may be another file's by now. */
+bool nc_relay_uses(const nacre_relay *r, int fd);
+
 /* relay_fds.c: makes fd (-1: none) a source or sink of r. 0, or -1 and errno. */
 int nc_relay_init_source(nacre_relay *r, int i, int fd, int stream);
 int nc_relay_init_sink(nacre_relay *r, int i, int fd);

@@ -4,22 +4,29 @@
  */
 #include "server/server.h"
 
+#include "io/relay.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Its number is still its own: it runs, or nobody has reaped it yet. */
-static bool is_ours(pid_t pid)
+/*
+ * Its number is still its own: it runs, or nobody has reaped it yet. Who has reaped it knows best; to ask
+ * the system alone is not enough, because the number may be that of a later program of ours.
+ */
+static bool is_ours(const nc_chan *k)
 {
     siginfo_t info;
-    return pid > 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+    bool reaped = k->relay && nc_relay_child_done(k->relay);
+    return k->pid > 0 && !reaped &&
+           waitid(P_PID, (id_t)k->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 static void hang_up(nc_chan *k)
 {
-    if (is_ours(k->pid)) {
+    if (is_ours(k)) {
         (void)kill(-k->pid, SIGHUP);
         (void)kill(-k->pid, SIGCONT); /* a stopped one could not hear it */
     }
@@ -108,7 +115,7 @@ int nacre_server_spawn(nacre_server_conn *c, nacre_channel *ch, const nacre_spaw
 int nacre_server_resize(nacre_server_conn *c, nacre_channel *ch, const nacre_pty *size)
 {
     const nc_chan *k = nc_chan_find(c, ch);
-    if (!k || k->pty_fd < 0 || !is_ours(k->pid)) {
+    if (!k || !is_ours(k) || !k->relay || !nc_relay_uses(k->relay, k->pty_fd)) {
         return NACRE_NOT_FOUND;
     }
     return nacre_pty_resize(k->pty_fd, size);
@@ -117,7 +124,7 @@ int nacre_server_resize(nacre_server_conn *c, nacre_channel *ch, const nacre_pty
 int nacre_server_signal(nacre_server_conn *c, nacre_channel *ch, const char *name)
 {
     const nc_chan *k = nc_chan_find(c, ch);
-    if (!k || !is_ours(k->pid)) {
+    if (!k || !is_ours(k)) {
         return NACRE_NOT_FOUND;
     }
     return nacre_process_signal(k->pid, name);
