@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 enum {
-    TRIES = 100, /* names that are taken already: somebody else's transfers */
-    ANY_BITS = 07777
+    TRIES = 100,     /* names that are taken already: somebody else's transfers */
+    MODE_BITS = 0777 /* set-id bits were given to what stood there, not to what a server sends */
 };
 
 int nc_local_errno(nacre_error *err, const char *verb, const char *path)
@@ -189,7 +189,7 @@ int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const char
         return nc_local_errno(err, "open local", path); /* write protection is to be respected */
     }
     t->replaces = there;
-    t->mode = there ? st.st_mode & ANY_BITS : 0;
+    t->mode = there ? st.st_mode & MODE_BITS : 0;
     if (open_temporary(t) != 0 || (there && !keeps_owner(t, &st))) {
         drop_temporary(t);
         t->replaces = false;
