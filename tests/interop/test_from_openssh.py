@@ -60,6 +60,74 @@ class Login(unittest.TestCase):
         self.assertEqual(ssh("ssh", place, other, "echo mine", check=0).stdout, b"forced: echo mine\n")
         other.stop()
 
+    def test_clients_cannot_say_what_only_the_server_says(self):
+        authorized = place.fresh("authorized")
+        authorized.write_text('command="echo forced: [$SSH_ORIGINAL_COMMAND][$SSH_TTY][$USER]" ' +
+                              (place.dir / "user_ed25519.pub").read_text())
+        other = nacre_server(place, f"AuthorizedKeysFile {authorized}", "AcceptEnv *")
+        result = ssh("ssh", place, other, args=["-T"], check=0,
+                     options=["SetEnv=SSH_ORIGINAL_COMMAND=evil SSH_TTY=evil USER=evil PATH=/evil"])
+        self.assertEqual(result.stdout, f"forced: [][][{ME}]\n".encode())
+        other.stop()
+
+    def test_asking_for_methods_does_not_look_a_user_up(self):
+        other = nacre_server(place)
+        options = client_options(place, other, key=None, extra=["PreferredAuthentications=hostbased"])
+        for user in ("no-such-user-here", ME):
+            run(["ssh", "-p", other.port, *options, f"{user}@127.0.0.1", "true"], check=255)
+        self.assertNotIn("no-such-user-here", other.text())
+        other.stop()
+
+    @unittest.skipUnless(ROOT, "an account can only be made by root")
+    def test_an_empty_password_never_opens(self):
+        user = TestUser()
+        nothing = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=b"\n", check=True,
+                                 capture_output=True).stdout.decode().strip()
+        other = nacre_server(place, "PasswordAuthentication yes", "KbdInteractiveAuthentication yes")
+        for stored in (nothing, ""):
+            subprocess.run(["usermod", "-p", stored, user.name], check=True)
+            for method in ("password", "keyboard-interactive"):
+                with self.subTest((stored, method)):
+                    result = run(["ssh", "-F", "none", "-p", other.port, "-o",
+                                  f"UserKnownHostsFile={place.known_hosts(other.port)}", "-o",
+                                  f"PreferredAuthentications={method}", "-o", "NumberOfPasswordPrompts=1",
+                                  f"{user.name}@127.0.0.1", "echo never"], env=askpass(place, ""), check=255)
+                    self.assertEqual(result.stdout, b"")
+        self.assertIn(f"Failed password for {user.name}", other.text())
+        other.stop()
+        user.remove()
+
+    @unittest.skipUnless(ROOT, "an account can only be made by root")
+    def test_sftp_does_not_open_its_own_memory(self):
+        user = TestUser()
+        for subsystem in ("internal-sftp", APPS / "nacre-sftp-server"):
+            with self.subTest(subsystem):
+                other = nacre_server(place, f"Subsystem sftp {subsystem}")
+                result = sftp("sftp", place, other, ["ls /", f"put {place.path('host_rsa.pub')} /proc/self/mem"],
+                              user=user.name)
+                self.assertIn(b"proc", result.stdout)
+                self.assertIn(b"/proc/self/mem\": Permission denied", result.stderr)
+                other.stop()
+        other = nacre_server(place)
+        tty = ssh("ssh", place, other, "stat -c '%a %U' $(tty)", user=user.name, args=["-tt"], check=0)
+        self.assertRegex(tty.stdout, rb"^6[02]0 " + user.name.encode())
+        other.stop()
+        user.remove()
+
+    def test_strangers_are_counted_until_they_leave(self):
+        other = nacre_server(place, "MaxStartups 2")
+        for _ in range(3):
+            crowd = [socket.create_connection(("127.0.0.1", other.port), 10) for _ in range(2)]
+            for s in crowd:
+                self.assertEqual(s.recv(4), b"SSH-")
+            with socket.create_connection(("127.0.0.1", other.port), 10) as s:
+                self.assertEqual(s.recv(8), b"Exceeded")
+            for s in crowd:
+                s.close()
+            wait_until(lambda: greets(other.port), "a place to be free again")
+            wait_until(lambda: ssh("ssh", place, other, "true").returncode == 0, "a login")
+        other.stop()
+
     def test_unknown_key_option_grants_nothing(self):
         authorized = place.fresh("authorized")
         authorized.write_text("no-such-option " + (place.dir / "user_ed25519.pub").read_text())
@@ -207,6 +275,14 @@ class Commands(unittest.TestCase):
 
 
 class Files(unittest.TestCase):
+    def test_set_id_bits_are_not_lent_to_what_comes(self):
+        here = place.fresh("suid")
+        here.write_bytes(b"old")
+        os.chmod(here, 0o6755)
+        sftp(NACRE_SFTP, place, server, [f"get {place.path('host_rsa.pub')} {here}"], check=0)
+        self.assertEqual(here.stat().st_mode & 0o7777, 0o755)
+        self.assertEqual(digest(here), digest(place.path("host_rsa.pub")))
+
     def test_sftp_64_mib(self):
         big = make_file(place.path("64"), 64 << 20)
         up, down = place.fresh("up"), place.fresh("down")
