@@ -169,7 +169,7 @@ typedef struct nacre_sftp_transfer_options {
     bool sync;             /* put: fsync@openssh.com when the server has it; get: fsync(2) */
     bool direct;           /* get: write the target itself, no temporary name */
     uint64_t offset;       /* begin here, in both files; what is before stays as it is */
-    uint64_t in_flight;    /* bytes asked for and not there yet, at most; 0: 4 MiB */
+    uint64_t in_flight;    /* bytes asked for and not there yet, at most; 0: 4 MiB, or 2 */
     uint32_t max_requests; /* likewise requests; 0: no bound but in_flight */
     uint64_t rate;         /* bytes per second at most; 0: no bound */
     /*

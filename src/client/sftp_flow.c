@@ -8,8 +8,6 @@
 
 enum {
     BLOCK = 64, /* chunks that are allocated together */
-    /* 4 MiB fill 1 Gbit/s over 30 ms, and twice what OpenSSH's server side keeps in its window. */
-    DEFAULT_CAP = 4 * 1024 * 1024,
     DEFAULT_PROGRESS_MS = 100,
     RATE_BURST_MS = 50,
     RATE_STEP_MS = 20
@@ -109,7 +107,7 @@ void nc_sftp_flow_init(nc_sftp_flow *f, nacre_sftp *s, nacre_span handle, const 
     f->handle = handle;
     f->path = path;
     f->end = UINT64_MAX;
-    f->cap = DEFAULT_CAP;
+    f->cap = NC_SFTP_IN_FLIGHT;
     /* Half of the machine's table stays free for everything else. */
     f->max_requests = NACRE_SFTP_MAX_REQUESTS / 2;
 }
@@ -123,7 +121,7 @@ void nacre_sftp_transfer_options_init(nacre_sftp_transfer_options *o)
 void nc_sftp_flow_options(nc_sftp_flow *f, const nacre_sftp_transfer_options *o,
                           const char *progress_path)
 {
-    f->cap = o->in_flight ? o->in_flight : DEFAULT_CAP;
+    f->cap = o->in_flight ? o->in_flight : f->cap;
     if (o->max_requests && o->max_requests < f->max_requests) {
         f->max_requests = o->max_requests;
     }

@@ -33,6 +33,11 @@ struct nc_sftp_call {
 
 typedef struct nc_sftp_flow nc_sftp_flow;
 
+enum {
+    /* 4 MiB fill 1 Gbit/s over 30 ms, and twice what OpenSSH's server side keeps in its window. */
+    NC_SFTP_IN_FLIGHT = 4 * 1024 * 1024
+};
+
 typedef struct nc_sftp_chunk {
     nc_sftp_call call; /* first: the engine's user pointer is the chunk */
     nc_sftp_flow *flow;
@@ -135,7 +140,9 @@ struct nacre_sftp {
     uint32_t status;    /* NACRE_FX_* of the last call */
     uint32_t timeout_ms, default_timeout_ms;
     size_t max_read, max_write;
-    nc_sftp_flow *flow; /* the one that runs */
+    uint64_t read_ahead;    /* bytes that a reader has on the way unless told otherwise */
+    uint64_t round_trip_ms; /* of the session's first question; UINT64_MAX: not measured */
+    nc_sftp_flow *flow;     /* the one that runs */
     nc_sftp_chunk *pool;
     struct nc_sftp_block *blocks; /* of chunks */
     char ended[160];              /* how the server's program ended, for messages */
