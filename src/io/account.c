@@ -76,16 +76,29 @@ static bool expired(const struct spwd *sp)
            today > sp->sp_lstchg + sp->sp_max + sp->sp_inact;
 }
 
-/* The user's hash into out ("" when it cannot be had), and whether the account is shut. */
-static bool read_hash(const struct passwd *pw, char *out, size_t size)
+/* To be changed before it opens anything again: by age, or because root said so (chage -d 0). */
+static bool is_due(const struct spwd *sp)
+{
+    long today = (long)(time(NULL) / 86400);
+    return sp->sp_lstchg == 0 ||
+           (sp->sp_lstchg > 0 && sp->sp_max >= 0 && today - sp->sp_lstchg > sp->sp_max);
+}
+
+/*
+ * The user's hash into out ("" when it cannot be had), and whether the account is shut. due: the password
+ * must be changed.
+ */
+static bool read_hash(const struct passwd *pw, char *out, size_t size, bool *due)
 {
     struct spwd row, *found = NULL;
     char text[TEXT_FIRST];
     const char *hash = pw->pw_passwd;
     bool shut = false;
+    *due = false;
     if (getspnam_r(pw->pw_name, &row, text, sizeof(text), &found) == 0 && found) {
         hash = row.sp_pwdp;
         shut = expired(&row);
+        *due = is_due(&row);
     }
     size_t n = hash ? strlen(hash) : 0;
     if (n >= size) {
@@ -132,6 +145,7 @@ static int lookup(nacre_account **out, const nacre_allocator *alloc, const char 
 {
     text_row row = {.text = NULL};
     char hash[512];
+    bool due = false;
     *out = NULL;
     int why = read_passwd(name, uid, &row);
     if (why == ENOENT) {
@@ -151,7 +165,7 @@ static int lookup(nacre_account **out, const nacre_allocator *alloc, const char 
         a->pub.shell = nc_strdup(alloc, shell);
         a->pub.uid = row.pw.pw_uid;
         a->pub.gid = row.pw.pw_gid;
-        a->pub.locked = read_hash(&row.pw, hash, sizeof(hash));
+        a->pub.locked = read_hash(&row.pw, hash, sizeof(hash), &due);
         nc_wipe(hash, sizeof(hash));
         if (a->pub.name && a->pub.home && a->pub.shell) {
             rc = read_groups(&a->pub, alloc);
@@ -246,14 +260,15 @@ int nacre_account_check_password(const char *name, nacre_span password)
 {
     text_row row = {.text = NULL};
     char hash[512] = {0};
-    bool open = false;
+    bool open = false, due = false;
     if (name && read_passwd(name, 0, &row) == 0) {
-        open = !read_hash(&row.pw, hash, sizeof(hash));
+        open = !read_hash(&row.pw, hash, sizeof(hash), &due);
     }
     int rc = nacre_password_matches(open ? hash : NULL, password);
     nc_wipe(hash, sizeof(hash));
     nc_wipe_free(NULL, row.text, row.text ? row.size : 0);
-    return open ? rc : NACRE_AUTH_FAILED;
+    /* RFC 4252 8: an expired password must not be used for authentication. */
+    return open && !due ? rc : NACRE_AUTH_FAILED;
 }
 
 /* ---- the other end of a local socket ---- */

@@ -98,6 +98,26 @@ class Login(unittest.TestCase):
         user.remove()
 
     @unittest.skipUnless(ROOT, "an account can only be made by root")
+    def test_what_has_expired_does_not_open(self):
+        user = TestUser()
+        other = nacre_server(place, "PasswordAuthentication yes", "KbdInteractiveAuthentication no")
+        command = ["ssh", "-F", "none", "-p", other.port, "-o", f"UserKnownHostsFile={place.known_hosts(other.port)}",
+                   "-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1",
+                   f"{user.name}@127.0.0.1", "echo in"]
+        # How it is aged; whether the password opens then; whether a key does.
+        for ageing, password, key in ((["-M", "-1"], 0, 0), (["-d", "0"], 255, 0),
+                                      (["-d", "2020-01-01", "-M", "30"], 255, 0),
+                                      (["-d", "2020-01-01", "-M", "30", "-I", "5"], 255, 255),
+                                      (["-d", "2020-01-01", "-M", "-1", "-I", "-1"], 0, 0),
+                                      (["-E", "2020-01-01"], 255, 255)):
+            with self.subTest(ageing):
+                subprocess.run(["chage", *ageing, user.name], check=True)
+                run(command, env=askpass(place, user.password), check=password)
+                ssh("ssh", place, other, "true", user=user.name, check=key)
+        other.stop()
+        user.remove()
+
+    @unittest.skipUnless(ROOT, "an account can only be made by root")
     def test_sftp_does_not_open_its_own_memory(self):
         user = TestUser()
         for subsystem in ("internal-sftp", APPS / "nacre-sftp-server"):
