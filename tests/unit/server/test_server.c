@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -427,6 +428,47 @@ static void above_max_startups_strangers_are_dropped(void **state)
     }
 }
 
+static void count_line(void *user, nacre_log_level level, const char *line)
+{
+    int *lines = user;
+    *lines += level == NACRE_LOG_ERROR && strstr(line, "cannot accept") ? 1 : 0;
+}
+
+/* A connection that cannot be accepted stays where it is, and the listener ready: that must not spin. */
+static void without_descriptors_it_waits(void **state)
+{
+    world *w = *state;
+    uint16_t port = 0;
+    int lines = 0;
+    nacre_error err = {0};
+    struct rlimit was, now;
+    w->cfg.transport.log = count_line;
+    w->cfg.transport.log_user = &lines;
+    w->cfg.transport.log_level = NACRE_LOG_ERROR;
+    start_server(w);
+    assert_int_equal(nacre_server_listen(w->server, "127.0.0.1", 0, &port, &err), NACRE_OK);
+    int client = dial(port);
+    int next = dup(client); /* the lowest number that is free */
+    assert_int_equal(close(next), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    now = was;
+    now.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+    until(w, &lines, 1);
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(nacre_loop_run_once(w->loop, 5), NACRE_OK);
+    }
+    assert_true(lines < 10);
+    assert_int_equal(nacre_server_connections(w->server), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    uint64_t end = nacre_loop_now(w->loop) + PATIENCE_MS;
+    while (nacre_server_connections(w->server) == 0) {
+        assert_true(nacre_loop_now(w->loop) < end);
+        assert_int_equal(nacre_loop_run_once(w->loop, 100), NACRE_OK);
+    }
+    (void)close(client);
+}
+
 static void a_server_needs_keys_and_a_config(void **state)
 {
     (void)state;
@@ -455,6 +497,7 @@ int main(void)
         WITH_WORLD(many_connections_in_one_process),
         cmocka_unit_test(the_dice_of_max_startups),
         WITH_WORLD(above_max_startups_strangers_are_dropped),
+        WITH_WORLD(without_descriptors_it_waits),
         cmocka_unit_test(a_server_needs_keys_and_a_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
