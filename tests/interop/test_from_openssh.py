@@ -136,15 +136,24 @@ class Login(unittest.TestCase):
 
     def test_strangers_are_counted_until_they_leave(self):
         other = nacre_server(place, "MaxStartups 2")
+        crowd = []
+
+        def one_more():
+            s = socket.create_connection(("127.0.0.1", other.port), 10)
+            if s.recv(4) == b"SSH-":
+                crowd.append(s)
+                return True
+            s.close()
+            return False
+
         for _ in range(3):
-            crowd = [socket.create_connection(("127.0.0.1", other.port), 10) for _ in range(2)]
-            for s in crowd:
-                self.assertEqual(s.recv(4), b"SSH-")
+            # Who left a moment ago is counted until the server has noticed.
+            wait_until(one_more, "a place")
+            wait_until(one_more, "another place")
             with socket.create_connection(("127.0.0.1", other.port), 10) as s:
                 self.assertEqual(s.recv(8), b"Exceeded")
-            for s in crowd:
-                s.close()
-            wait_until(lambda: greets(other.port), "a place to be free again")
+            while crowd:
+                crowd.pop().close()
             wait_until(lambda: ssh("ssh", place, other, "true").returncode == 0, "a login")
         other.stop()
 
