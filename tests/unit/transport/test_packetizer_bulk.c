@@ -226,7 +226,10 @@ static int whole_run(const nacre_allocator *a)
         size_t count = 1;
         if (rc == NACRE_OK && turn < 4) {
             rc = nc_packetizer_reserve(tx, nc_span(head, 5), 100000, 100000, &room, &count);
-            rc = rc ? rc : nc_packetizer_commit(tx, 100000);
+            if (rc == NACRE_OK) {
+                memcpy(room.p, data, 100000);
+                rc = nc_packetizer_commit(tx, 100000);
+            }
             expected++;
         }
         while (rc == NACRE_OK && got < expected) {
