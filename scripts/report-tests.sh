@@ -5,7 +5,9 @@ set -eu
 exec python3 - "$1" <<'PY'
 import json, sys, pathlib
 
-log = pathlib.Path(sys.argv[1]) / "meson-logs" / "testlog.json"
+# A test setup (valgrind) writes a log of its own name: the newest is the last run.
+logs = (pathlib.Path(sys.argv[1]) / "meson-logs").glob("testlog*.json")
+log = max(logs, key=lambda path: path.stat().st_mtime)
 passed = failed = skipped = 0
 for line in log.read_text().splitlines():
     result = json.loads(line)["result"]
