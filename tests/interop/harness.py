@@ -221,6 +221,20 @@ def run(command, stdin=b"", timeout=DEADLINE, env=None, check=None):
     return result
 
 
+def run_on_files(place, command, stdin=b"", env=None, check=None):
+    """run(), with files in place of pipes: dbclient with a pipe for its output sometimes never ends, whatever
+    the server."""
+    source, out, err = (place.fresh(name) for name in ("in", "out", "err"))
+    source.write_bytes(stdin)
+    with open(source, "rb") as i, open(out, "wb") as o, open(err, "wb") as e:
+        status = subprocess.run([str(c) for c in command], stdin=i, stdout=o, stderr=e, timeout=DEADLINE,
+                                env={**os.environ, **(env or {})}, start_new_session=True).returncode
+    result = subprocess.CompletedProcess(command, status, out.read_bytes(), err.read_bytes())
+    if check is not None and status != check:
+        raise AssertionError(f"{command}\nexit {status} instead of {check}\n{result.stderr[-4000:]!r}")
+    return result
+
+
 def client_options(place, server, key="ed25519", known=None, extra=()):
     options = ["-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
                "-o", f"UserKnownHostsFile={known or place.known_hosts(server.port)}",

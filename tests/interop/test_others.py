@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """dropbear, PuTTY and paramiko, as both peers, for a short list: log in, run, move bytes, re-key, SFTP."""
+import fcntl
 import hashlib
 import io
 import os
@@ -32,9 +33,11 @@ class DropbearServer(unittest.TestCase):
             keys += ["-r", str(converted)]
         # dropbear looks for authorized_keys in the user's home only: lend it one.
         cls.home = pathlib.Path.home() / ".ssh"
+        cls.home.mkdir(mode=0o700, exist_ok=True)
+        cls.lock = os.open(cls.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(cls.lock, fcntl.LOCK_EX)  # another test may lend one too
         cls.had = (cls.home / "authorized_keys").exists()
         cls.old = (cls.home / "authorized_keys").read_bytes() if cls.had else b""
-        cls.home.mkdir(mode=0o700, exist_ok=True)
         (cls.home / "authorized_keys").write_bytes(cls.old + place.authorized.read_bytes())
         os.chmod(cls.home / "authorized_keys", 0o600)
         cls.server = Server(place, lambda port: ["dropbear", "-F", "-E", "-s", "-p", f"127.0.0.1:{port}", "-P",
@@ -47,6 +50,7 @@ class DropbearServer(unittest.TestCase):
             (cls.home / "authorized_keys").write_bytes(cls.old)
         else:
             (cls.home / "authorized_keys").unlink()
+        os.close(cls.lock)
 
     def test_run(self):
         for kind in ("ed25519", "rsa", "ecdsa256", "ecdsa384", "ecdsa521"):
@@ -65,8 +69,8 @@ class DropbearClient(unittest.TestCase):
         key = place.fresh("dbkey")
         subprocess.run(["dropbearconvert", "openssh", "dropbear", place.keys["ed25519"], key], check=True,
                        capture_output=True)
-        return run(["dbclient", "-y", "-y", "-i", key, "-p", server.port, f"{ME}@127.0.0.1", *command], stdin=stdin,
-                   env={"HOME": str(place.dir)}, **kwargs)
+        return run_on_files(place, ["dbclient", "-y", "-y", "-i", key, "-p", server.port, f"{ME}@127.0.0.1", *command],
+                            stdin=stdin, env={"HOME": str(place.dir)}, **kwargs)
 
     def test_run(self):
         result = self.dbclient("echo out; echo err >&2; exit 7", check=7)
