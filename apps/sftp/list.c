@@ -182,6 +182,20 @@ static void free_listing(listing *l)
     free(l->at);
 }
 
+/* The server's line for name, with what we call it instead. A line of another form stays as it is. */
+static char *long_line(const nacre_sftp_name *e, const char *name, const char *full)
+{
+    char *line = keep(strndup((const char *)e->longname.p, e->longname.n));
+    size_t n = strlen(line);
+    size_t tail = strlen(name);
+    if (n <= tail || line[n - tail - 1] != ' ' || strcmp(line + n - tail, name) != 0) {
+        return line;
+    }
+    char *renamed = text_of("%.*s%s", (int)(n - tail), line, full);
+    free(line);
+    return renamed;
+}
+
 /* prefix: what stands before each name, or NULL. */
 static int list_dir(app *a, const char *path, const char *prefix, const ls_flags *f)
 {
@@ -195,7 +209,7 @@ static int list_dir(app *a, const char *path, const char *prefix, const ls_flags
             continue;
         }
         char *full = prefix ? joined(prefix, name) : keep(strdup(name));
-        char *line = keep(strndup((const char *)e.longname.p, e.longname.n));
+        char *line = long_line(&e, name, full);
         add(&l, full, line, &e.attrs);
         free(full);
         free(line);
@@ -221,12 +235,12 @@ static int list_word(app *a, const word *w, const ls_flags *f)
     if (rc != 0) {
         return rc;
     }
+    size_t strip = *w->text == '/' ? 0 : strlen(a->pwd) + (a->pwd[1] != '\0');
     if (found.count == 1 && remote_is_dir(a, found.at[0])) {
-        rc = list_dir(a, found.at[0], w->magic ? found.at[0] : w->text, f);
+        rc = list_dir(a, found.at[0], w->magic ? found.at[0] + strip : w->text, f);
         names_free(&found);
         return rc;
     }
-    size_t strip = *w->text == '/' ? 0 : strlen(a->pwd) + (a->pwd[1] != '\0');
     for (size_t i = 0; i < found.count; i++) {
         if (nacre_sftp_lstat(a->s, found.at[i], &attrs) != NACRE_OK) {
             rc = complain_sftp(a);
