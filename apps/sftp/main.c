@@ -30,6 +30,7 @@ typedef struct arguments {
     char **o;
     size_t o_count;
     char *user, *host, *path;
+    const char *local; /* where path goes */
 } arguments;
 
 static void usage(void)
@@ -38,7 +39,7 @@ static void usage(void)
           "          [-D sftp_server_command] [-F ssh_config] [-i identity_file]\n"
           "          [-J destination] [-l limit] [-o ssh_option] [-P port]\n"
           "          [-R num_requests] [-S program] [-s subsystem | sftp_server]\n"
-          "          destination\n",
+          "          destination [local_path]\n",
           stderr);
     exit(FAILED);
 }
@@ -230,12 +231,17 @@ static void parse(arguments *g, int argc, char **argv)
         }
         return;
     }
-    if (optind + 1 != argc) {
+    if (optind == argc || optind + 2 < argc) {
         usage();
     }
     const char *text = argv[optind];
+    g->local = argv[optind + 1]; /* NULL behind the last */
     bool good =
         strncmp(text, "sftp://", 7) == 0 ? uri_destination(g, text) : plain_destination(g, text);
+    if (good && g->local && !g->path) {
+        complain("nacre-sftp: %s: a local path needs host:path before it", shown(g->local));
+        good = false;
+    }
     if (!good) {
         exit(FAILED);
     }
@@ -344,17 +350,46 @@ static int plain_lines(app *a, FILE *in)
     return rc;
 }
 
-/* A path in the destination: a directory to begin in, or a file to fetch. */
-static int begin_at(app *a, const char *path)
+/* path as one word of a command line. A pattern stays one, unless a file bears its very name. */
+static char *as_word(app *a, const char *path)
+{
+    bool exists = false;
+    char *full = absolute(a, path);
+    bool literal =
+        !strpbrk(path, "*?[") || (nacre_sftp_exists(a->s, full, &exists) == NACRE_OK && exists);
+    free(full);
+    if (literal) {
+        return keep(words_quote(path));
+    }
+    char *out = keep(malloc(2 * strlen(path) + 1));
+    char *q = out;
+    for (; *path; path++) {
+        if (strchr(" \t\r\n\"'\\#", *path)) {
+            *q++ = '\\';
+        }
+        *q++ = *path;
+    }
+    *q = '\0';
+    return out;
+}
+
+/* A path in the destination: a directory to begin in, or what to fetch before it is over. */
+static int begin_at(app *a, const char *path, const char *local)
 {
     char *full = absolute(a, path);
-    bool dir = remote_is_dir(a, full);
-    free(full);
-    char *quoted = keep(words_quote(path));
-    char *line = text_of("%s %s", dir ? "cd" : "get", quoted);
+    bool enter = !local && remote_is_dir(a, full);
+    char *remote = as_word(a, path);
+    char *to = local ? keep(words_quote(local)) : NULL;
+    char *line = enter ? text_of("cd %s", remote)
+                       : text_of("get -- %s%s%s", remote, to ? " " : "", to ? to : "");
+    if (enter) {
+        tell(a, "Changing to: %s\n", shown(full));
+    }
     int rc = run_line(a, line);
-    a->ended = !dir;
-    free(quoted);
+    a->ended = a->ended || !enter;
+    free(full);
+    free(remote);
+    free(to);
     free(line);
     return rc;
 }
@@ -381,7 +416,7 @@ static int run(app *a, const arguments *g)
         complain("%s to %s.", g->host ? "Connected" : "Attached",
                  shown(g->host ? g->host : g->c.server));
     }
-    int rc = g->path ? begin_at(a, g->path) : 0;
+    int rc = g->path ? begin_at(a, g->path, g->local) : 0;
     if (!a->ended && (rc == 0 || !a->batch)) {
         rc = a->interactive ? edited_lines(a) : plain_lines(a, in);
     }
