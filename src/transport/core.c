@@ -222,6 +222,14 @@ static int on_version(nc_core *c, nacre_span line, nacre_event *ev)
     return NACRE_OK;
 }
 
+static void note_first_line(nc_core *c, nacre_span line)
+{
+    if (c->first_line_len == 0) {
+        c->first_line_len = line.n < sizeof(c->first_line) ? line.n : sizeof(c->first_line);
+        memcpy(c->first_line, line.p ? line.p : (const uint8_t *)"", c->first_line_len);
+    }
+}
+
 static int read_line(nc_core *c, nacre_event *ev)
 {
     nacre_span line;
@@ -250,6 +258,7 @@ static int read_line(nc_core *c, nacre_event *ev)
                             "more than %d lines came before the server's version line",
                             NC_MAX_BANNER_LINES);
     }
+    note_first_line(c, line);
     ev->type = NACRE_EVENT_PRE_BANNER;
     ev->text = line;
     return NACRE_OK;
@@ -362,19 +371,36 @@ static int tell_end(nc_core *c, nacre_event *ev)
     return NACRE_OK;
 }
 
+/* What came instead tells a user at once that the port was the wrong one. */
+static int on_end_before_version(nc_core *c)
+{
+    static const char text[] = "the connection was closed by the peer before its version line";
+    note_first_line(c, nc_packetizer_waiting(c->packetizer));
+    nacre_span first = nc_span(c->first_line, c->first_line_len);
+    if (first.n == 0) {
+        return nc_core_finish(c, NACRE_END, NACRE_BY_PEER, 0, "%s", text);
+    }
+    const char *question =
+        c->link.role == NACRE_CLIENT ? ": is that an SSH server?" : ": is that an SSH client?";
+    bool ssh = first.n >= 4 && memcmp(first.p, "SSH-", 4) == 0;
+    return nc_core_finish(c, NACRE_END, NACRE_BY_PEER, 0, "%s; it began with \"%s\"%s", text,
+                          NC_ESC(first), ssh ? "" : question);
+}
+
 static int on_end_of_input(nc_core *c)
 {
     char where[128];
     if (!c->peer_version_known) {
-        snprintf(where, sizeof(where), "before its version line");
-    } else if (c->kex.step == NC_KEX_SENT && !c->input_keyed) {
+        return on_end_before_version(c);
+    }
+    if (c->kex.step == NC_KEX_SENT && !c->input_keyed) {
         snprintf(where, sizeof(where), "during key exchange (before its KEXINIT)");
     } else {
         snprintf(where, sizeof(where), "%s", nc_phase_name(nc_core_phase(c)));
     }
     nc_packetizer_counters counters;
     nc_packetizer_get_counters(c->packetizer, &counters);
-    bool inside = c->peer_version_known && counters.input_len > 0;
+    bool inside = counters.input_len > 0;
     return nc_core_finish(c, NACRE_END, NACRE_BY_PEER, 0,
                           "the connection was closed by the peer %s%s", where,
                           inside ? ", within a packet" : "");

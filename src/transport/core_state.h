@@ -31,6 +31,8 @@ enum {
     NC_MAX_OUTPUT_BEFORE_LOGIN = 256 * 1024,
     /* Held memory kept after a key exchange. */
     NC_HELD_KEEP = 4096,
+    /* Of the first line that came instead of a version line: enough to tell what speaks there. */
+    NC_MAX_FIRST_LINE = 64,
     /* What reserve lends at once while compression forbids writing in place. */
     NC_MAX_SCRATCH = 256 * 1024
 };
@@ -63,6 +65,8 @@ struct nc_core {
     char peer_version[NC_MAX_VERSION_LINE + 1];
     char peer_software[NC_MAX_VERSION_LINE + 1];
     uint32_t banner_lines;
+    uint8_t first_line[NC_MAX_FIRST_LINE]; /* that was not empty */
+    size_t first_line_len;
 
     /* key exchange */
     nc_kex kex;

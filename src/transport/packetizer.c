@@ -130,6 +130,12 @@ int nc_packetizer_set_output_compression(nc_packetizer *p, bool on)
     return set_compression(p, &p->out, on, true);
 }
 
+nacre_span nc_packetizer_waiting(const nc_packetizer *p)
+{
+    nacre_span all = nc_span(nc_queue_front(&p->in_queue), nc_queue_len(&p->in_queue));
+    return p->in_lent < all.n ? nc_span(all.p + p->in_lent, all.n - p->in_lent) : nc_span(NULL, 0);
+}
+
 void nc_packetizer_get_counters(const nc_packetizer *p, nc_packetizer_counters *c)
 {
     *c = (nc_packetizer_counters){

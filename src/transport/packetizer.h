@@ -92,6 +92,8 @@ typedef struct nc_packetizer_counters {
     bool seq_wrapped_in,
         seq_wrapped_out; /* passed 2^32 under the present keys: fatal before strict kex */
 } nc_packetizer_counters;
+/* What has come and was not read yet; valid until the next call. */
+nacre_span nc_packetizer_waiting(const nc_packetizer *p);
 void nc_packetizer_get_counters(const nc_packetizer *p, nc_packetizer_counters *out);
 
 #endif

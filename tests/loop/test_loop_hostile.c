@@ -318,6 +318,67 @@ static void test_not_ssh(void **state)
     }
 }
 
+/* Who closes without a version line is quoted: the wrong port is seen at once. */
+static void test_first_line_is_quoted(void **state)
+{
+    (void)state;
+    static const struct {
+        int who; /* that hears it */
+        const char *text, *wanted;
+    } rows[] = {
+        {NACRE_CLIENT, "", "before its version line"},
+        {NACRE_CLIENT, "\r\n\n", "before its version line"},
+        {NACRE_CLIENT, "HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n<html>",
+         "version line; it began with \"HTTP/1.1 400 Bad Request\": is that an SSH server?"},
+        {NACRE_CLIENT, "\r\nsecond\x1b\nthird\n",
+         "began with \"second\\033\": is that an SSH server?"},
+        {NACRE_CLIENT, "no line end", "began with \"no line end\": is that an SSH server?"},
+        {NACRE_CLIENT, "SSH-2.0-cut", "began with \"SSH-2.0-cut\""},
+        {NACRE_SERVER, "GET /", "began with \"GET /\": is that an SSH client?"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        pair p;
+        size_t room = 0;
+        nacre_event ev;
+        int rc;
+        pair_init(&p, 44);
+        assert_int_equal(pair_start(&p, NULL), NACRE_OK);
+        nacre_transport *t = p.end[rows[i].who].t;
+        uint8_t *to = nacre_transport_recv_buffer(t, &room);
+        size_t n = strlen(rows[i].text);
+        memcpy(to, rows[i].text, n);
+        if (n) {
+            assert_int_equal(nacre_transport_received(t, n), NACRE_OK);
+        }
+        assert_int_equal(nacre_transport_received(t, 0), NACRE_OK);
+        while ((rc = nacre_transport_next_event(t, &ev)) == NACRE_OK) {
+        }
+        assert_int_equal(rc, NACRE_END);
+        const char *said = hostile_error(&p, rows[i].who)->text;
+        size_t length = strlen(said), end = strlen(rows[i].wanted);
+        assert_true(length >= end);
+        assert_string_equal(said + length - end, rows[i].wanted);
+        pair_free(&p);
+    }
+    /* A long one is cut. */
+    pair p;
+    size_t room = 0;
+    nacre_event ev;
+    pair_init(&p, 45);
+    assert_int_equal(pair_start(&p, NULL), NACRE_OK);
+    uint8_t *to = nacre_transport_recv_buffer(p.end[0].t, &room);
+    assert_true(room >= 500);
+    memset(to, 'x', 500);
+    assert_int_equal(nacre_transport_received(p.end[0].t, 500), NACRE_OK);
+    assert_int_equal(nacre_transport_received(p.end[0].t, 0), NACRE_OK);
+    while (nacre_transport_next_event(p.end[0].t, &ev) == NACRE_OK) {
+    }
+    const char *quoted = strchr(hostile_error(&p, 0)->text, '"');
+    assert_non_null(quoted);
+    assert_int_equal(strspn(quoted + 1, "x"), 64);
+    pair_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_kex_timeout),
         cmocka_unit_test(test_login_grace),
         cmocka_unit_test(test_not_ssh),
+        cmocka_unit_test(test_first_line_is_quoted),
     };
     return cmocka_run_group_tests(tests, NULL, hostile_cleanup);
 }
