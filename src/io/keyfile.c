@@ -390,10 +390,35 @@ static int make_line(append_job *j, const char *host, uint16_t port, const nacre
     return NACRE_OK;
 }
 
+static bool is_device(const append_job *j)
+{
+    struct stat st;
+    return stat(j->target, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
+/* /dev/null, by which people say that nothing is to be remembered: it is never replaced. */
+static int append_device(append_job *j)
+{
+    int fd = open(j->target, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        os_fail(j->err, j->path, "cannot be opened for writing");
+        return NACRE_IO;
+    }
+    int bad = write_all(fd, nc_buf_span(&j->line));
+    if (bad) {
+        os_fail(j->err, j->path, "cannot be written");
+    }
+    close(fd);
+    return bad ? NACRE_IO : NACRE_OK;
+}
+
 static int append_line(append_job *j)
 {
     int dir_fd = -1;
     int rc = find_target(j);
+    if (rc == NACRE_OK && is_device(j)) {
+        return append_device(j);
+    }
     if (rc == NACRE_OK) {
         rc = make_directory(j);
     }

@@ -205,6 +205,29 @@ static void links_stay_links(void **state)
     nacre_key_free(k);
 }
 
+/* "Remember nothing": a device takes the line, and is a device afterwards. */
+static void devices_are_not_replaced(void **state)
+{
+    (void)state;
+    nacre_key *k = keydata_public("ed25519");
+    nacre_error err;
+    struct stat st;
+    assert_int_equal(symlink("/dev/null", in_dir("nowhere")), 0);
+    assert_int_equal(nacre_known_hosts_append_file("/dev/null", "a", 22, k, false, &err), NACRE_OK);
+    assert_int_equal(nacre_known_hosts_append_file(in_dir("nowhere"), "a", 22, k, true, &err),
+                     NACRE_OK);
+    assert_int_equal(stat("/dev/null", &st), 0);
+    assert_true(S_ISCHR(st.st_mode));
+    assert_int_equal(lstat(in_dir("nowhere"), &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    /* one that cannot take it says so */
+    assert_int_equal(nacre_known_hosts_append_file("/dev/full", "a", 22, k, false, &err), NACRE_IO);
+    assert_non_null(strstr(err.text, "/dev/full: cannot be written"));
+    assert_int_equal(nacre_known_hosts_append_file(dir, "a", 22, k, false, &err), NACRE_IO);
+    assert_non_null(strstr(err.text, "not a regular file"));
+    nacre_key_free(k);
+}
+
 enum { WRITERS = 8, LINES = 10 };
 
 typedef struct writer {
@@ -255,6 +278,7 @@ int main(void)
         cmocka_unit_test(hosts_are_added_to_a_new_directory),
         cmocka_unit_test(what_stood_there_stays),
         cmocka_unit_test(links_stay_links),
+        cmocka_unit_test(devices_are_not_replaced),
         cmocka_unit_test(writers_lose_no_lines),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
