@@ -42,7 +42,7 @@ int nc_auth_unlock(nacre_client *c, const char *path, nacre_key **out)
         if (rc != NACRE_WRONG_PASSPHRASE) {
             break;
         }
-        nc_client_log(c, NACRE_LOG_VERBOSE, "Wrong passphrase for %s.", NC_ESC(nc_span_cstr(path)));
+        nc_client_warn(c, "Wrong passphrase for key %s", NC_ESC(nc_span_cstr(path)));
     }
     nc_wipe(secret, sizeof(secret));
     return rc;
