@@ -149,7 +149,11 @@ static int level_of(const char *name)
 
 /* ---- the client's config ---- */
 
-static bool add_hosts(ssh_setup *s, const char *text, bool first)
+/*
+ * A file that is there and cannot be read ends it: without its lines a changed key would look like
+ * that of a new host, and a revoked one like any other.
+ */
+static bool add_hosts(ssh_setup *s, const char *text, const char *keyword, bool first)
 {
     nacre_error why;
     char *path = keep_path(s, text);
@@ -164,19 +168,25 @@ static bool add_hosts(ssh_setup *s, const char *text, bool first)
     }
     int rc = nacre_known_hosts_add_file(s->known, path, &why);
     if (rc != NACRE_OK && rc != NACRE_NOT_FOUND) {
-        setup_say(s, "%s", why.text);
+        setup_say(
+            s,
+            "%s: without it a changed host key would not be noticed, so nothing is connected; "
+            "mend the file or name another one with %s (or none)",
+            why.text, keyword);
+        return false;
     }
     return true;
 }
 
-static bool add_usual_hosts(ssh_setup *s, const char *list, bool user)
+static bool add_usual_hosts(ssh_setup *s, const char *keyword, bool user)
 {
+    const char *list = user ? usual_user_hosts : usual_global_hosts;
     char copy[256];
     char *rest = copy;
     bool first = user;
     (void)snprintf(copy, sizeof(copy), "%s", list);
     for (char *one; (one = strsep(&rest, " ")) != NULL; first = false) {
-        if (!add_hosts(s, one, first)) {
+        if (!add_hosts(s, one, keyword, first)) {
             return false;
         }
     }
@@ -191,11 +201,12 @@ static bool load_known_hosts(ssh_setup *s)
     }
     for (int k = 0; k < 2; k++) {
         size_t n = nacre_ssh_config_count(s->conf, keywords[k]);
-        if (n == 0 && !add_usual_hosts(s, k ? usual_global_hosts : usual_user_hosts, k == 0)) {
+        if (n == 0 && !add_usual_hosts(s, keywords[k], k == 0)) {
             return false;
         }
         for (size_t i = 0; i < n; i++) {
-            if (!add_hosts(s, nacre_ssh_config_value(s->conf, keywords[k], i), k == 0 && i == 0)) {
+            const char *text = nacre_ssh_config_value(s->conf, keywords[k], i);
+            if (!add_hosts(s, text, keywords[k], k == 0 && i == 0)) {
                 return false;
             }
         }
@@ -224,15 +235,11 @@ static bool set_trust(ssh_setup *s)
     }
     c->hash_known_hosts = yes(s, "HashKnownHosts", false);
     c->host_key_alias = get(s, "HostKeyAlias");
-    if (!load_known_hosts(s)) {
-        return false;
-    }
     if (yes(s, "NoHostAuthenticationForLocalhost", false) && is_loopback(s->host)) {
         c->host_policy = NACRE_HOST_INSECURE;
-        c->known_hosts = NULL;
-        c->known_hosts_file = NULL;
+        return true;
     }
-    return true;
+    return load_known_hosts(s);
 }
 
 static bool set_keys(ssh_setup *s)

@@ -67,6 +67,34 @@ class Trust(unittest.TestCase):
         self.assertEqual(ssh("ssh", place, server, "echo in", known=known, check=0).stdout, b"in\n")
         self.assertEqual(ssh(NACRE_SSH, place, server, "echo in", known=known, check=0).stdout, b"in\n")
 
+    def test_known_hosts_that_cannot_be_read(self):
+        folder = place.fresh("known_hosts")
+        folder.mkdir()
+        huge = place.fresh("known_hosts")
+        with huge.open("wb") as f:
+            f.truncate(17 * 1024 * 1024)
+        for bad, reason in ((folder, b"directory"), (huge, b"larger than")):
+            for keyword in ("UserKnownHostsFile", "GlobalKnownHostsFile"):
+                for policy in ("accept-new", "no", "ask", "yes"):
+                    with self.subTest(f"{bad.name} {keyword} {policy}"):
+                        # no server listens there: the refusal comes before the connection
+                        result = run([NACRE_SSH, "-F", "none", "-p", "1", "-o", f"{keyword}={bad}", "-o",
+                                      f"StrictHostKeyChecking={policy}", f"{ME}@127.0.0.1", "echo never"], check=255)
+                        self.assertEqual(result.stdout, b"")
+                        self.assertIn(os.fsencode(bad), result.stderr)
+                        self.assertIn(reason, result.stderr)
+                        self.assertIn(keyword.encode(), result.stderr)
+                        self.assertNotIn(b"refused", result.stderr)
+
+    def test_known_hosts_that_keeps_nothing(self):
+        for known in ("/dev/null", "none", place.fresh("missing")):
+            with self.subTest(known):
+                result = run([NACRE_SSH, "-F", "none", "-p", server.port, "-o", "StrictHostKeyChecking=no", "-o",
+                              f"UserKnownHostsFile={known}", "-o", "GlobalKnownHostsFile=/dev/null", "-o",
+                              "BatchMode=yes", "-i", place.keys["ed25519"], f"{ME}@127.0.0.1", "echo in"], check=0)
+                self.assertEqual(result.stdout, b"in\n")
+                self.assertNotIn(b"Failed", result.stderr)
+
     def test_hashed_known_hosts(self):
         known = place.known_hosts(server.port)
         subprocess.run(["ssh-keygen", "-q", "-H", "-f", known], check=True, capture_output=True)
@@ -93,6 +121,7 @@ class Login(unittest.TestCase):
                 self.assertEqual(run(command, env=askpass(place, "open sesame"), check=0).stdout, b"in\n")
                 wrong = run(command, env=askpass(place, "wrong"), check=255)
                 self.assertEqual(wrong.stdout, b"")
+                self.assertIn(b"rong passphrase", wrong.stderr)
                 other.stop()
 
     def test_wrong_key_is_refused(self):
