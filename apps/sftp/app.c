@@ -54,6 +54,30 @@ int complain_sftp(const app *a)
     return complain("%s", nacre_sftp_error(a->s)->text);
 }
 
+/* The server's words, behind the request and its path. */
+static const char *reason(const char *text, const char *path)
+{
+    char *front = text_of("%s: ", shown(path));
+    const char *at = strstr(text, front);
+    text = at ? at + strlen(front) : text;
+    free(front);
+    return strcmp(text, "No such file") == 0 ? "No such file or directory" : text;
+}
+
+int complain_path(const app *a, const char *path, const char *fmt, ...)
+{
+    const nacre_error *e = nacre_sftp_error(a->s);
+    char what[2048];
+    va_list ap;
+    if (e->status != NACRE_SFTP_STATUS) {
+        return complain_sftp(a);
+    }
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof(what), fmt, ap);
+    va_end(ap);
+    return complain("%s: %s", what, reason(e->text, path));
+}
+
 const char *shown(const char *text)
 {
     static char buffers[4][4096];

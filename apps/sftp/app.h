@@ -31,6 +31,11 @@ void tell(const app *a, const char *fmt, ...) NACRE_PRINTF(2, 3);
 int complain(const char *fmt, ...) NACRE_PRINTF(1, 2);
 /* The session's error, as a line. Returns -1. */
 int complain_sftp(const app *a);
+/*
+ * What was refused, as sftp(1) words it, and why; path is the last one the request named. A failure
+ * that is no answer of the server's is told like any other.
+ */
+int complain_path(const app *a, const char *path, const char *fmt, ...) NACRE_PRINTF(3, 4);
 /* Text of unknown origin as it may be shown; one of a few static buffers. */
 const char *shown(const char *text);
 /* malloc that ends the program when there is no memory. */

@@ -64,9 +64,10 @@ static int each(app *a, const word *w, int (*fn)(app *a, const char *path, const
     return rc;
 }
 
-static int judge(const app *a, int rc)
+/* What became of a request about a path. */
+static int judge_path(const app *a, int rc, const char *operation, const char *path)
 {
-    return rc == NACRE_OK ? 0 : complain_sftp(a);
+    return rc == NACRE_OK ? 0 : complain_path(a, path, "remote %s \"%s\"", operation, shown(path));
 }
 
 /* ---- where we are ------------------------------------------------------------------------------------- */
@@ -86,13 +87,13 @@ static int do_cd(app *a, const words *w)
     } else {
         names_add(&found, keep(strdup(a->start)));
     }
-    int rc = judge(a, nacre_sftp_realpath(a->s, found.at[0], &real));
+    int rc = judge_path(a, nacre_sftp_realpath(a->s, found.at[0], &real), "realpath", found.at[0]);
     nacre_sftp_attrs attrs;
     if (rc == 0) {
-        rc = judge(a, nacre_sftp_stat(a->s, real, &attrs));
+        rc = judge_path(a, nacre_sftp_stat(a->s, real, &attrs), "stat", real);
     }
     if (rc == 0 && (attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS) && !is_dir(&attrs)) {
-        rc = complain("%s is not a directory", shown(found.at[0]));
+        rc = complain("Can't change directory: \"%s\" is not a directory", shown(found.at[0]));
     }
     if (rc == 0) {
         free(a->pwd);
@@ -220,7 +221,7 @@ static int do_lumask(app *a, const words *w)
 static int do_mkdir(app *a, const words *w)
 {
     char *path = absolute(a, w->at[1].text);
-    int rc = judge(a, nacre_sftp_mkdir(a->s, path, 0777));
+    int rc = judge_path(a, nacre_sftp_mkdir(a->s, path, 0777), "mkdir", path);
     free(path);
     return rc;
 }
@@ -228,7 +229,7 @@ static int do_mkdir(app *a, const words *w)
 static int do_rmdir(app *a, const words *w)
 {
     char *path = absolute(a, w->at[1].text);
-    int rc = judge(a, nacre_sftp_rmdir(a->s, path));
+    int rc = judge_path(a, nacre_sftp_rmdir(a->s, path), "rmdir", path);
     free(path);
     return rc;
 }
@@ -237,7 +238,7 @@ static int remove_one(app *a, const char *path, const void *arg)
 {
     (void)arg;
     tell(a, "Removing %s\n", shown(path));
-    return judge(a, nacre_sftp_remove(a->s, path));
+    return judge_path(a, nacre_sftp_remove(a->s, path), "delete", path);
 }
 
 static int do_rm(app *a, const words *w)
@@ -251,12 +252,15 @@ static int do_rm(app *a, const words *w)
     return rc;
 }
 
-static int two_paths(app *a, const word *from, const word *to,
+static int two_paths(app *a, const char *operation, const word *from, const word *to,
                      int (*fn)(nacre_sftp *s, const char *from, const char *to))
 {
     char *f = absolute(a, from->text);
     char *t = absolute(a, to->text);
-    int rc = judge(a, fn(a->s, f, t));
+    int rc = 0;
+    if (fn(a->s, f, t) != NACRE_OK) {
+        rc = complain_path(a, t, "remote %s \"%s\" to \"%s\"", operation, shown(f), shown(t));
+    }
     free(f);
     free(t);
     return rc;
@@ -272,7 +276,7 @@ static int do_rename(app *a, const words *w)
     if (w->count - i != 2) {
         return complain("usage: rename [-l] from to");
     }
-    return two_paths(a, &w->at[i], &w->at[i + 1],
+    return two_paths(a, "rename", &w->at[i], &w->at[i + 1],
                      *given ? nacre_sftp_rename_new : nacre_sftp_rename);
 }
 
@@ -280,7 +284,11 @@ static int do_rename(app *a, const words *w)
 static int link_symbolic(app *a, const char *target, const char *link)
 {
     char *path = absolute(a, link);
-    int rc = judge(a, nacre_sftp_symlink(a->s, target, path));
+    int rc = 0;
+    if (nacre_sftp_symlink(a->s, target, path) != NACRE_OK) {
+        rc = complain_path(a, path, "remote symlink file \"%s\" to \"%s\"", shown(target),
+                           shown(path));
+    }
     free(path);
     return rc;
 }
@@ -298,7 +306,7 @@ static int do_ln(app *a, const words *w)
     if (*given) {
         return link_symbolic(a, w->at[i].text, w->at[i + 1].text);
     }
-    return two_paths(a, &w->at[i], &w->at[i + 1], nacre_sftp_hardlink);
+    return two_paths(a, "link", &w->at[i], &w->at[i + 1], nacre_sftp_hardlink);
 }
 
 static int do_symlink(app *a, const words *w)
@@ -315,8 +323,8 @@ typedef struct change {
 
 static int change_attrs(app *a, const char *path, const change *c, nacre_sftp_attrs *attrs)
 {
-    return judge(a, c->keep_links ? nacre_sftp_lsetstat(a->s, path, attrs)
-                                  : nacre_sftp_setstat(a->s, path, attrs));
+    return c->keep_links ? judge_path(a, nacre_sftp_lsetstat(a->s, path, attrs), "lsetstat", path)
+                         : judge_path(a, nacre_sftp_setstat(a->s, path, attrs), "setstat", path);
 }
 
 static int chmod_one(app *a, const char *path, const void *arg)
@@ -333,7 +341,7 @@ static int change_owner(app *a, const char *path, const change *c, bool group)
     nacre_sftp_attrs now;
     int rc = c->keep_links ? nacre_sftp_lstat(a->s, path, &now) : nacre_sftp_stat(a->s, path, &now);
     if (rc != NACRE_OK) {
-        return complain_sftp(a);
+        return judge_path(a, rc, "stat", path);
     }
     if (!(now.flags & NACRE_SFTP_ATTR_UIDGID)) {
         return complain("%s: the server tells no owner", shown(path));
@@ -461,7 +469,9 @@ static int do_help(app *a, const words *w)
     (void)w;
     printf("Available commands:\n");
     for (size_t i = 0; command_at(i); i++) {
-        printf("%-34s %s\n", command_at(i)->usage, command_at(i)->help);
+        if (command_at(i)->help) {
+            printf("%-34s %s\n", command_at(i)->usage, command_at(i)->help);
+        }
     }
     printf("%-34s %s\n%-34s %s\n", "!command", "Run a command in the local shell", "!",
            "Escape to the local shell");
@@ -474,8 +484,8 @@ static const command table[] = {
     {"chgrp", do_chgrp, 2, 3, "chgrp [-h] gid path", "Change group of remote file"},
     {"chmod", do_chmod, 2, 3, "chmod [-h] mode path", "Change permissions of remote file"},
     {"chown", do_chown, 2, 3, "chown [-h] uid path", "Change owner of remote file"},
-    {"copy", do_unsupported, 2, 2, "copy old new", "Copy remote file (not yet)"},
-    {"cp", do_unsupported, 2, 2, "cp old new", "The same"},
+    {"copy", do_unsupported, 2, 2, "copy old new", NULL},
+    {"cp", do_unsupported, 2, 2, "cp old new", NULL},
     {"df", df_command, 0, SIZE_MAX, "df [-hi] [path]", "Show space of remote file system"},
     {"exit", do_bye, 0, 0, "exit", "Quit"},
     {"get", do_get, 1, SIZE_MAX, "get [-fpR] remote [local]", "Download files"},
@@ -492,9 +502,9 @@ static const command table[] = {
     {"put", do_put, 1, SIZE_MAX, "put [-fpR] local [remote]", "Upload files"},
     {"pwd", do_pwd, 0, 0, "pwd", "Show remote directory"},
     {"quit", do_bye, 0, 0, "quit", "Quit"},
-    {"reget", do_unsupported, 1, SIZE_MAX, "reget remote [local]", "Resume download (not yet)"},
+    {"reget", do_unsupported, 1, SIZE_MAX, "reget remote [local]", NULL},
     {"rename", do_rename, 2, 3, "rename [-l] old new", "Rename remote file"},
-    {"reput", do_unsupported, 1, SIZE_MAX, "reput local [remote]", "Resume upload (not yet)"},
+    {"reput", do_unsupported, 1, SIZE_MAX, "reput local [remote]", NULL},
     {"rm", do_rm, 1, SIZE_MAX, "rm path ...", "Remove remote files"},
     {"rmdir", do_rmdir, 1, 1, "rmdir path", "Remove remote directory"},
     {"symlink", do_symlink, 2, 2, "symlink existing new", "Make remote symbolic link"},

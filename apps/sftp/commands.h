@@ -11,7 +11,7 @@ typedef struct command {
     int (*run)(app *a, const words *w);
     size_t least, most; /* words behind the name, options not counted; most SIZE_MAX: any */
     const char *usage;
-    const char *help;
+    const char *help; /* NULL: known, but not shown in help */
 } command;
 
 const command *command_find(const char *name);
