@@ -77,7 +77,8 @@ static int compare(const void *pa, const void *pb)
 
 /* ---- showing ------------------------------------------------------------------------------------------ */
 
-static void human(char *out, size_t size, uint64_t n)
+/* Rounded to a tenth below 100, to a whole above; behind follows a unit, but bytes. */
+static void human(char *out, size_t size, uint64_t n, const char *behind)
 {
     static const char units[] = "BKMGTPE";
     size_t i = 0;
@@ -87,10 +88,13 @@ static void human(char *out, size_t size, uint64_t n)
         n /= 1024;
         i++;
     }
-    if (i > 0 && n < 10) {
-        snprintf(out, size, "%" PRIu64 ".%u%c", n, (unsigned)(rest * 10 / 1024), units[i]);
+    uint64_t tenths = (rest * 10 + 512) / 1024;
+    n += tenths / 10;
+    tenths %= 10;
+    if (i > 0 && n < 100) {
+        snprintf(out, size, "%" PRIu64 ".%" PRIu64 "%c%s", n, tenths, units[i], behind);
     } else {
-        snprintf(out, size, "%" PRIu64 "%c", n, units[i]);
+        snprintf(out, size, "%" PRIu64 "%c%s", n + (tenths >= 5), units[i], i > 0 ? behind : "");
     }
 }
 
@@ -114,7 +118,7 @@ static void print_long(const entry *e, const ls_flags *f)
         }
     }
     if (f->human) {
-        human(size, sizeof(size), e->attrs.size);
+        human(size, sizeof(size), e->attrs.size, "");
     } else {
         snprintf(size, sizeof(size), "%" PRIu64, e->attrs.size);
     }
@@ -225,6 +229,15 @@ static int list_dir(app *a, const char *path, const char *prefix, const ls_flags
     return rc;
 }
 
+static int not_listed(const app *a, const char *path)
+{
+    if (nacre_sftp_error(a->s)->status == NACRE_SFTP_STATUS &&
+        nacre_sftp_status(a->s) == NACRE_FX_NO_SUCH_FILE) {
+        return complain("Can't ls: \"%s\" not found", shown(path));
+    }
+    return complain_path(a, path, "Can't ls: remote stat \"%s\"", shown(path));
+}
+
 /* The files that a pattern stands for, as one listing; a single directory is opened. */
 static int list_word(app *a, const word *w, const ls_flags *f)
 {
@@ -243,7 +256,7 @@ static int list_word(app *a, const word *w, const ls_flags *f)
     }
     for (size_t i = 0; i < found.count; i++) {
         if (nacre_sftp_lstat(a->s, found.at[i], &attrs) != NACRE_OK) {
-            rc = complain_sftp(a);
+            rc = not_listed(a, found.at[i]);
             continue;
         }
         char line[1200];
@@ -284,9 +297,10 @@ int ls_command(app *a, const words *w)
 
 /* ---- df ----------------------------------------------------------------------------------------------- */
 
+/* Of all there is, what root alone may use included; rounded down. */
 static unsigned percent(uint64_t used, uint64_t all)
 {
-    return all == 0 ? 0 : (unsigned)((double)used * 100.0 / (double)all + 0.999);
+    return all == 0 ? 0 : (unsigned)((double)used * 100.0 / (double)all);
 }
 
 static void print_space(const nacre_sftp_statvfs *v, bool human_sizes)
@@ -295,26 +309,27 @@ static void print_space(const nacre_sftp_statvfs *v, bool human_sizes)
     uint64_t used = v->blocks - (v->bfree < v->blocks ? v->bfree : v->blocks);
     uint64_t figures[4] = {v->blocks, used, v->bavail, v->bfree};
     char text[4][32];
+    int width = human_sizes ? 8 : 12;
     for (size_t i = 0; i < 4; i++) {
         if (human_sizes) {
-            human(text[i], sizeof(text[i]), figures[i] * unit);
+            human(text[i], sizeof(text[i]), figures[i] * unit, "B");
         } else {
             snprintf(text[i], sizeof(text[i]), "%" PRIu64,
                      (uint64_t)((double)figures[i] * ((double)unit / 1024.0)));
         }
     }
-    printf("%12s %12s %12s %12s    %%Capacity\n", human_sizes ? "Size" : "1K-blocks", "Used",
-           "Avail", "(root)");
-    printf("%12s %12s %12s %12s         %3u%%\n", text[0], text[1], text[2], text[3],
-           percent(used, used + v->bavail));
+    printf("%*s %*s %*s %*s    %%Capacity\n", width, "Size", width, "Used", width, "Avail", width,
+           "(root)");
+    printf("%*s %*s %*s %*s         %3u%%\n", width, text[0], width, text[1], width, text[2], width,
+           text[3], percent(used, v->blocks));
 }
 
 static void print_inodes(const nacre_sftp_statvfs *v)
 {
     uint64_t used = v->files - (v->ffree < v->files ? v->ffree : v->files);
-    printf("%12s %12s %12s %12s    %%Capacity\n", "Inodes", "Used", "Avail", "(root)");
-    printf("%12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 "         %3u%%\n", v->files,
-           used, v->favail, v->ffree, percent(used, used + v->favail));
+    printf("%11s %11s %11s %11s    %%Capacity\n", "Inodes", "Used", "Avail", "(root)");
+    printf("%11" PRIu64 " %11" PRIu64 " %11" PRIu64 " %11" PRIu64 "         %3u%%\n", v->files,
+           used, v->favail, v->ffree, percent(used, v->files));
 }
 
 int df_command(app *a, const words *w)
@@ -334,10 +349,12 @@ int df_command(app *a, const words *w)
         return complain("usage: df [-hi] [path]");
     }
     char *path = i < w->count ? absolute(a, w->at[i].text) : keep(strdup(a->pwd));
-    int rc = nacre_sftp_statvfs_path(a->s, path, &v);
+    int rc = nacre_sftp_statvfs_path(a->s, path, &v) == NACRE_OK
+                 ? 0
+                 : complain_path(a, path, "remote statvfs \"%s\"", shown(path));
     free(path);
-    if (rc != NACRE_OK) {
-        return complain_sftp(a);
+    if (rc != 0) {
+        return rc;
     }
     if (inodes) {
         print_inodes(&v);
