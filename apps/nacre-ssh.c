@@ -91,15 +91,6 @@ static int set_log_file(command_line *c, const char *path)
     return 0;
 }
 
-static int add_identity(command_line *c, const char *path)
-{
-    if (strcasecmp(path, "none") != 0 && path[0] != '~' && !strchr(path, '%') &&
-        access(path, R_OK) != 0) {
-        (void)fprintf(stderr, "Warning: Identity file %s not accessible.\n", path);
-    }
-    return set(c, "IdentityFile", path);
-}
-
 static int add_option(command_line *c, const char *text)
 {
     nacre_error why;
@@ -113,9 +104,6 @@ static int add_option(command_line *c, const char *text)
 /* -1: it is none of these. */
 static int spelled(command_line *c, int letter, const char *argument)
 {
-    if (letter == 'i') {
-        return add_identity(c, argument);
-    }
     for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
         if (spellings[i].letter == letter) {
             return set(c, spellings[i].keyword, spellings[i].value ? spellings[i].value : argument);

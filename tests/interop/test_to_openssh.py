@@ -131,6 +131,17 @@ class Login(unittest.TestCase):
         self.assertEqual(result.stdout, b"")
         self.assertIn(b"ermission denied", result.stderr)
 
+    def test_missing_key_is_told_once(self):
+        missing = place.fresh("missing")
+        result = run([NACRE_SSH, "-p", server.port, *client_options(place, server), "-i", missing,
+                      f"{ME}@127.0.0.1", "echo in"], check=0)
+        told = [line for line in result.stderr.splitlines() if os.fsencode(missing) in line]
+        result = run([NACRE_SSH, "-p", server.port, *client_options(place, server, key=None), "-i", missing,
+                      f"{ME}@127.0.0.1", "echo never"], check=255)
+        alone = [line for line in result.stderr.splitlines() if os.fsencode(missing) in line]
+        self.assertEqual((len(told), len(alone)), (0, 1), result.stderr)
+        self.assertIn(b"No such file", alone[0])
+
     @unittest.skipUnless(ROOT, "a user with a password can only be made by root")
     def test_password(self):
         user = TestUser()
@@ -348,6 +359,71 @@ class Files(unittest.TestCase):
         noisy = self.local(lines, "-N", cwd=here, check=0).stdout
         self.assertEqual(quiet.decode(), f"sftp> cd {here}\nsftp> get f g\n")
         self.assertEqual(noisy.decode(), f"sftp> cd {here}\nsftp> get f g\nFetching {here}/f to g\n")
+
+    def beside_openssh(self, here, *lines):
+        """What both programs print for a batch, stdout and stderr: carriage returns and column padding apart."""
+        script = place.fresh("batch")
+        script.write_text("\n".join(lines) + "\n")
+        said = []
+        for program in ("sftp", NACRE_SFTP):
+            result = run(["env", "-C", here, program, "-q", "-b", script, "-D", SFTP_SERVER], check=0)
+            said.append([[line.split() for line in text.replace(b"\r", b"").splitlines()]
+                         for text in (result.stdout, result.stderr)])
+        return said
+
+    def test_says_what_openssh_says(self):
+        here = place.fresh("said")
+        (here / "d1").mkdir(parents=True)
+        (here / "d1" / "a").write_text("1")
+        (here / "f").write_text("2")
+        for line in ("ls d1", "ls d*", "ls ./d1", f"ls {here}/d1", "ls -1 d1", "ls nope", "ls -l nope",
+                     "rmdir nope", "rmdir d1", "mkdir d1", "rename nope n2", "ln nope x", "ln -s a f", "chmod 600 nope",
+                     "cd f"):
+            with self.subTest(line):
+                theirs, ours = self.beside_openssh(here, "-" + line)
+                self.assertEqual(ours, theirs)
+        for line in ("ls -l d1", "ls -l d*", "ls -l ./d1"):
+            with self.subTest(line):
+                theirs, ours = self.beside_openssh(here, line)
+                self.assertEqual(ours[0][1][-1], theirs[0][1][-1])
+        for line in ("df", "df -h", "df -i"):
+            with self.subTest(line):
+                theirs, ours = self.beside_openssh(here, line)
+                self.assertEqual(ours[0][1], theirs[0][1])
+                self.assertEqual(len(ours[0][2]), 5)
+                used = [int(words[2][-1].rstrip(b"%")) for words in (ours[0], theirs[0])]
+                self.assertLessEqual(abs(used[0] - used[1]), 1)  # others write to this file system too
+
+    def test_get_from_the_command_line(self):
+        here, there = place.fresh("one"), place.fresh("shot")
+        here.mkdir()
+        (there / "dir").mkdir(parents=True)
+        (there / "a b").write_text("1")
+        (there / "x1").write_text("2")
+        (there / "[c]").write_text("3")
+        through = place.fresh("through")
+        through.write_text(f"#!/bin/sh\ncd '{there}' && exec {SFTP_SERVER}\n")
+        through.chmod(0o700)
+
+        def shot(*args, stdin=b"", **kwargs):
+            return run(["env", "-C", here, NACRE_SFTP, "-q", "-S", through, *args], input=stdin, **kwargs)
+
+        shot("h:a b", check=0)
+        shot("h:a b", "c d", check=0)
+        shot("h:x*", ".", check=0)
+        shot("h:[c]", "e", check=0)
+        self.assertEqual({p.name: p.read_text() for p in here.iterdir()}, {"a b": "1", "c d": "1", "x1": "2", "e": "3"})
+        self.assertIn(f"{there}/dir\n".encode(), shot("h:dir", stdin=b"pwd\n", check=0).stdout)
+        self.assertIn(b"nope", shot("h:nope", "z", check=1).stderr)
+        self.assertIn(b"host:path", shot("h", "z", check=1).stderr)
+        self.assertIn(b"usage", shot("h:x1", "y", "z", check=1).stderr)
+        self.assertFalse((here / "z").exists() or (here / "nope").exists())
+
+    def test_help_offers_what_works(self):
+        said = self.local(["help", "-copy a b", "-reget a", "-reput a"], check=0)
+        for name in (b"copy", b"reget", b"reput"):
+            self.assertNotIn(b"\n" + name + b" ", said.stdout)
+            self.assertIn(name + b" is not supported yet", said.stderr)
 
     def test_rate_limit(self):
         source, target = make_file(place.fresh("slow"), 500000), place.fresh("slow")
