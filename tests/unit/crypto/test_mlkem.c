@@ -4,6 +4,8 @@
 #include "crypto/keccak.h"
 #include "crypto/mlkem.h"
 
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +21,22 @@ typedef struct asked {
     size_t good;
     size_t refused;
 } asked;
+
+/* A libcrypto that has ML-KEM is among the providers, or what follows says nothing about it. */
+static void libcrypto_takes_part(void **state)
+{
+    size_t want = 1;
+
+    (void)state;
+/* What the headers do not know is not built, whatever the library at run time has. */
+#ifdef OSSL_PKEY_PARAM_ML_KEM_SEED
+    EVP_KEM *kem = EVP_KEM_fetch(NULL, "ML-KEM-768", NULL);
+
+    want += kem != NULL;
+    EVP_KEM_free(kem);
+#endif
+    assert_int_equal(provider_count, want);
+}
 
 static void sponges(void **state)
 {
@@ -343,9 +361,10 @@ static void damaged_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sponges),           cmocka_unit_test(published_vectors),
-        cmocka_unit_test(providers_agree),   cmocka_unit_test(every_length),
-        cmocka_unit_test(every_coefficient), cmocka_unit_test(damaged_key),
+        cmocka_unit_test(libcrypto_takes_part), cmocka_unit_test(sponges),
+        cmocka_unit_test(published_vectors),    cmocka_unit_test(providers_agree),
+        cmocka_unit_test(every_length),         cmocka_unit_test(every_coefficient),
+        cmocka_unit_test(damaged_key),
     };
 
     providers[1] = nc_mlkem_libcrypto();
