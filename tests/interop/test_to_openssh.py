@@ -406,7 +406,7 @@ class Files(unittest.TestCase):
         through.chmod(0o700)
 
         def shot(*args, stdin=b"", **kwargs):
-            return run(["env", "-C", here, NACRE_SFTP, "-q", "-S", through, *args], input=stdin, **kwargs)
+            return run(["env", "-C", here, NACRE_SFTP, "-q", "-S", through, *args], stdin=stdin, **kwargs)
 
         shot("h:a b", check=0)
         shot("h:a b", "c d", check=0)
