@@ -18,6 +18,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
 enum { PATIENCE_MS = 30000, MANY = 40 };
 
 /* A client: what it has seen so far. */
@@ -437,6 +443,11 @@ static void count_line(void *user, nacre_log_level level, const char *line)
 /* A connection that cannot be accepted stays where it is, and the listener ready: that must not spin. */
 static void without_descriptors_it_waits(void **state)
 {
+    if (RUNNING_ON_VALGRIND) {
+        /* valgrind answers setrlimit itself and does not give the descriptors back. */
+        print_message("the limit of descriptors is valgrind's own: tried without it only\n");
+        return;
+    }
     world *w = *state;
     uint16_t port = 0;
     int lines = 0;
