@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "nacre/sftp.h"
+#include "nacre/sftp_transfer.h"
 #include "support.h"
 
 typedef struct job {

@@ -4,7 +4,7 @@
 #ifndef SFTP_APP_H
 #define SFTP_APP_H
 
-#include "nacre/sftp.h"
+#include "nacre/sftp_transfer.h"
 #include "words.h"
 
 #include <signal.h>

@@ -103,7 +103,11 @@ typedef struct nacre_room {
     X(CONNECT, -92, OS, 0, "connection failed")                                                    \
     X(SFTP_STATUS, -100, SFTP, 0, "the server refused the file operation")                         \
     X(SFTP_PROTOCOL, -101, SFTP, 0, "bad SFTP message")                                            \
-    X(INCOMPLETE, -102, SFTP, 0, "transfer incomplete")
+    X(INCOMPLETE, -102, SFTP, 0, "transfer incomplete")                                            \
+    X(MISMATCH, -103, SFTP, 0, "what is there is not the beginning of the file")                   \
+    X(PARTIAL, -104, SFTP, 0, "some files were not copied")                                        \
+    X(SCP_REFUSED, -110, SFTP, 0, "the other scp reported an error")                               \
+    X(SCP_PROTOCOL, -111, SFTP, 0, "bad scp message")
 
 typedef enum nacre_status {
 #define NACRE_STATUS_ENUM(sym, num, cls, disc, text) NACRE_##sym = (num),

@@ -16,9 +16,18 @@ typedef struct nacre_local_files nacre_local_files;
 typedef struct nacre_local_files_options {
     size_t size; /* set by nacre_local_files_options_init */
     const nacre_allocator *allocator;
-    const char *start; /* relative paths begin here; NULL: the working directory */
-    bool read_only;    /* whatever would change something is refused with PERMISSION_DENIED */
-    int umask;         /* -1: the process's; else bits taken from the modes of what is made */
+    const char *start; /* relative paths begin here; NULL: the working directory. With root: a path
+                          within it, NULL: its top */
+    /*
+     * Not NULL: a jail. This directory is "/" of every path, and nothing outside it can be reached,
+     * whatever names, "..", links or renames somebody comes up with: paths are resolved below its
+     * descriptor (openat2(2) with RESOLVE_IN_ROOT where the kernel has it, else step by step without
+     * following links unseen). Opened once, when the backend is made. Links inside are followed, seen
+     * from the jail's top. "~" is the top.
+     */
+    const char *root;
+    bool read_only; /* whatever would change something is refused with PERMISSION_DENIED */
+    int umask;      /* -1: the process's; else bits taken from the modes of what is made */
 } nacre_local_files_options;
 NACRE_API void nacre_local_files_options_init(nacre_local_files_options *o);
 

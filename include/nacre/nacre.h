@@ -3,8 +3,11 @@
  *
  *   I want ...                                      look at
  *   a connection without I/O, in my own loop        transport.h, channel.h
- *   to log in, run a command, move files            client.h, sftp.h
- *   to serve                                        server.h, sftp_server.h, local_files.h
+ *   to log in, run a command                        client.h
+ *   files: names and attributes; open files; copies sftp.h; sftp_file.h; sftp_transfer.h
+ *   many small requests at once; paths as text      sftp_batch.h; paths.h
+ *   to serve                                        server.h, sftp_server.h, local_files.h,
+ *                                                   memory_files.h
  *   keys and who may use them                       key.h, known_hosts.h, authorized_keys.h
  *   a small poll loop, sockets, programs            loop.h, net.h, process.h, account.h
  *   SFTP without I/O                                sftp_engine.h, sftp_attrs.h, pipe.h
@@ -22,14 +25,19 @@
 #include "nacre/known_hosts.h"
 #include "nacre/local_files.h"
 #include "nacre/loop.h"
+#include "nacre/memory_files.h"
 #include "nacre/net.h"
+#include "nacre/paths.h"
 #include "nacre/pipe.h"
 #include "nacre/process.h"
 #include "nacre/server.h"
 #include "nacre/sftp.h"
 #include "nacre/sftp_attrs.h"
+#include "nacre/sftp_batch.h"
 #include "nacre/sftp_engine.h"
+#include "nacre/sftp_file.h"
 #include "nacre/sftp_server.h"
+#include "nacre/sftp_transfer.h"
 #include "nacre/ssh_config.h"
 #include "nacre/sshd_config.h"
 #include "nacre/transport.h"

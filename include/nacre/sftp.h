@@ -16,8 +16,11 @@
  * usable, as do NACRE_CANCELLED, NACRE_TIMEOUT (a late answer is dropped) and local errors (NACRE_IO,
  * errno in detail). After a broken connection or protocol every call fails with the same status.
  *
- * Paths are zero-terminated bytes, as the server's system has them; relative ones begin in the directory
- * where the session started. Memory that is returned owned goes back by nacre_sftp_string_free.
+ * Paths are zero-terminated bytes, as the server's system has them; relative ones begin in the session's
+ * working directory, which is where it started until nacre_sftp_chdir. Memory that is returned owned goes
+ * back by nacre_sftp_string_free.
+ *
+ * Open files are in nacre/sftp_file.h, transfers in nacre/sftp_transfer.h, batches in nacre/sftp_batch.h.
  */
 #ifndef NACRE_SFTP_H
 #define NACRE_SFTP_H
@@ -30,7 +33,6 @@ extern "C" {
 #endif
 
 typedef struct nacre_sftp nacre_sftp;
-typedef struct nacre_sftp_file nacre_sftp_file;
 typedef struct nacre_sftp_dir nacre_sftp_dir;
 
 /* ---- life ------------------------------------------------------------------------------------------ */
@@ -89,22 +91,40 @@ NACRE_API int nacre_sftp_stat(nacre_sftp *s, const char *path,
                               nacre_sftp_attrs *out) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_lstat(nacre_sftp *s, const char *path,
                                nacre_sftp_attrs *out) NACRE_MUST_CHECK;
-/* NACRE_OK and the truth, or an error when it cannot be known (no permission, no connection). */
+/*
+ * Yes, no, or an error: NACRE_OK and the truth, or why it cannot be known (no permission, no connection).
+ * exists follows links, so a dangling one does not exist; lexists asks about the name itself. isdir and
+ * isfile follow links too, and say false when there is nothing.
+ */
 NACRE_API int nacre_sftp_exists(nacre_sftp *s, const char *path, bool *exists) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_lexists(nacre_sftp *s, const char *path, bool *exists) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_isdir(nacre_sftp *s, const char *path, bool *is) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_isfile(nacre_sftp *s, const char *path, bool *is) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_setstat(nacre_sftp *s, const char *path, const nacre_sftp_attrs *attrs);
 /* Not following links; NACRE_UNSUPPORTED without lsetstat@openssh.com. */
 NACRE_API int nacre_sftp_lsetstat(nacre_sftp *s, const char *path, const nacre_sftp_attrs *attrs);
 NACRE_API int nacre_sftp_chmod(nacre_sftp *s, const char *path, uint32_t mode);
+/* NACRE_SFTP_KEEP_ID in place of one of them leaves it as it is (asked of the server first: version 3
+ * has only both). */
+#define NACRE_SFTP_KEEP_ID UINT32_MAX
 NACRE_API int nacre_sftp_chown(nacre_sftp *s, const char *path, uint32_t uid, uint32_t gid);
 NACRE_API int nacre_sftp_utime(nacre_sftp *s, const char *path, uint32_t atime, uint32_t mtime);
-NACRE_API int nacre_sftp_truncate(nacre_sftp *s, const char *path, uint64_t length);
+/* *size (NULL ok): what the server says that the file has afterwards. */
+NACRE_API int nacre_sftp_truncate(nacre_sftp *s, const char *path, uint64_t length, uint64_t *size);
 /* The absolute path; *out is owned. */
 NACRE_API int nacre_sftp_realpath(nacre_sftp *s, const char *path, char **out) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_readlink(nacre_sftp *s, const char *path, char **out) NACRE_MUST_CHECK;
+/* The same made absolute: a relative target is joined to the link's directory, by text. */
+NACRE_API int nacre_sftp_readlink_absolute(nacre_sftp *s, const char *path,
+                                           char **out) NACRE_MUST_CHECK;
+/* NACRE_UNSUPPORTED without home-directory. user "": the session's own. */
+NACRE_API int nacre_sftp_home(nacre_sftp *s, const char *user, char **out) NACRE_MUST_CHECK;
 /* "~" and "~user" too; NACRE_UNSUPPORTED without expand-path@openssh.com. */
 NACRE_API int nacre_sftp_expand(nacre_sftp *s, const char *path, char **out) NACRE_MUST_CHECK;
 /* mode: permission bits, 0777 as a rule: the server takes its umask away. */
 NACRE_API int nacre_sftp_mkdir(nacre_sftp *s, const char *path, uint32_t mode);
+/* mkdir -p: makes what is missing of the path; NACRE_OK when all of it is there already. */
+NACRE_API int nacre_sftp_makedirs(nacre_sftp *s, const char *path, uint32_t mode);
 NACRE_API int nacre_sftp_rmdir(nacre_sftp *s, const char *path);
 NACRE_API int nacre_sftp_remove(nacre_sftp *s, const char *path);
 /* Replaces an existing file in one step where the server can (posix-rename@openssh.com). */
@@ -118,6 +138,50 @@ NACRE_API int nacre_sftp_hardlink(nacre_sftp *s, const char *from, const char *t
 /* NACRE_UNSUPPORTED without statvfs@openssh.com. */
 NACRE_API int nacre_sftp_statvfs_path(nacre_sftp *s, const char *path,
                                       nacre_sftp_statvfs *out) NACRE_MUST_CHECK;
+/*
+ * Names of user and group numbers ("" for one that has none), as many as were asked for.
+ * NACRE_UNSUPPORTED without users-groups-by-id@openssh.com.
+ */
+typedef struct nacre_sftp_id_names {
+    char **users, **groups;
+    void *block;
+} nacre_sftp_id_names;
+NACRE_API int nacre_sftp_names_of_ids(nacre_sftp *s, const uint32_t *uids, size_t n_uids,
+                                      const uint32_t *gids, size_t n_gids,
+                                      nacre_sftp_id_names *out) NACRE_MUST_CHECK;
+NACRE_API void nacre_sftp_id_names_free(nacre_sftp *s, nacre_sftp_id_names *names);
+
+/*
+ * A hash made by the server (check-file; the draft's filexfer-extensions, section 3). algorithms: names
+ * in order of wish, comma-separated ("sha256,sha1,md5"); length 0: to the end; block_size 0: one hash
+ * over all, else one for each block (256 bytes at least). NACRE_UNSUPPORTED without check-file. What
+ * the server answers is checked for the length that the algorithm has.
+ */
+typedef struct nacre_sftp_hash {
+    char algorithm[32];
+    uint8_t *bytes; /* all blocks' hashes, one behind the other; owned, nacre_sftp_hash_free */
+    size_t n;
+} nacre_sftp_hash;
+NACRE_API int nacre_sftp_check_file(nacre_sftp *s, const char *path, const char *algorithms,
+                                    uint64_t offset, uint64_t length, uint32_t block_size,
+                                    nacre_sftp_hash *out) NACRE_MUST_CHECK;
+NACRE_API void nacre_sftp_hash_free(nacre_sftp *s, nacre_sftp_hash *hash);
+
+/* Any extension, by name: data is what follows the name in the request, *reply (owned: _string_free, NULL
+ * when the answer was a status) what the server answered. */
+NACRE_API int nacre_sftp_extended(nacre_sftp *s, const char *name, nacre_span data, uint8_t **reply,
+                                  size_t *reply_len) NACRE_MUST_CHECK;
+
+/* ---- where we are ---------------------------------------------------------------------------------- */
+
+/* The working directory, kept here: SFTP has none. NULL: back to where the session began. It must be a
+ * directory. */
+NACRE_API int nacre_sftp_chdir(nacre_sftp *s, const char *path);
+/* Absolute; borrowed until the next chdir, cd or close. NULL with an error when the server will not say. */
+NACRE_API const char *nacre_sftp_getcwd(nacre_sftp *s);
+/* chdir, and remembers where we were; up to 64 deep. nacre_sftp_cd_back returns there. */
+NACRE_API int nacre_sftp_cd(nacre_sftp *s, const char *path);
+NACRE_API int nacre_sftp_cd_back(nacre_sftp *s);
 
 /* ---- directories ----------------------------------------------------------------------------------- */
 
@@ -140,66 +204,26 @@ typedef struct nacre_sftp_list {
 NACRE_API int nacre_sftp_listdir(nacre_sftp *s, const char *path,
                                  nacre_sftp_list *out) NACRE_MUST_CHECK;
 NACRE_API void nacre_sftp_list_free(nacre_sftp_list *list);
-
-/* ---- open files ------------------------------------------------------------------------------------ */
-
-/* pflags: NACRE_FXF_*; mode: permissions of a file that is made, less the server's umask. */
-NACRE_API int nacre_sftp_file_open(nacre_sftp *s, const char *path, uint32_t pflags, uint32_t mode,
-                                   nacre_sftp_file **out) NACRE_MUST_CHECK;
-/* Reads n bytes, fewer only at the end of the file: *got; NACRE_END when there is none. Any n:
- * the requests are pipelined. */
-NACRE_API int nacre_sftp_file_read(nacre_sftp_file *f, uint64_t offset, void *p, size_t n,
-                                   size_t *got) NACRE_MUST_CHECK;
-/* Writes all n bytes, pipelined, and waits until the server has acknowledged each. */
-NACRE_API int nacre_sftp_file_write(nacre_sftp_file *f, uint64_t offset, const void *p,
-                                    size_t n) NACRE_MUST_CHECK;
-NACRE_API int nacre_sftp_file_stat(nacre_sftp_file *f, nacre_sftp_attrs *out) NACRE_MUST_CHECK;
-NACRE_API int nacre_sftp_file_setstat(nacre_sftp_file *f, const nacre_sftp_attrs *attrs);
-/* NACRE_UNSUPPORTED without fsync@openssh.com. */
-NACRE_API int nacre_sftp_file_sync(nacre_sftp_file *f);
-/* Frees f in any case; an error says what the server said to CLOSE. NULL ok. */
-NACRE_API int nacre_sftp_file_close(nacre_sftp_file *f);
-
-/* ---- transfers ------------------------------------------------------------------------------------- */
-
-typedef struct nacre_sftp_transfer_options {
-    size_t size;           /* set by nacre_sftp_transfer_options_init */
-    bool preserve;         /* modification and access times, full mode */
-    bool atomic;           /* put: a temporary name, renamed when all is there */
-    bool sync;             /* put: fsync@openssh.com when the server has it; get: fsync(2) */
-    bool direct;           /* get: write the target itself, no temporary name */
-    uint64_t offset;       /* begin here, in both files; what is before stays as it is */
-    uint64_t in_flight;    /* bytes asked for and not there yet, at most; 0: 4 MiB, or 2 */
-    uint32_t max_requests; /* likewise requests; 0: no bound but in_flight */
-    uint64_t rate;         /* bytes per second at most; 0: no bound */
-    /*
-     * Called at the start, at most every progress_ms (default 100), and at the end. total is
-     * UINT64_MAX when unknown. Returning false ends the transfer with NACRE_CANCELLED. Must not call
-     * into the session, nacre_sftp_cancel apart.
-     */
-    bool (*progress)(void *user, const char *path, uint64_t done, uint64_t total);
-    uint32_t progress_ms;
-    void *user;
-} nacre_sftp_transfer_options;
-NACRE_API void nacre_sftp_transfer_options_init(nacre_sftp_transfer_options *o);
-
+/* The same sorted by name, byte by byte. */
+NACRE_API int nacre_sftp_listdir_sorted(nacre_sftp *s, const char *path,
+                                        nacre_sftp_list *out) NACRE_MUST_CHECK;
 /*
- * Copies a remote file to a local one. A regular or new target is written under a temporary name beside
- * it (".name.XXXXXX") and renamed at the end: whatever fails, the target is as it was. Other targets
- * (/dev/null, a fifo) are written directly, as with direct, offset, or where no file can be made beside
- * it. A new file gets the remote mode less the umask, a replaced one keeps its own; preserve: the remote
- * mode and times. The file is read to its end, whatever size the server names; NACRE_INCOMPLETE when it
- * ends before the size that the server names for a regular file.
+ * Paths that match a pattern (*, ?, [...], \\x; a '.' in front is matched by a '.' only), sorted;
+ * directories are read only where the pattern has magic. entries[].name is the whole path. No match:
+ * NACRE_OK and count 0.
  */
-NACRE_API int nacre_sftp_get(nacre_sftp *s, const char *remote, const char *local,
-                             const nacre_sftp_transfer_options *o);
+NACRE_API int nacre_sftp_glob(nacre_sftp *s, const char *pattern,
+                              nacre_sftp_list *out) NACRE_MUST_CHECK;
 /*
- * Copies a local file to a remote one, which is made with the local mode less the server's umask, or
- * truncated. When it fails half way the error says how many bytes are there; atomic avoids that. The
- * size that the server has in the end is compared with what was sent: NACRE_INCOMPLETE.
+ * Walks a directory, in sorted order: file for regular files, dir for directories (before what is in
+ * them), other for the rest (links, sockets ...). Any of them may be NULL. recurse: what is below, too.
+ * A callback that returns other than 0 ends the walk, which returns NACRE_CANCELLED. Links are not
+ * followed.
  */
-NACRE_API int nacre_sftp_put(nacre_sftp *s, const char *local, const char *remote,
-                             const nacre_sftp_transfer_options *o);
+typedef int (*nacre_sftp_walk_fn)(void *user, const char *path, const nacre_sftp_attrs *attrs);
+NACRE_API int nacre_sftp_walktree(nacre_sftp *s, const char *path, nacre_sftp_walk_fn file,
+                                  nacre_sftp_walk_fn dir, nacre_sftp_walk_fn other, void *user,
+                                  bool recurse) NACRE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -117,6 +117,17 @@ typedef struct nacre_sftp_server_ops {
     /* The name of a number (group: of a group), at most size bytes; returns its length, 0: unknown. */
     size_t (*name_of_id)(nacre_sftp_call *call, uint32_t id, bool group, char *out, size_t size);
 
+    /*
+     * check-file is made from open, read and close and needs nothing here. A backend that has hashes
+     * at hand, or computes them elsewhere, gives this: the hash of length bytes (0: to the end) at
+     * offset in blocks of block_size (0: one), by the first of algorithms that it knows, added with
+     * nacre_sftp_answer_hash. file NULL: path is meant. NACRE_FX_OP_UNSUPPORTED: let it be made from
+     * read. later: _extended
+     */
+    uint32_t (*check_file)(nacre_sftp_call *call, void *file, nacre_span path,
+                           const char *algorithms, uint64_t offset, uint64_t length,
+                           uint32_t block_size, nacre_sftp_answer *out);
+
     /* Further extensions: what VERSION offers (NULL-ended by name), and their requests. Bytes added by
        nacre_sftp_answer_bytes make an EXTENDED_REPLY, none a STATUS. later: _status or _extended.
        writes: not offered, and refused, when the server is read-only.                               */
@@ -201,6 +212,9 @@ NACRE_API void nacre_sftp_server_get_stats(const nacre_sftp_server *s,
 NACRE_API bool nacre_sftp_answer_name(nacre_sftp_answer *out, const nacre_sftp_name *entry);
 NACRE_API bool nacre_sftp_answer_path(nacre_sftp_answer *out, nacre_span path);
 NACRE_API bool nacre_sftp_answer_bytes(nacre_sftp_answer *out, const void *p, size_t n);
+/* A reply to check-file: the algorithm that was chosen, and all blocks' hashes. */
+NACRE_API bool nacre_sftp_answer_hash(nacre_sftp_answer *out, const char *algorithm,
+                                      nacre_span hashes);
 
 /*
  * ---- answering later ------------------------------------------------------------------------------

@@ -74,10 +74,15 @@ int nacre_sftp_utime(nacre_sftp *s, const char *path, uint32_t atime, uint32_t m
     return nacre_sftp_setstat(s, path, &a);
 }
 
-int nacre_sftp_truncate(nacre_sftp *s, const char *path, uint64_t length)
+int nacre_sftp_truncate(nacre_sftp *s, const char *path, uint64_t length, uint64_t *size)
 {
     nacre_sftp_attrs a = {.flags = NACRE_SFTP_ATTR_SIZE, .size = length};
-    return nacre_sftp_setstat(s, path, &a);
+    int rc = nacre_sftp_setstat(s, path, &a);
+    if (rc == NACRE_OK && size) {
+        rc = nacre_sftp_stat(s, path, &a);
+        *size = a.size;
+    }
+    return rc;
 }
 
 /* ---- names -------------------------------------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 /*
  * sftp_file.c - open remote files: reading and writing of any length in pipelined requests, attributes.
  */
+#include "nacre/sftp_file.h"
+
 #include "client/sftp_session.h"
 
 #include <string.h>
@@ -82,7 +84,7 @@ static int from_memory(void *user, uint64_t offset, const nacre_room *rooms, siz
     return NACRE_OK;
 }
 
-int nacre_sftp_file_read(nacre_sftp_file *f, uint64_t offset, void *p, size_t n, size_t *got)
+int nacre_sftp_file_pread(nacre_sftp_file *f, uint64_t offset, void *p, size_t n, size_t *got)
 {
     memory m = {.to = p, .offset = offset, .n = n};
     nc_sftp_reader r;
@@ -106,7 +108,7 @@ int nacre_sftp_file_read(nacre_sftp_file *f, uint64_t offset, void *p, size_t n,
     return *got > 0 ? NACRE_OK : NACRE_END;
 }
 
-int nacre_sftp_file_write(nacre_sftp_file *f, uint64_t offset, const void *p, size_t n)
+int nacre_sftp_file_pwrite(nacre_sftp_file *f, uint64_t offset, const void *p, size_t n)
 {
     memory m = {.from = p, .offset = offset, .n = n};
     nc_sftp_writer w;

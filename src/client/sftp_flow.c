@@ -80,6 +80,17 @@ void nc_sftp_chunk_sent(nc_sftp_chunk *c, uint32_t id)
     f->last = c;
     f->flying += c->len;
     f->requests++;
+    f->s->flying += c->len;
+    f->s->flow_requests++;
+}
+
+void nc_sftp_chunk_landed(nc_sftp_chunk *c)
+{
+    nc_sftp_flow *f = c->flow;
+    f->flying -= c->len;
+    f->requests--;
+    f->s->flying -= c->len;
+    f->s->flow_requests--;
 }
 
 void nc_sftp_chunk_unlink(nc_sftp_chunk *c)
@@ -207,6 +218,9 @@ static void forget_all(nc_sftp_flow *f)
         if (c->call.id) {
             nacre_sftp_engine_forget(f->s->engine, c->call.id);
         }
+        if (!c->done) {
+            nc_sftp_chunk_landed(c);
+        }
         nc_sftp_chunk_unlink(c);
         nc_sftp_chunk_give(f->s, c);
     }
@@ -215,8 +229,6 @@ static void forget_all(nc_sftp_flow *f)
         f->repair = c->next;
         nc_sftp_chunk_give(f->s, c);
     }
-    f->requests = 0;
-    f->flying = 0;
 }
 
 /* ---- running ------------------------------------------------------------------------------------------ */
@@ -239,15 +251,34 @@ static void report(nc_sftp_flow *f, bool always)
     }
 }
 
+bool nc_sftp_flow_over(const nc_sftp_flow *f)
+{
+    return f->error.status != NACRE_OK || (f->requests == 0 && !f->repair && f->next >= f->end);
+}
+
+static void pump_flow(nc_sftp_task *t)
+{
+    nc_sftp_flow *f = (nc_sftp_flow *)t;
+    f->pump(f);
+}
+
+void nc_sftp_flow_start(nc_sftp_flow *f)
+{
+    nc_sftp_task_start(f->s, &f->task, pump_flow);
+}
+
+void nc_sftp_flow_stop(nc_sftp_flow *f)
+{
+    nc_sftp_task_stop(f->s, &f->task);
+    forget_all(f);
+}
+
 /* Asked after each turn of the wire. */
 static bool turn_over(void *user)
 {
     nc_sftp_flow *f = user;
     report(f, false);
-    if (f->error.status != NACRE_OK) {
-        return true;
-    }
-    return f->requests == 0 && !f->repair && f->next >= f->end;
+    return nc_sftp_flow_over(f);
 }
 
 /* Time without progress is bounded, not the whole transfer's. */
@@ -280,9 +311,9 @@ int nc_sftp_flow_run(nc_sftp_flow *f)
         return rc;
     }
     report(f, true);
-    s->flow = f;
+    nc_sftp_flow_start(f);
     rc = run_turns(f);
-    s->flow = NULL;
+    nc_sftp_task_stop(s, &f->task);
     if (rc != NACRE_OK) {
         nacre_error why = s->error;
         nc_sftp_flow_fail(f, rc, "%s: %s", f->path, why.text);

@@ -12,8 +12,7 @@ enum {
 static void release(nc_sftp_chunk *c)
 {
     nc_sftp_chunk_unlink(c);
-    c->flow->flying -= c->len;
-    c->flow->requests--;
+    nc_sftp_chunk_landed(c);
     nc_sftp_chunk_give(c->flow->s, c);
 }
 
@@ -35,8 +34,7 @@ static void short_reply(nc_sftp_reader *r, nc_sftp_chunk *c, uint32_t total)
         return;
     }
     nc_sftp_chunk_unlink(c);
-    f->flying -= c->len;
-    f->requests--;
+    nc_sftp_chunk_landed(c);
     c->offset = behind;
     c->len -= total;
     c->next = f->repair;

@@ -218,6 +218,50 @@ static void break_by_engine(nacre_sftp *s, int rc)
     nc_sftp_break(s, &own);
 }
 
+/* ---- tasks -------------------------------------------------------------------------------------------- */
+
+void nc_sftp_task_start(nacre_sftp *s, nc_sftp_task *t, void (*pump)(nc_sftp_task *t))
+{
+    if (t->on) {
+        return;
+    }
+    t->pump = pump;
+    t->on = true;
+    t->next = NULL;
+    t->prev = s->last_task;
+    if (s->last_task) {
+        s->last_task->next = t;
+    } else {
+        s->tasks = t;
+    }
+    s->last_task = t;
+    if (!s->next_task) {
+        s->next_task = t; /* one that is started by the last one has its turn still */
+    }
+}
+
+void nc_sftp_task_stop(nacre_sftp *s, nc_sftp_task *t)
+{
+    if (!t->on) {
+        return;
+    }
+    if (s->next_task == t) {
+        s->next_task = t->next;
+    }
+    if (t->prev) {
+        t->prev->next = t->next;
+    } else {
+        s->tasks = t->next;
+    }
+    if (t->next) {
+        t->next->prev = t->prev;
+    } else {
+        s->last_task = t->prev;
+    }
+    t->prev = t->next = NULL;
+    t->on = false;
+}
+
 /* ---- from the wire ------------------------------------------------------------------------------------ */
 
 static void dispatch(nacre_sftp *s, const nacre_sftp_event *ev)
@@ -236,8 +280,9 @@ static void pump_and_flush(nacre_sftp *s)
     if (s->broken.status != NACRE_OK) {
         return;
     }
-    if (s->flow) {
-        s->flow->pump(s->flow);
+    for (nc_sftp_task *t = s->tasks; t; t = s->next_task) {
+        s->next_task = t->next;
+        t->pump(t);
     }
     int rc = nacre_sftp_engine_flush(s->engine);
     if (rc != NACRE_OK) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "nacre/sftp.h"
 #include "nacre/sftp_engine.h"
+#include "nacre/sftp_transfer.h"
 
 /*
  * What carries the bytes. It calls nc_sftp_feed, nc_sftp_writable and nc_sftp_lost inside run; all
@@ -29,6 +30,21 @@ struct nc_sftp_call {
     uint32_t id; /* 0: nothing outstanding */
 };
 
+/* ---- tasks: whatever makes requests of its own accord ------------------------------------------------- */
+
+/*
+ * pump is called after each batch of replies and when the wire is writable. It makes requests as long as
+ * there is room, never waits, and may start and stop tasks, itself and others included.
+ */
+typedef struct nc_sftp_task nc_sftp_task;
+struct nc_sftp_task {
+    void (*pump)(nc_sftp_task *t);
+    nc_sftp_task *prev, *next;
+    bool on;
+};
+void nc_sftp_task_start(nacre_sftp *s, nc_sftp_task *t, void (*pump)(nc_sftp_task *t));
+void nc_sftp_task_stop(nacre_sftp *s, nc_sftp_task *t); /* nothing when it is not on */
+
 /* ---- flows: many requests on one handle --------------------------------------------------------------- */
 
 typedef struct nc_sftp_flow nc_sftp_flow;
@@ -48,6 +64,7 @@ typedef struct nc_sftp_chunk {
 } nc_sftp_chunk;
 
 struct nc_sftp_flow {
+    nc_sftp_task task; /* first: a flow is a task while it runs */
     nacre_sftp *s;
     nacre_span handle;
     const char *path; /* for messages */
@@ -65,8 +82,6 @@ struct nc_sftp_flow {
     nc_sftp_chunk *repair;       /* rests of short replies, to be asked for again */
     nacre_error error;           /* the first failure; then nothing new is asked */
     uint32_t code;               /* NACRE_FX_* of it */
-    bool stuck;                  /* the wire had no room */
-    bool stirred;                /* something came since it was last looked at */
 
     uint64_t rate; /* bytes per second, 0: no bound */
     uint64_t rate_start_ms, rate_base;
@@ -113,6 +128,11 @@ void nc_sftp_writer_init(nc_sftp_writer *w, nacre_sftp *s, nacre_span handle, co
  * in s->error too.
  */
 int nc_sftp_flow_run(nc_sftp_flow *f) NACRE_MUST_CHECK;
+/* The same without waiting: several flows may be on at once. Over: all is through, or it failed. Stop
+ * gives up what is outstanding; f->error stays. */
+void nc_sftp_flow_start(nc_sftp_flow *f);
+bool nc_sftp_flow_over(const nc_sftp_flow *f);
+void nc_sftp_flow_stop(nc_sftp_flow *f);
 /* Offset before which everything is through. */
 uint64_t nc_sftp_flow_through(const nc_sftp_flow *f);
 
@@ -123,6 +143,7 @@ void nc_sftp_flow_refused(nc_sftp_flow *f, const nacre_sftp_event *ev, const cha
 nc_sftp_chunk *nc_sftp_chunk_take(nc_sftp_flow *f); /* NULL: out of memory, the flow has failed */
 void nc_sftp_chunk_give(nacre_sftp *s, nc_sftp_chunk *c);
 void nc_sftp_chunk_sent(nc_sftp_chunk *c, uint32_t id);
+void nc_sftp_chunk_landed(nc_sftp_chunk *c); /* its answer is there, all of it */
 void nc_sftp_chunk_unlink(nc_sftp_chunk *c);
 void nc_sftp_blocks_free(nacre_sftp *s);
 /* Bytes that may be asked for now. */
@@ -140,9 +161,12 @@ struct nacre_sftp {
     uint32_t status;    /* NACRE_FX_* of the last call */
     uint32_t timeout_ms, default_timeout_ms;
     size_t max_read, max_write;
-    uint64_t read_ahead;    /* bytes that a reader has on the way unless told otherwise */
-    uint64_t round_trip_ms; /* of the session's first question; UINT64_MAX: not measured */
-    nc_sftp_flow *flow;     /* the one that runs */
+    uint64_t read_ahead;             /* bytes that a reader has on the way unless told otherwise */
+    uint64_t flying;                 /* bytes on the way, of all flows */
+    uint32_t flow_requests;          /* likewise requests */
+    uint64_t round_trip_ms;          /* of the session's first question; UINT64_MAX: not measured */
+    nc_sftp_task *tasks, *last_task; /* those that are on, in turn */
+    nc_sftp_task *next_task;         /* while they are pumped */
     nc_sftp_chunk *pool;
     struct nc_sftp_block *blocks; /* of chunks */
     char ended[160];              /* how the server's program ended, for messages */

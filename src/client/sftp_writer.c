@@ -25,8 +25,7 @@ static void on_reply(nc_sftp_call *call, nacre_sftp *s, const nacre_sftp_event *
     (void)s;
     nc_sftp_chunk *c = (nc_sftp_chunk *)call;
     nc_sftp_flow *f = c->flow;
-    f->flying -= c->len;
-    f->requests--;
+    nc_sftp_chunk_landed(c);
     if (ev->u.status.code == NACRE_FX_OK) {
         f->moved += c->len;
         c->done = true;

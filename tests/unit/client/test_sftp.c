@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "nacre/sftp.h"
+#include "nacre/sftp_file.h"
+#include "nacre/sftp_transfer.h"
 #include "wire/rd.h"
 #include "wire/wr.h"
 
@@ -350,13 +351,13 @@ static void files_in_pieces(void **state)
     assert_non_null(got);
     nacre_sftp *s = begin();
     assert_int_equal(nacre_sftp_file_open(s, "/f", NACRE_FXF_READ | NACRE_FXF_WRITE, 0, &f), 0);
-    assert_int_equal(nacre_sftp_file_read(f, 5, got, 200000, &n), NACRE_OK);
+    assert_int_equal(nacre_sftp_file_pread(f, 5, got, 200000, &n), NACRE_OK);
     assert_int_equal(n, 200000);
     assert_memory_equal(got, the_server.file + 5, n);
-    assert_int_equal(nacre_sftp_file_read(f, FILE_SIZE - 10, got, STORE, &n), NACRE_OK);
+    assert_int_equal(nacre_sftp_file_pread(f, FILE_SIZE - 10, got, STORE, &n), NACRE_OK);
     assert_int_equal(n, 10);
-    assert_int_equal(nacre_sftp_file_read(f, FILE_SIZE, got, 1, &n), NACRE_END);
-    assert_int_equal(nacre_sftp_file_write(f, 100, "new", 3), NACRE_OK);
+    assert_int_equal(nacre_sftp_file_pread(f, FILE_SIZE, got, 1, &n), NACRE_END);
+    assert_int_equal(nacre_sftp_file_pwrite(f, 100, "new", 3), NACRE_OK);
     assert_int_equal(nacre_sftp_file_close(f), NACRE_OK);
     end(s);
     assert_memory_equal(the_server.file + 100, "new", 3);

@@ -13,8 +13,8 @@
 #include "base/mem.h"
 #include "nacre/local_files.h"
 #include "nacre/loop.h"
-#include "nacre/sftp.h"
 #include "nacre/sftp_server.h"
+#include "nacre/sftp_transfer.h"
 
 #include <fcntl.h>
 #include <pthread.h>

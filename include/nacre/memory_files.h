@@ -1,0 +1,48 @@
+/*
+ * nacre/memory_files.h - a tree of files in memory as an SFTP server's backend: for tests, examples, and
+ * programs that serve what was never on a disk. Not shared between threads; sessions on one thread may
+ * share it.
+ */
+#ifndef NACRE_MEMORY_FILES_H
+#define NACRE_MEMORY_FILES_H
+
+#include "nacre/sftp_server.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nacre_memory_files nacre_memory_files;
+
+typedef struct nacre_memory_files_options {
+    size_t size; /* set by nacre_memory_files_options_init */
+    const nacre_allocator *allocator;
+    uint64_t max_bytes; /* of all files together; default 64 MiB. Beyond: FAILURE, "no space" */
+    size_t max_files;   /* files, directories and links; default 65536 */
+    /* The clock of times that nobody set, seconds since 1970; NULL: all times are 0. */
+    uint32_t (*now)(void *user);
+    void *user;
+} nacre_memory_files_options;
+NACRE_API void nacre_memory_files_options_init(nacre_memory_files_options *o);
+
+/* Returns owned: an empty root directory. o may be NULL. */
+NACRE_API int nacre_memory_files_new(nacre_memory_files **out,
+                                     const nacre_memory_files_options *o) NACRE_MUST_CHECK;
+/* No session may use it any more. */
+NACRE_API void nacre_memory_files_free(nacre_memory_files *m);
+/* The vtable; its user argument is the nacre_memory_files. */
+NACRE_API const nacre_sftp_server_ops *nacre_memory_files_ops(void);
+
+/* For the program around it: makes or replaces a file, with its parent directories; a copy of bytes. */
+NACRE_API int nacre_memory_files_put(nacre_memory_files *m, const char *path, nacre_span bytes,
+                                     uint32_t mode) NACRE_MUST_CHECK;
+/* The bytes of a file, borrowed until the tree changes. NACRE_NOT_FOUND. */
+NACRE_API int nacre_memory_files_get(const nacre_memory_files *m, const char *path,
+                                     nacre_span *bytes) NACRE_MUST_CHECK;
+NACRE_API int nacre_memory_files_mkdir(nacre_memory_files *m, const char *path,
+                                       uint32_t mode) NACRE_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
