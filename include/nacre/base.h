@@ -105,7 +105,7 @@ typedef struct nacre_room {
     X(SFTP_PROTOCOL, -101, SFTP, 0, "bad SFTP message")                                            \
     X(INCOMPLETE, -102, SFTP, 0, "transfer incomplete")                                            \
     X(MISMATCH, -103, SFTP, 0, "what is there is not the beginning of the file")                   \
-    X(PARTIAL, -104, SFTP, 0, "some files were not copied")                                        \
+    X(SOME_FAILED, -104, SFTP, 0, "some files were not copied")                                    \
     X(SCP_REFUSED, -110, SFTP, 0, "the other scp reported an error")                               \
     X(SCP_PROTOCOL, -111, SFTP, 0, "bad scp message")
 

@@ -170,7 +170,7 @@ NACRE_API int nacre_sftp_job_new(nacre_sftp_job **out, nacre_sftp *s,
 NACRE_API int nacre_sftp_job_get(nacre_sftp_job *j, const char *remote, const char *local);
 NACRE_API int nacre_sftp_job_put(nacre_sftp_job *j, const char *local, const char *remote);
 /*
- * Does it all. NACRE_OK when nothing failed (skipped ones do not count); NACRE_PARTIAL when some did,
+ * Does it all. NACRE_OK when nothing failed (skipped ones do not count); NACRE_SOME_FAILED when some did,
  * and nacre_sftp_error is the first failure's; else why everything ended. report may be NULL; it is
  * filled in any case and owned by the caller.
  */
