@@ -6,6 +6,7 @@
  *   to log in, run a command                        client.h
  *   files: names and attributes; open files; copies sftp.h; sftp_file.h; sftp_transfer.h
  *   many small requests at once; paths as text      sftp_batch.h; paths.h
+ *   copies by the old scp protocol                  scp.h
  *   to serve                                        server.h, sftp_server.h, local_files.h,
  *                                                   memory_files.h
  *   keys and who may use them                       key.h, known_hosts.h, authorized_keys.h
@@ -30,6 +31,7 @@
 #include "nacre/paths.h"
 #include "nacre/pipe.h"
 #include "nacre/process.h"
+#include "nacre/scp.h"
 #include "nacre/server.h"
 #include "nacre/sftp.h"
 #include "nacre/sftp_attrs.h"
