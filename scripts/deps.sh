@@ -7,8 +7,9 @@ set_wanted=${1:-test}
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libsodium-dev zlib1g-dev libcrypt-dev libedit-dev"
 demo_packages="openssh-client"
-# The tests talk to real peers: OpenSSH, dropbear, paramiko, PuTTY.
+# The tests talk to real peers: OpenSSH, dropbear, paramiko, PuTTY, and everybody's file clients.
 test_packages="g++ libcmocka-dev libcjson-dev openssh-server openssh-sftp-server dropbear-bin python3-paramiko putty-tools openssl passwd procps binutils valgrind"
+test_packages="$test_packages python3-asyncssh curl lftp rclone sshfs fuse3"
 ci_packages="clang clang-format debootstrap"
 
 case $set_wanted in
