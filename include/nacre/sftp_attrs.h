@@ -169,7 +169,11 @@ typedef struct nacre_sftp_statvfs {
 
 enum { NACRE_SFTP_ST_RDONLY = 1, NACRE_SFTP_ST_NOSUID = 2 };
 
-/* OpenSSH's extensions (PROTOCOL 4.3 - 4.12): symbol, name, the version that we mean by it. */
+/*
+ * OpenSSH's extensions (PROTOCOL 4.3 - 4.12), and check-file of draft-ietf-secsh-filexfer-extensions-00,
+ * section 3: symbol, name, the version that we mean by it ("": whatever stands there; servers list their
+ * hashes with check-file). Servers announce one, two or all of check-file's names, whichever they take.
+ */
 #define NACRE_SFTP_EXT_TABLE(X)                                                                    \
     X(POSIX_RENAME, "posix-rename@openssh.com", "1")                                               \
     X(STATVFS, "statvfs@openssh.com", "2")                                                         \
@@ -181,7 +185,10 @@ enum { NACRE_SFTP_ST_RDONLY = 1, NACRE_SFTP_ST_NOSUID = 2 };
     X(EXPAND_PATH, "expand-path@openssh.com", "1")                                                 \
     X(COPY_DATA, "copy-data", "1")                                                                 \
     X(HOME_DIRECTORY, "home-directory", "1")                                                       \
-    X(USERS_GROUPS, "users-groups-by-id@openssh.com", "1")
+    X(USERS_GROUPS, "users-groups-by-id@openssh.com", "1")                                         \
+    X(CHECK_FILE, "check-file", "")                                                                \
+    X(CHECK_FILE_HANDLE, "check-file-handle", "")                                                  \
+    X(CHECK_FILE_NAME, "check-file-name", "")
 
 typedef enum nacre_sftp_ext {
 #define NACRE_SFTP_EXT_ENUM(sym, name, version) NACRE_SFTP_EXT_##sym,

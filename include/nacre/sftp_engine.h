@@ -62,7 +62,8 @@ typedef enum nacre_sftp_event_type {
     NACRE_SFTP_EVENT_ATTRS,    /* attrs: of STAT, LSTAT, FSTAT                              */
     NACRE_SFTP_EVENT_EXTENDED, /* extended: reply of an extension, undecoded                */
     NACRE_SFTP_EVENT_LIMITS,   /* limits: as the server said; the engine has taken them over */
-    NACRE_SFTP_EVENT_STATVFS   /* statvfs                                                   */
+    NACRE_SFTP_EVENT_STATVFS,  /* statvfs                                                   */
+    NACRE_SFTP_EVENT_HASHES    /* hashes: of the check-file requests                        */
 } nacre_sftp_event_type;
 
 /* The entries of one NAME reply, all checked already; step with nacre_sftp_names_next. */
@@ -98,6 +99,10 @@ typedef struct nacre_sftp_event {
         nacre_span extended;
         nacre_sftp_limits limits;
         nacre_sftp_statvfs statvfs;
+        struct {
+            nacre_span algorithm; /* the server's word; escape it                     */
+            nacre_span bytes;     /* one hash for each block; its length is unchecked */
+        } hashes;
     } u;
 } nacre_sftp_event;
 
@@ -128,7 +133,7 @@ NACRE_API const nacre_error *nacre_sftp_engine_error(const nacre_sftp_engine *e)
 NACRE_API bool nacre_sftp_engine_ready(const nacre_sftp_engine *e); /* VERSION came */
 /* Requests without an answer. */
 NACRE_API size_t nacre_sftp_engine_outstanding(const nacre_sftp_engine *e);
-/* The server offers this extension in the version that we know. */
+/* The server offers this extension in the version that we know. CHECK_FILE: under any of its names. */
 NACRE_API bool nacre_sftp_engine_has(const nacre_sftp_engine *e, nacre_sftp_ext ext);
 /* Any extension by name; *data (NULL ok) borrowed from e. */
 NACRE_API bool nacre_sftp_engine_extension(const nacre_sftp_engine *e, const char *name,
@@ -242,6 +247,29 @@ NACRE_API int nacre_sftp_req_copy_data(nacre_sftp_engine *e, nacre_span from_han
 NACRE_API int nacre_sftp_req_users_groups(nacre_sftp_engine *e, const uint32_t *uids, size_t n_uids,
                                           const uint32_t *gids, size_t n_gids,
                                           uint32_t *id) NACRE_MUST_CHECK;
+
+/*
+ * Hashes of a file's bytes: HASHES. The same question has three names, and servers that announce one of
+ * them know others, or not: "check-file-name" takes a path, "check-file-handle" and the older
+ * "check-file" a handle. Each call works when any of the three was announced, and is answered by STATUS
+ * OP_UNSUPPORTED when the server does not know it. algorithms: names, comma-separated, the dearest
+ * first; length 0: up to the end; block_size 0: one hash over all, else at least 256
+ * (NACRE_INVALID_ARGUMENT).
+ */
+typedef struct nacre_sftp_check {
+    const char *algorithms;
+    uint64_t offset, length;
+    uint32_t block_size;
+} nacre_sftp_check;
+NACRE_API int nacre_sftp_req_check_file_name(nacre_sftp_engine *e, nacre_span path,
+                                             const nacre_sftp_check *check,
+                                             uint32_t *id) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_req_check_file_handle(nacre_sftp_engine *e, nacre_span handle,
+                                               const nacre_sftp_check *check,
+                                               uint32_t *id) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_req_check_file(nacre_sftp_engine *e, nacre_span handle,
+                                        const nacre_sftp_check *check,
+                                        uint32_t *id) NACRE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -226,13 +226,19 @@ int nc_engine_set_extensions(nacre_sftp_engine *e, nacre_span pairs)
         bool there =
             nacre_sftp_engine_extension(e, nc_sftp_ext_name((nacre_sftp_ext)ext), &version);
         /* Another version may mean another layout: then it is as good as not offered. */
-        e->offered[ext] = there && nc_span_is(version, nc_sftp_ext_version((nacre_sftp_ext)ext));
+        const char *ours = nc_sftp_ext_version((nacre_sftp_ext)ext);
+        e->offered[ext] = there && (!ours[0] || nc_span_is(version, ours));
     }
     return rc;
 }
 
 bool nacre_sftp_engine_has(const nacre_sftp_engine *e, nacre_sftp_ext ext)
 {
+    if (ext == NACRE_SFTP_EXT_CHECK_FILE) {
+        return e->offered[NACRE_SFTP_EXT_CHECK_FILE] ||
+               e->offered[NACRE_SFTP_EXT_CHECK_FILE_HANDLE] ||
+               e->offered[NACRE_SFTP_EXT_CHECK_FILE_NAME];
+    }
     return (unsigned)ext < NACRE_SFTP_EXT_COUNT && e->offered[ext];
 }
 

@@ -256,6 +256,26 @@ static int take_statvfs(nacre_sftp_engine *e, nc_rd *r, nacre_sftp_event *ev)
     return NACRE_OK;
 }
 
+/*
+ * filexfer-extensions-00 begins the reply with the hash's name, the filexfer drafts before it with the
+ * extension's: ProFTPD does the one, paramiko the other.
+ */
+static int take_hashes(nacre_sftp_engine *e, nc_rd *r, nacre_sftp_event *ev)
+{
+    nacre_span algorithm = nc_rd_str(r);
+    if (nc_rd_err(r) == NACRE_OK &&
+        nc_span_is(algorithm, nc_sftp_ext_name(NACRE_SFTP_EXT_CHECK_FILE))) {
+        algorithm = nc_rd_str(r);
+    }
+    if (nc_rd_err(r) != NACRE_OK) {
+        return broke(e, "the reply to check-file is cut off");
+    }
+    ev->type = NACRE_SFTP_EVENT_HASHES;
+    ev->u.hashes.algorithm = algorithm;
+    ev->u.hashes.bytes = nc_rd_rest(r);
+    return NACRE_OK;
+}
+
 static int take_extended(nacre_sftp_engine *e, const nc_sftp_slot *slot, nc_rd *r,
                          nacre_sftp_event *ev)
 {
@@ -264,6 +284,9 @@ static int take_extended(nacre_sftp_engine *e, const nc_sftp_slot *slot, nc_rd *
     }
     if (slot->ext == NACRE_SFTP_EXT_STATVFS || slot->ext == NACRE_SFTP_EXT_FSTATVFS) {
         return take_statvfs(e, r, ev);
+    }
+    if (slot->ext == NACRE_SFTP_EXT_CHECK_FILE) {
+        return take_hashes(e, r, ev);
     }
     ev->type = NACRE_SFTP_EVENT_EXTENDED;
     ev->u.extended = nc_rd_rest(r);

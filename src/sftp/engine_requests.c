@@ -13,7 +13,8 @@ enum {
     MAX_REQUEST = NC_SFTP_MAX_PACKET,
     /* A write smaller than this is not worth its header and its reply while others are on the way. */
     LEAST_WRITE = 32 * 1024,
-    WRITE_FIXED = 4 + 1 + 4 + 4 + 8 + 4
+    WRITE_FIXED = 4 + 1 + 4 + 4 + 8 + 4,
+    LEAST_HASH_BLOCK = 256 /* filexfer-extensions 3: smaller ones are an error */
 };
 
 typedef enum field_kind {
@@ -162,7 +163,7 @@ static int send_request(nacre_sftp_engine *e, const request *rq, uint32_t *id, n
     if (e->state != NC_ENGINE_READY || e->write_lent) {
         return NACRE_WRONG_STATE;
     }
-    if (rq->ext != NACRE_SFTP_EXT_COUNT && !e->offered[rq->ext]) {
+    if (rq->ext != NACRE_SFTP_EXT_COUNT && !nacre_sftp_engine_has(e, rq->ext)) {
         return NACRE_UNSUPPORTED;
     }
     field name = {.kind = FIELD_STRING, .s = nc_span_cstr(rq->ext_name)};
@@ -366,6 +367,52 @@ int nacre_sftp_req_users_groups(nacre_sftp_engine *e, const uint32_t *uids, size
     const field f[] = {{.kind = FIELD_NUMBERS, .v = n_uids, .numbers = uids},
                        {.kind = FIELD_NUMBERS, .v = n_gids, .numbers = gids}};
     return extension(e, NACRE_SFTP_EXT_USERS_GROUPS, NC_REPLY_EXTENDED, f, 2, id);
+}
+
+static int check_file(nacre_sftp_engine *e, nacre_sftp_ext ext, field file,
+                      const nacre_sftp_check *check, uint32_t *id)
+{
+    *id = 0;
+    if (!check->algorithms || (check->block_size > 0 && check->block_size < LEAST_HASH_BLOCK)) {
+        return NACRE_INVALID_ARGUMENT;
+    }
+    if (!nacre_sftp_engine_has(e, NACRE_SFTP_EXT_CHECK_FILE)) {
+        return e->state == NC_ENGINE_READY ? NACRE_UNSUPPORTED : NACRE_WRONG_STATE;
+    }
+    const field f[] = {file,
+                       {.kind = FIELD_STRING, .s = nc_span_cstr(check->algorithms)},
+                       U64(check->offset),
+                       U64(check->length),
+                       U32(check->block_size)};
+    request rq = REQUEST(NACRE_FXP_EXTENDED, NC_REPLY_EXTENDED, f);
+    rq.ext_name = nc_sftp_ext_name(ext);
+    nc_sftp_slot *slot;
+    int rc = send_request(e, &rq, id, &slot);
+    if (rc == NACRE_OK) {
+        slot->ext = NACRE_SFTP_EXT_CHECK_FILE; /* whichever name: the replies are alike */
+    }
+    return rc;
+}
+
+int nacre_sftp_req_check_file_name(nacre_sftp_engine *e, nacre_span path,
+                                   const nacre_sftp_check *check, uint32_t *id)
+{
+    field file = PATH(path);
+    return check_file(e, NACRE_SFTP_EXT_CHECK_FILE_NAME, file, check, id);
+}
+
+int nacre_sftp_req_check_file_handle(nacre_sftp_engine *e, nacre_span handle,
+                                     const nacre_sftp_check *check, uint32_t *id)
+{
+    field file = HANDLE(handle);
+    return check_file(e, NACRE_SFTP_EXT_CHECK_FILE_HANDLE, file, check, id);
+}
+
+int nacre_sftp_req_check_file(nacre_sftp_engine *e, nacre_span handle,
+                              const nacre_sftp_check *check, uint32_t *id)
+{
+    field file = HANDLE(handle);
+    return check_file(e, NACRE_SFTP_EXT_CHECK_FILE, file, check, id);
 }
 
 /* ---- WRITE ---------------------------------------------------------------------------------------- */
