@@ -179,15 +179,57 @@ static const char *verb_of(const nc_sftp_request *r)
     return "request";
 }
 
-static int fail_request(nacre_sftp *s, const nc_sftp_request *r, int rc, const char *why)
+static int say_failed(const nc_sftp_request *r, int rc, const char *why, nacre_error *err)
 {
     const char *arrow = r->other ? " to " : "";
     char to[300] = "";
     if (r->other) {
         nacre_escape(to, sizeof(to), nc_span_cstr(r->other));
     }
-    return nc_sftp_fail(s, rc, "%s %s%s%s: %s", verb_of(r), NC_ESC(nc_span_cstr(r->path)), arrow,
-                        to, why);
+    return nc_fail(err, rc, "%s %s%s%s: %s", verb_of(r), NC_ESC(nc_span_cstr(r->path)), arrow, to,
+                   why);
+}
+
+static int fail_request(nacre_sftp *s, const nc_sftp_request *r, int rc, const char *why)
+{
+    nc_error_clear(&s->error);
+    say_failed(r, rc, why, &s->error);
+    nc_sftp_tidy(s);
+    return rc;
+}
+
+int nc_sftp_try(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op, nacre_error *err)
+{
+    if (r->path && !*r->path) {
+        return say_failed(r, NACRE_INVALID_ARGUMENT, "the path is empty", err);
+    }
+    int rc = send_request(s->engine, r, &op->call.id);
+    if (rc == NACRE_OK) {
+        return nacre_sftp_engine_set_user(s->engine, op->call.id, &op->call);
+    }
+    op->call.id = 0;
+    return rc == NACRE_AGAIN
+               ? rc
+               : say_failed(r, rc,
+                            rc == NACRE_UNSUPPORTED ? "the server does not support this"
+                                                    : nacre_status_text(rc),
+                            err);
+}
+
+int nc_sftp_judge(const nc_sftp_request *r, const nc_sftp_op *op, nacre_error *err)
+{
+    if (op->no_memory) {
+        return nc_fail(err, NACRE_NO_MEMORY, "no memory for the server's answer");
+    }
+    if (op->ok) {
+        return NACRE_OK;
+    }
+    if (err->status == NACRE_OK) {
+        say_failed(r, NACRE_SFTP_STATUS, nc_sftp_code_text(op->code, op->message), err);
+        err->detail = op->code;
+        err->by = NACRE_BY_PEER;
+    }
+    return NACRE_SFTP_STATUS;
 }
 
 static bool has_room(void *user)
@@ -204,24 +246,16 @@ int nc_sftp_send(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op)
         s->error = s->broken;
         return s->broken.status;
     }
-    if (r->path && !*r->path) {
-        return fail_request(s, r, NACRE_INVALID_ARGUMENT, "the path is empty");
-    }
+    nc_error_clear(&s->error);
     int rc;
-    while ((rc = send_request(s->engine, r, &op->call.id)) == NACRE_AGAIN) {
+    while ((rc = nc_sftp_try(s, r, op, &s->error)) == NACRE_AGAIN) {
         rc = nc_sftp_wait(s, has_room, s, s->timeout_ms);
         if (rc != NACRE_OK) {
             return rc;
         }
     }
-    if (rc == NACRE_UNSUPPORTED) {
-        return fail_request(s, r, rc, "the server does not support this");
-    }
-    if (rc != NACRE_OK) {
-        op->call.id = 0;
-        return fail_request(s, r, rc, nacre_status_text(rc));
-    }
-    return nacre_sftp_engine_set_user(s->engine, op->call.id, &op->call);
+    nc_sftp_tidy(s);
+    return rc;
 }
 
 static bool op_done(void *user)
@@ -249,16 +283,10 @@ int nc_sftp_finish(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op)
         return rc;
     }
     s->status = op->code;
-    if (op->no_memory) {
-        return nc_sftp_fail(s, NACRE_NO_MEMORY, "no memory for the server's answer");
-    }
-    if (op->ok) {
-        return NACRE_OK;
-    }
-    fail_request(s, r, NACRE_SFTP_STATUS, nc_sftp_code_text(op->code, op->message));
-    s->error.detail = op->code;
-    s->error.by = NACRE_BY_PEER;
-    return NACRE_SFTP_STATUS;
+    nc_error_clear(&s->error);
+    rc = nc_sftp_judge(r, op, &s->error);
+    nc_sftp_tidy(s);
+    return rc;
 }
 
 int nc_sftp_ask(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op)

@@ -232,6 +232,11 @@ void nc_sftp_op_init(nc_sftp_op *op, nacre_sftp *s);
 void nc_sftp_op_clear(nc_sftp_op *op);
 /* Sends; the answer is waited for by nc_sftp_finish, which must follow unless this failed. */
 int nc_sftp_send(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op) NACRE_MUST_CHECK;
+/* The same without waiting: NACRE_AGAIN when there is no room now. err is filled by other failures. */
+int nc_sftp_try(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op,
+                nacre_error *err) NACRE_MUST_CHECK;
+/* Of an answer that is there (op->done): NACRE_OK, or the failure that err is told, too. */
+int nc_sftp_judge(const nc_sftp_request *r, const nc_sftp_op *op, nacre_error *err);
 /* Waits and judges: the error names what r wanted. */
 int nc_sftp_finish(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op) NACRE_MUST_CHECK;
 int nc_sftp_ask(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op) NACRE_MUST_CHECK;
