@@ -83,25 +83,4 @@ void progress_end(app *a, bool good);
 /* 0: done, -1: failed (told). */
 int run_line(app *a, const char *line);
 
-/* ---- connect.c */
-typedef struct connection connection;
-typedef struct connect_options {
-    const char *const *ssh_options; /* words for -S's program: "-o", "Keyword=value" ... */
-    size_t ssh_option_count;
-    const char *program;   /* -S; NULL: the library connects */
-    const char *server;    /* -D: this program, no connection */
-    const char *subsystem; /* -s */
-    const char *user, *host;
-    uint16_t port;
-    const char *config_file; /* -F */
-    const char *const *o;    /* -o and what stands for one */
-    size_t o_count;
-    bool batch;
-    int verbose; /* -1 quiet, 0, 1 ... */
-    uint32_t max_data;
-} connect_options;
-/* The session, or NULL: told. */
-nacre_sftp *connection_open(connection **out, const connect_options *o);
-void connection_close(connection *c);
-
 #endif

@@ -3,8 +3,9 @@
  */
 #include "app.h"
 
-#include "../ssh_setup.h"
+#include "../sftp_connect.h"
 #include "commands.h"
+#include "nacre/ssh_config.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -456,6 +457,7 @@ int main(int argc, char **argv)
         pass(&g, text_of("BatchMode=yes"), "-oBatchMode=yes", NULL);
     }
     signal(SIGPIPE, SIG_IGN);
+    g.c.name = "nacre-sftp";
     g.c.batch = a->batch;
     g.c.user = g.user;
     g.c.host = g.host;

@@ -1,10 +1,12 @@
 /*
- * connect.c - the way to the server: the library's own connection, an ssh program's stdin and stdout, or
- * an SFTP server program on this machine.
+ * sftp_connect.c - the way to the server: the library's own connection, an ssh program's stdin and stdout,
+ * or an SFTP server program on this machine.
  */
-#include "app.h"
+#include "sftp_connect.h"
 
-#include "../ssh_setup.h"
+#include "sftp/words.h"
+#include "ssh_setup.h"
+
 #include "nacre/process.h"
 
 #include <signal.h>
@@ -21,6 +23,22 @@ struct connection {
     nacre_sftp *s;
     pid_t child; /* 0: none */
 };
+
+static void *keep(void *p)
+{
+    if (!p) {
+        fputs("out of memory\n", stderr);
+        exit(255);
+    }
+    return p;
+}
+
+static bool complain(const connect_options *o, const char *text)
+{
+    fflush(stdout); /* in the order in which things happened, also in one file */
+    fprintf(stderr, "%s: %s\n", o->name, text);
+    return false;
+}
 
 static void show_stderr(void *user, nacre_span text)
 {
@@ -58,9 +76,9 @@ static bool set_up(ssh_setup *s, const connect_options *o)
     nacre_error why = {0};
     char port[8];
     nacre_ssh_config *conf = NULL;
-    if (setup_init(s, "nacre-sftp") != NACRE_OK ||
+    if (setup_init(s, o->name) != NACRE_OK ||
         nacre_ssh_config_new(&conf, NULL, o->host, o->user) != NACRE_OK) {
-        complain("nacre-sftp: out of memory");
+        complain(o, "out of memory");
         return false;
     }
     nacre_ssh_config_free(s->conf);
@@ -83,7 +101,7 @@ static bool set_up(ssh_setup *s, const connect_options *o)
         rc = nacre_ssh_config_option(s->conf, o->o[i], &why);
     }
     if (rc != NACRE_OK) {
-        complain("nacre-sftp: %s", why.text);
+        complain(o, why.text);
         return false;
     }
     return setup_load(s);
@@ -100,7 +118,7 @@ static bool open_client(connection *c, const connect_options *o)
     setup_quality(&c->setup, c->client, false);
     fill_options(&so, o);
     if (nacre_sftp_open(&c->s, c->client, &so, &why) != NACRE_OK) {
-        complain("nacre-sftp: %s", why.text);
+        complain(o, why.text);
         return false;
     }
     return true;
@@ -121,14 +139,14 @@ static bool open_program(connection *c, char *const *argv, const connect_options
     /* Away from the terminal's ^C, which is for the transfer and not for the connection. */
     so.new_session = o->server != NULL;
     if (nacre_spawn(&so, &p, &why) != NACRE_OK) {
-        complain("nacre-sftp: %s", why.text);
+        complain(o, why.text);
         return false;
     }
     c->child = p.pid;
     fill_options(&fo, o);
     if (nacre_sftp_open_pipe(&c->s, p.out, p.in, &fo, &why) != NACRE_OK) {
         nacre_process_close(&p);
-        complain("nacre-sftp: %s", why.text);
+        complain(o, why.text);
         return false;
     }
     return true;
@@ -139,8 +157,7 @@ static bool open_server(connection *c, const connect_options *o)
     words w;
     const char *why;
     if (!words_split(o->server, &w, &why) || w.count == 0) {
-        complain("nacre-sftp: -D %s: %s", shown(o->server), w.count == 0 ? "no program" : why);
-        return false;
+        return complain(o, w.count == 0 ? "-D names no program" : why);
     }
     char **argv = keep(calloc(w.count + 1, sizeof(*argv)));
     for (size_t i = 0; i < w.count; i++) {
@@ -154,15 +171,16 @@ static bool open_server(connection *c, const connect_options *o)
 
 /* As sftp(1) calls ssh: nothing that would come between SFTP and its pipe. */
 static const char *const quiet_options[] = {"-oForwardX11=no", "-oPermitLocalCommand=no",
-                                            "-oClearAllForwardings=yes", "-oForwardAgent=no"};
+                                            "-oClearAllForwardings=yes", "-oControlMaster=no"};
 
 static bool open_ssh(connection *c, const connect_options *o)
 {
     size_t fixed = sizeof(quiet_options) / sizeof(quiet_options[0]);
     char **argv = keep(calloc(fixed + o->ssh_option_count + 16, sizeof(*argv)));
     size_t n = 0;
-    char *port = text_of("%u", o->port);
+    char port[8];
     bool by_path = o->subsystem && strchr(o->subsystem, '/');
+    snprintf(port, sizeof(port), "%u", o->port);
     argv[n++] = (char *)(uintptr_t)o->program;
     for (size_t i = 0; i < fixed; i++) {
         argv[n++] = (char *)(uintptr_t)quiet_options[i];
@@ -170,6 +188,8 @@ static bool open_ssh(connection *c, const connect_options *o)
     for (size_t i = 0; i < o->ssh_option_count; i++) {
         argv[n++] = (char *)(uintptr_t)o->ssh_options[i];
     }
+    /* Behind the user's own options, because the first value counts. */
+    argv[n++] = (char *)(uintptr_t) "-oForwardAgent=no";
     if (o->user) {
         argv[n++] = (char *)(uintptr_t) "-l";
         argv[n++] = (char *)(uintptr_t)o->user;
@@ -186,7 +206,6 @@ static bool open_ssh(connection *c, const connect_options *o)
     argv[n++] = (char *)(uintptr_t)(o->subsystem ? o->subsystem : "sftp");
     bool good = open_program(c, argv, o);
     free(argv);
-    free(port);
     return good;
 }
 
@@ -207,6 +226,9 @@ nacre_sftp *connection_open(connection **out, const connect_options *o)
 void connection_close(connection *c)
 {
     int status;
+    if (!c) {
+        return;
+    }
     nacre_sftp_close(c->s); /* with its pipes, so that the program ends */
     if (c->client) {
         nacre_client_disconnect(c->client);
@@ -219,4 +241,14 @@ void connection_close(connection *c)
         (void)waitpid(c->child, &status, 0);
     }
     free(c);
+}
+
+int connection_child(const connection *c)
+{
+    return (int)c->child;
+}
+
+nacre_client *connection_client(const connection *c)
+{
+    return c->client;
 }
