@@ -31,18 +31,6 @@ int nacre_sftp_lstat(nacre_sftp *s, const char *path, nacre_sftp_attrs *out)
     return ask_attrs(s, NACRE_FXP_LSTAT, path, out);
 }
 
-int nacre_sftp_exists(nacre_sftp *s, const char *path, bool *exists)
-{
-    nacre_sftp_attrs attrs;
-    int rc = ask_attrs(s, NACRE_FXP_LSTAT, path, &attrs);
-    *exists = rc == NACRE_OK;
-    if (rc == NACRE_SFTP_STATUS && s->status == NACRE_FX_NO_SUCH_FILE) {
-        nc_error_clear(&s->error);
-        return NACRE_OK;
-    }
-    return rc;
-}
-
 int nacre_sftp_setstat(nacre_sftp *s, const char *path, const nacre_sftp_attrs *attrs)
 {
     nc_sftp_request r = {.type = NACRE_FXP_SETSTAT, .path = path, .attrs = attrs};

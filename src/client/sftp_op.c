@@ -203,7 +203,14 @@ int nc_sftp_try(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op, nacre_e
     if (r->path && !*r->path) {
         return say_failed(r, NACRE_INVALID_ARGUMENT, "the path is empty", err);
     }
-    int rc = send_request(s->engine, r, &op->call.id);
+    nc_sftp_request joined = *r;
+    char *owned[2];
+    int rc = nc_sftp_join_request(s, &joined, owned);
+    if (rc == NACRE_OK) {
+        rc = send_request(s->engine, &joined, &op->call.id);
+        nc_free(s->alloc, owned[0]);
+        nc_free(s->alloc, owned[1]);
+    }
     if (rc == NACRE_OK) {
         return nacre_sftp_engine_set_user(s->engine, op->call.id, &op->call);
     }

@@ -170,6 +170,10 @@ struct nacre_sftp {
     nc_sftp_chunk *pool;
     struct nc_sftp_block *blocks; /* of chunks */
     char ended[160];              /* how the server's program ended, for messages */
+    char *cwd;                    /* absolute; NULL: where the session began, nothing is joined */
+    char *home;                   /* where it began, once that was asked */
+    char **marks;                 /* of nacre_sftp_cd; NULL within: where it began */
+    size_t mark_count;
 };
 
 /* Makes the session, without its wire. */
@@ -242,6 +246,14 @@ int nc_sftp_finish(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op) NACR
 int nc_sftp_ask(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op) NACRE_MUST_CHECK;
 /* The same when nothing but success or failure matters. */
 int nc_sftp_order(nacre_sftp *s, const nc_sftp_request *r);
+/*
+ * path as the server shall see it: itself, or joined to the working directory in *owned (nc_free). NULL:
+ * no memory. What makes requests by nc_sftp_try, _send, _ask or _order has that done for it.
+ */
+const char *nc_sftp_path(nacre_sftp *s, const char *path, char **owned);
+/* The same for what are paths in r; owned is to be freed after sending. NACRE_NO_MEMORY. */
+int nc_sftp_join_request(nacre_sftp *s, nc_sftp_request *r, char *owned[2]) NACRE_MUST_CHECK;
+void nc_sftp_cwd_free(nacre_sftp *s);
 /* CLOSE, nobody waits for the answer. */
 void nc_sftp_drop_handle(nacre_sftp *s, nacre_span handle);
 /* "": the server said nothing of use. */
