@@ -29,11 +29,12 @@ typedef struct command_line {
 static void usage(void)
 {
     (void)fprintf(
-        stderr, "usage: nacre-ssh [-46aCGNnqsTtVvx] [-B bind_interface] [-b bind_address]\n"
-                "                 [-c cipher_spec] [-E log_file] [-e escape_char] [-F configfile]\n"
-                "                 [-i identity_file] [-l login_name] [-m mac_spec] [-o option]\n"
-                "                 [-p port] [-S none] destination [command [argument ...]]\n"
-                "       nacre-ssh [-Q query_option]\n");
+        stderr,
+        "usage: nacre-ssh [-46aCGNnqsTtVvx] [-B bind_interface] [-b bind_address]\n"
+        "                 [-c cipher_spec] [-E log_file] [-e escape_char] [-F configfile]\n"
+        "                 [-i identity_file] [-J destination] [-l login_name] [-m mac_spec]\n"
+        "                 [-o option] [-p port] [-S none] destination [command [argument ...]]\n"
+        "       nacre-ssh [-Q query_option]\n");
 }
 
 /* ---- options ---- */
@@ -52,6 +53,7 @@ static const struct {
     {'c', "Ciphers", NULL},
     {'e', "EscapeChar", NULL},
     {'i', "IdentityFile", NULL},
+    {'J', "ProxyJump", NULL},
     {'l', "User", NULL},
     {'m', "MACs", NULL},
     {'N', "SessionType", "none"},
@@ -63,7 +65,7 @@ static const struct {
     {'k', "GSSAPIDelegateCredentials", "no"},
 };
 
-static const char later[] = "ADfgIJKLMOPRwWXYy";
+static const char later[] = "ADfgIKLMOPRwWXYy";
 
 static bool is_set(const command_line *c, const char *keyword)
 {

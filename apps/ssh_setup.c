@@ -3,6 +3,8 @@
  */
 #include "ssh_setup.h"
 
+#include "ssh_jump.h"
+
 #include "nacre/account.h"
 #include "nacre/net.h"
 
@@ -360,6 +362,10 @@ bool setup_load(ssh_setup *s)
     if (!find_target(s) || !set_trust(s) || !set_keys(s)) {
         return false;
     }
+    const char *hops = jump_list(s);
+    if (hops && !jump_check(s, hops)) {
+        return false;
+    }
     set_methods(s);
     set_transport(s);
     set_network(s);
@@ -399,33 +405,67 @@ static bool worth_another_try(int rc)
     return rc == NACRE_CONNECT || rc == NACRE_RESOLVE || rc == NACRE_TIMEOUT;
 }
 
-bool setup_connect(ssh_setup *s, nacre_client **out)
+/* The way, then the handshake and the login. NACRE_CANCELLED: it has complained already. */
+static int connect_once(ssh_setup *s, nacre_client **out)
 {
     nacre_error why;
-    uint64_t attempts = nacre_ssh_config_number(s->conf, "ConnectionAttempts", 1);
-    *out = NULL;
+    const char *hops = jump_list(s);
+    int fd = -1;
+    s->cfg.loop = s->loop;
+    if (hops) {
+        fd = jump_connect(s, hops);
+        if (fd < 0) {
+            return NACRE_CANCELLED;
+        }
+    }
     int rc = nacre_client_new(out, &s->cfg, &why);
     if (rc != NACRE_OK) {
         setup_say(s, "%s", why.text);
-        return false;
+        rc = NACRE_CANCELLED;
+    } else {
+        rc = nacre_client_login(*out, fd, fd, s->host, s->port);
     }
-    for (uint64_t i = 0;; i++) {
-        rc = nacre_client_login(*out, -1, -1, s->host, s->port);
-        if (rc == NACRE_OK || !worth_another_try(rc) || i + 1 >= attempts) {
-            break;
-        }
-        (void)sleep(1);
+    if (rc != NACRE_OK && fd >= 0 && !(*out && nacre_client_transport(*out))) {
+        (void)close(fd); /* not taken */
     }
-    if (rc == NACRE_OK) {
-        nacre_net_set_keepalive(nacre_driver_fd(nacre_client_driver(*out)),
-                                yes(s, "TCPKeepAlive", true));
-        return true;
-    }
-    setup_explain(s, *out, rc);
+    return rc;
+}
+
+static void drop_client(ssh_setup *s, nacre_client **out)
+{
     nacre_client_disconnect(*out);
     nacre_client_free(*out);
     *out = NULL;
-    return false;
+    if (s->jump) {
+        jump_free(s->jump);
+        s->jump = NULL;
+    }
+}
+
+bool setup_connect(ssh_setup *s, nacre_client **out)
+{
+    uint64_t attempts = nacre_ssh_config_number(s->conf, "ConnectionAttempts", 1);
+    *out = NULL;
+    for (uint64_t i = 0;; i++) {
+        int rc = connect_once(s, out);
+        if (rc == NACRE_OK) {
+            break;
+        }
+        bool again = worth_another_try(rc) && i + 1 < attempts;
+        if (!again && rc != NACRE_CANCELLED) {
+            setup_explain(s, *out, rc);
+        }
+        drop_client(s, out);
+        if (!again) {
+            return false;
+        }
+        (void)sleep(1);
+    }
+    if (!s->jump) {
+        nacre_net_set_keepalive(nacre_driver_fd(nacre_client_driver(*out)),
+                                yes(s, "TCPKeepAlive", true));
+    }
+    return true;
 }
 
 static int dscp_of(const char *name, size_t n)
@@ -465,6 +505,7 @@ void setup_clear(ssh_setup *s)
 {
     nacre_ssh_config_free(s->conf);
     nacre_known_hosts_free(s->known);
+    jump_free(s->jump);
     for (size_t i = 0; i < s->file_count; i++) {
         free(s->files[i]);
     }

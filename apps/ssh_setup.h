@@ -10,6 +10,8 @@
 
 enum { SETUP_FILES_MAX = 64, SETUP_PATH_MAX = 4096 };
 
+typedef struct ssh_jump ssh_jump;
+
 typedef struct ssh_setup {
     const char *program; /* in front of messages */
     nacre_ssh_config *conf;
@@ -17,6 +19,8 @@ typedef struct ssh_setup {
     const char *config_file; /* -F; NULL: the usual ones */
     int verbosity;           /* -1 quiet, 0, 1 to 3: -v */
     bool batch;
+    nacre_loop *loop; /* to be borrowed; NULL: one of its own */
+    unsigned hops;    /* how many hosts there are behind this one on the way */
 
     /* filled by setup_load */
     char host[256]; /* the real host name */
@@ -30,6 +34,8 @@ typedef struct ssh_setup {
     char preferred[256];
     nacre_known_hosts *known;
     nacre_client_config cfg;
+
+    ssh_jump *jump; /* filled by setup_connect: the hosts in front of this one, NULL: none */
 } ssh_setup;
 
 /* Complains on stderr, in one line. */
@@ -41,7 +47,10 @@ void setup_debug(const ssh_setup *s, int level, const char *fmt, ...) NACRE_PRIN
 int setup_init(ssh_setup *s, const char *program);
 /* Reads the files, and fills cfg. False: it has complained. Everything in cfg lives as long as s. */
 bool setup_load(ssh_setup *s);
-/* Connects and logs in, as often as ConnectionAttempts says. False: it has complained. */
+/*
+ * Connects and logs in, through the hosts of ProxyJump if any, as often as ConnectionAttempts says. False: it
+ * has complained. The client must be freed before setup_clear.
+ */
 bool setup_connect(ssh_setup *s, nacre_client **out);
 void setup_clear(ssh_setup *s);
 /* A value with tokens and ~ replaced; false: it has complained. */

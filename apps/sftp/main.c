@@ -147,6 +147,9 @@ static void ssh_option(arguments *g, int letter, const char *value)
     case 'i':
         pass(g, text_of("IdentityFile=\"%s\"", value), flag, value);
         break;
+    case 'J':
+        pass(g, text_of("ProxyJump=%s", value), flag, value);
+        break;
     case 'o':
         pass(g, keep(strdup(value)), flag, value);
         break;
@@ -217,10 +220,6 @@ static void parse(arguments *g, int argc, char **argv)
     while ((letter = getopt(argc, argv, "46aB:b:Cc:D:F:fi:J:l:No:P:pqR:rS:s:v")) != -1) {
         if (letter == '?') {
             usage();
-        }
-        if (letter == 'J') {
-            complain("nacre-sftp: -J is not supported yet");
-            exit(FAILED);
         }
         if (!own_option(g, letter, optarg)) {
             ssh_option(g, letter, optarg);

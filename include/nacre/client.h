@@ -228,6 +228,14 @@ NACRE_API void nacre_client_channel_free(nacre_client *c, nacre_channel *ch);
 NACRE_API int nacre_client_relay(nacre_client *c, nacre_channel *ch, const nacre_relay_options *o,
                                  uint32_t timeout_ms, nacre_relay_result *result) NACRE_MUST_CHECK;
 /*
+ * A connection from the server to host:port (direct-tcpip, as ssh -J and -W): *fd is a stream socket that is
+ * the caller's, whoever closes its end ends the other. What is written there travels whenever the loop of c
+ * turns; so a client that is to be connected through c by nacre_client_connect_fd or _login borrows that loop
+ * (config.loop), and is freed before c. NACRE_CHANNEL_REFUSED: the server may not or cannot connect there.
+ */
+NACRE_API int nacre_client_tunnel(nacre_client *c, const char *host, uint16_t port,
+                                  uint32_t timeout_ms, int *fd) NACRE_MUST_CHECK;
+/*
  * Hands every event of a channel to fn from now on, inside blocking calls (fn NULL: back to keeping it).
  * Returns what fn returned first that is not NACRE_AGAIN from nacre_client_run.
  */

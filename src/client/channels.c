@@ -34,6 +34,7 @@ static nc_chan *adopt(nacre_client *c, nacre_channel *ch)
 
 static void release(nacre_client *c, nc_chan *k)
 {
+    nc_tunnel_free(k);
     nc_queue_clear(&k->in[0]);
     nc_queue_clear(&k->in[1]);
     nacre_channel_free(k->ch);

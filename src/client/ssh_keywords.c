@@ -89,7 +89,7 @@ static const nc_keyword table[] = {
     {"Port", NC_KW_PORT, NULL, NULL, NULL},
     {"PreferredAuthentications", NC_KW_TEXT, NULL, NULL, NULL},
     {"ProxyCommand", NC_KW_LINE, NULL, "none", NULL},
-    {"ProxyJump", NC_KW_TEXT, NULL, "none", NULL},
+    {"ProxyJump", NC_KW_TEXT, NULL, NULL, NULL},
     {"ProxyUseFdpass", NC_KW_YESNO, NULL, NO_ONLY, NULL},
     {"PubkeyAcceptedAlgorithms", NC_KW_ALGS, NULL, NULL, NULL},
     {"PubkeyAcceptedKeyTypes", NC_KW_ALGS, NULL, NULL, "PubkeyAcceptedAlgorithms"},

@@ -37,6 +37,7 @@ typedef struct nc_chan {
     nacre_client_event_fn fn;
     void *fn_user;
     nacre_relay *relay;
+    struct tunnel *tunnel; /* that relay belongs to one of nacre_client_tunnel */
 } nc_chan;
 
 /* A question of the server's during authentication, kept until the blocked call serves it. */
@@ -169,6 +170,11 @@ int nc_auth_next_key(nacre_client *c, nc_candidates *at, nacre_key **key, const 
                      const char **name);
 /* One that can be tried before the server was asked for its methods. */
 bool nc_auth_has_given_key(const nacre_client *c, const nc_candidates *at);
+
+/* ---- tunnel.c ---- */
+
+/* Ends the relay of a tunnel and closes its end of the pair; nothing when k has none. */
+void nc_tunnel_free(nc_chan *k);
 
 /* ---- channels.c ---- */
 

@@ -219,13 +219,13 @@ static void test_text_that_is_none(void **state)
 static void test_unsupported_values(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "ForwardAgent yes",   "ProxyCommand nc %h %p",   "ProxyJump j",
-        "ControlMaster auto", "LocalForward 1 h:2",      "ForwardX11 yes",
-        "Tunnel yes",         "AddKeysToAgent yes",      "VerifyHostKeyDNS yes",
-        "CheckHostIP yes",    "RefuseConnection go away"};
+    static const char *const bad[] = {"ForwardAgent yes",   "ProxyCommand nc %h %p",
+                                      "ControlMaster auto", "LocalForward 1 h:2",
+                                      "ForwardX11 yes",     "Tunnel yes",
+                                      "AddKeysToAgent yes", "VerifyHostKeyDNS yes",
+                                      "CheckHostIP yes",    "RefuseConnection go away"};
     static const char *const good[] = {"ForwardAgent no",     "ProxyCommand none",
-                                       "ProxyJump none",      "ControlMaster no",
+                                       "ProxyJump j",         "ControlMaster no",
                                        "ControlPath none",    "ForwardX11 no",
                                        "Tunnel no",           "AddKeysToAgent no",
                                        "VerifyHostKeyDNS no", "Host other\nForwardAgent yes"};
