@@ -1,6 +1,6 @@
 /*
  * sftp_flow.c - what reading and writing in many requests share: the pool of requests, how much may be
- * on the way, progress, failing, waiting. What is asked for is in sftp_reader.c and sftp_writer.c.
+ * on the way, failing, waiting. What is asked for is in sftp_reader.c and sftp_writer.c.
  */
 #include "client/sftp_session.h"
 
@@ -8,8 +8,9 @@
 
 enum {
     BLOCK = 64, /* chunks that are allocated together */
-    DEFAULT_PROGRESS_MS = 100,
-    RATE_BURST_MS = 50,
+    /* Bounded rates: what a beginning or a pause may make up for at once, and how often we look. */
+    RATE_FIRST_MS = 50,
+    RATE_BURST_MS = 250,
     RATE_STEP_MS = 20
 };
 
@@ -82,6 +83,10 @@ void nc_sftp_chunk_sent(nc_sftp_chunk *c, uint32_t id)
     f->requests++;
     f->s->flying += c->len;
     f->s->flow_requests++;
+    if (f->limited) {
+        nc_sftp_limiter *l = &f->s->limiter;
+        l->allowance -= c->len < l->allowance ? c->len : l->allowance;
+    }
 }
 
 void nc_sftp_chunk_landed(nc_sftp_chunk *c)
@@ -123,39 +128,43 @@ void nc_sftp_flow_init(nc_sftp_flow *f, nacre_sftp *s, nacre_span handle, const 
     f->max_requests = NACRE_SFTP_MAX_REQUESTS / 2;
 }
 
-void nacre_sftp_transfer_options_init(nacre_sftp_transfer_options *o)
+void nc_sftp_flow_options(nc_sftp_flow *f, const nacre_sftp_transfer_options *o)
 {
-    memset(o, 0, sizeof(*o));
-    o->size = sizeof(*o);
-}
-
-void nc_sftp_flow_options(nc_sftp_flow *f, const nacre_sftp_transfer_options *o,
-                          const char *progress_path)
-{
+    nc_sftp_limiter *l = &f->s->limiter;
     f->cap = o->in_flight ? o->in_flight : f->cap;
     if (o->max_requests && o->max_requests < f->max_requests) {
         f->max_requests = o->max_requests;
     }
-    f->rate = o->rate;
-    f->rate_start_ms = nacre_loop_now(NULL);
-    f->rate_base = o->offset;
-    f->progress = o->progress;
-    f->progress_user = o->user;
-    f->progress_path = progress_path;
-    f->progress_ms = o->progress_ms ? o->progress_ms : DEFAULT_PROGRESS_MS;
-    f->progress_base = o->offset;
-    f->progress_total = UINT64_MAX;
     f->next = o->offset;
+    f->limited = o->rate != 0;
+    if (f->limited && l->rate != o->rate) {
+        l->rate = o->rate;
+        l->allowance = 0;
+        l->since_ms = nacre_loop_now(NULL) - RATE_FIRST_MS;
+    }
 }
 
 /* ---- how much may go ---------------------------------------------------------------------------------- */
 
-static uint64_t rate_room(const nc_sftp_flow *f)
+/* Of all limited flows together: a bucket that fills with time, up to what a pause may make up for. */
+static uint64_t rate_room(nc_sftp_limiter *l)
 {
-    uint64_t ms = nacre_loop_now(NULL) - f->rate_start_ms + RATE_BURST_MS;
-    uint64_t allowed = ms / 1000 * f->rate + ms % 1000 * f->rate / 1000;
-    uint64_t asked = f->next - f->rate_base;
-    return allowed > asked ? allowed - asked : 0;
+    uint64_t now = nacre_loop_now(NULL);
+    uint64_t ms = now - l->since_ms;
+    uint64_t most = l->rate / 1000 * RATE_BURST_MS + l->rate % 1000 * RATE_BURST_MS / 1000 + 1;
+    uint64_t more = ms > RATE_BURST_MS ? most : l->rate / 1000 * ms + l->rate % 1000 * ms / 1000;
+    if (more > 0) {
+        l->since_ms = now;
+        l->allowance = most - l->allowance > more ? l->allowance + more : most;
+    }
+    return l->allowance;
+}
+
+uint64_t nc_sftp_flow_most(const nc_sftp_flow *f, uint64_t n)
+{
+    uint64_t rate = f->s->limiter.rate;
+    uint64_t most = rate < 10240 ? 1024 : rate / 10;
+    return f->limited && n > most ? most : n;
 }
 
 uint64_t nc_sftp_flow_room(nc_sftp_flow *f)
@@ -164,10 +173,10 @@ uint64_t nc_sftp_flow_room(nc_sftp_flow *f)
         return 0;
     }
     uint64_t room = f->requests == 0 && f->cap == 0 ? UINT64_MAX : f->cap - f->flying;
-    if (f->rate) {
-        uint64_t slow = rate_room(f);
+    if (f->limited) {
+        uint64_t slow = rate_room(&f->s->limiter);
         /* Crumbs of a few bytes would cost more than they bring. */
-        uint64_t least = f->rate / 1000 * RATE_STEP_MS;
+        uint64_t least = f->s->limiter.rate / 1000 * RATE_STEP_MS;
         slow = slow < least ? 0 : slow;
         room = slow < room ? slow : room;
     }
@@ -177,8 +186,8 @@ uint64_t nc_sftp_flow_room(nc_sftp_flow *f)
 uint64_t nc_sftp_flow_through(const nc_sftp_flow *f)
 {
     uint64_t through = f->next;
-    if (f->first && f->first->offset < through) {
-        through = f->first->offset;
+    for (const nc_sftp_chunk *c = f->first; c; c = c->next) {
+        through = !c->done && c->offset < through ? c->offset : through;
     }
     for (const nc_sftp_chunk *c = f->repair; c; c = c->next) {
         through = c->offset < through ? c->offset : through;
@@ -233,24 +242,6 @@ static void forget_all(nc_sftp_flow *f)
 
 /* ---- running ------------------------------------------------------------------------------------------ */
 
-static void report(nc_sftp_flow *f, bool always)
-{
-    uint64_t done = f->progress_base + f->moved;
-    if (!f->progress || f->error.status != NACRE_OK ||
-        (!always && done - f->progress_seen < 64 * 1024)) {
-        return;
-    }
-    uint64_t now = nacre_loop_now(NULL);
-    f->progress_seen = done;
-    if (!always && now < f->progress_next_ms) {
-        return;
-    }
-    f->progress_next_ms = now + f->progress_ms;
-    if (!f->progress(f->progress_user, f->progress_path, done, f->progress_total)) {
-        nc_sftp_flow_fail(f, NACRE_CANCELLED, "%s: interrupted", f->path);
-    }
-}
-
 bool nc_sftp_flow_over(const nc_sftp_flow *f)
 {
     return f->error.status != NACRE_OK || (f->requests == 0 && !f->repair && f->next >= f->end);
@@ -273,31 +264,27 @@ void nc_sftp_flow_stop(nc_sftp_flow *f)
     forget_all(f);
 }
 
-/* Asked after each turn of the wire. */
-static bool turn_over(void *user)
+static bool flow_over(void *user)
 {
-    nc_sftp_flow *f = user;
-    report(f, false);
-    return nc_sftp_flow_over(f);
+    return nc_sftp_flow_over(user);
 }
 
-/* Time without progress is bounded, not the whole transfer's. */
-static int run_turns(nc_sftp_flow *f)
+int nc_sftp_drive(nacre_sftp *s, nc_sftp_test finished, void *user, bool limited)
 {
-    nacre_sftp *s = f->s;
+    bool bounded = s->timeout_ms != 0 && s->timeout_ms != NACRE_FOREVER;
     uint64_t idle = 0;
     int rc;
     do {
-        uint64_t seen = f->moved;
-        bool resting = f->requests == 0; /* by the rate's order: the server owes nothing */
-        rc = nc_sftp_wait(s, turn_over, f, f->rate ? RATE_STEP_MS : s->timeout_ms);
+        uint64_t seen = s->replies;
+        bool resting = nacre_sftp_engine_outstanding(s->engine) == 0; /* the server owes nothing */
+        rc = nc_sftp_wait(s, finished, user, limited ? RATE_STEP_MS : s->timeout_ms);
         if (rc != NACRE_TIMEOUT) {
-            break;
+            return rc;
         }
-        idle = f->moved != seen || resting ? 0 : idle + RATE_STEP_MS;
-        bool bounded = s->timeout_ms != 0 && s->timeout_ms != NACRE_FOREVER;
-        bool patient = f->rate && (!bounded || idle < s->timeout_ms);
-        rc = f->moved != seen || patient ? NACRE_AGAIN : rc;
+        bool moved = s->replies != seen;
+        idle = moved || (limited && resting) ? 0 : idle + RATE_STEP_MS;
+        bool patient = limited && (!bounded || idle < s->timeout_ms);
+        rc = moved || patient ? NACRE_AGAIN : rc;
     } while (rc == NACRE_AGAIN);
     return rc;
 }
@@ -310,9 +297,8 @@ int nc_sftp_flow_run(nc_sftp_flow *f)
         forget_all(f);
         return rc;
     }
-    report(f, true);
     nc_sftp_flow_start(f);
-    rc = run_turns(f);
+    rc = nc_sftp_drive(s, flow_over, f, f->limited);
     nc_sftp_task_stop(s, &f->task);
     if (rc != NACRE_OK) {
         nacre_error why = s->error;
@@ -322,7 +308,6 @@ int nc_sftp_flow_run(nc_sftp_flow *f)
             f->error.detail = why.detail;
         }
     }
-    report(f, true);
     if (f->error.status != NACRE_OK) {
         f->next = nc_sftp_flow_through(f);
         s->error = f->error;

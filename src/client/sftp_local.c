@@ -59,18 +59,26 @@ void nc_local_init(nc_local_target *t, const nacre_allocator *alloc)
 {
     memset(t, 0, sizeof(*t));
     t->fd = -1;
+    t->dir = AT_FDCWD;
     t->alloc = alloc;
 }
 
 /* ---- creating ----------------------------------------------------------------------------------------- */
 
+/* In a directory of ours a name is what stands there, and never what a link points to. */
+static int no_follow(const nc_local_target *t)
+{
+    return t->dir == AT_FDCWD ? 0 : O_NOFOLLOW | O_NONBLOCK;
+}
+
 static int open_direct(nc_local_target *t, nacre_error *err)
 {
     struct stat st;
-    t->fd = open(t->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | no_follow(t);
+    t->fd = openat(t->dir, t->name, flags | O_EXCL, 0666);
     t->made = t->fd >= 0;
     if (t->fd < 0 && errno == EEXIST) {
-        t->fd = open(t->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        t->fd = openat(t->dir, t->name, flags, 0666);
     }
     if (t->fd < 0) {
         return nc_local_errno(err, "open local", t->path);
@@ -80,6 +88,9 @@ static int open_direct(nc_local_target *t, nacre_error *err)
     }
     t->regular = S_ISREG(st.st_mode);
     t->seekable = t->regular || S_ISBLK(st.st_mode);
+    if (!t->regular && t->dir != AT_FDCWD) {
+        return nc_fail(err, NACRE_INVALID_ARGUMENT, "local %s is not a regular file", t->path);
+    }
     return NACRE_OK;
 }
 
@@ -95,13 +106,13 @@ static int open_temporary(nc_local_target *t)
         if (nc_local_random_name(random) != NACRE_OK) {
             return -1;
         }
-        t->temporary = nc_local_temporary(t->alloc, t->path, random);
+        t->temporary = nc_local_temporary(t->alloc, t->name, random);
         if (!t->temporary) {
             errno = ENOMEM;
             return -1;
         }
-        t->fd = open(t->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                     t->replaces ? 0600 : 0777);
+        t->fd = openat(t->dir, t->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                       t->replaces ? 0600 : 0777);
         if (t->fd >= 0 || errno != EEXIST) {
             break;
         }
@@ -138,20 +149,20 @@ static void drop_temporary(nc_local_target *t)
         t->fd = -1;
     }
     if (t->temporary) {
-        unlink(t->temporary);
+        unlinkat(t->dir, t->temporary, 0);
         nc_free(t->alloc, t->temporary);
         t->temporary = NULL;
     }
 }
 
-/* The file at the end of symbolic links is replaced, not the link. */
+/* The file at the end of a path's symbolic links is replaced, not the link. */
 static int follow_link(nc_local_target *t, nacre_error *err)
 {
     struct stat st;
-    if (lstat(t->path, &st) != 0 || !S_ISLNK(st.st_mode)) {
+    if (t->dir != AT_FDCWD || lstat(t->name, &st) != 0 || !S_ISLNK(st.st_mode)) {
         return NACRE_OK;
     }
-    char *real = realpath(t->path, NULL);
+    char *real = realpath(t->name, NULL);
     if (!real) {
         return NACRE_OK; /* leads nowhere yet: open makes what it points to */
     }
@@ -160,33 +171,46 @@ static int follow_link(nc_local_target *t, nacre_error *err)
     if (!copy) {
         return nc_fail(err, NACRE_NO_MEMORY, "no memory for a path");
     }
-    nc_free(t->alloc, t->path);
-    t->path = copy;
+    nc_free(t->alloc, t->name);
+    t->name = copy;
     return NACRE_OK;
 }
 
-int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const char *path, bool direct,
-                    nacre_error *err)
+static int set_place(nc_local_target *t, const nc_local_place *where, nacre_error *err)
+{
+    t->dir = where->dir == -1 ? AT_FDCWD : where->dir;
+    t->path = nc_strdup(t->alloc, where->path);
+    t->name = nc_strdup(t->alloc, where->dir == -1 ? where->path : where->name);
+    return t->path && t->name ? NACRE_OK : nc_fail(err, NACRE_NO_MEMORY, "no memory for a path");
+}
+
+/* What stands there is replaced: a regular file, and in a directory of ours a link, too. */
+static bool replaced(const nc_local_target *t, const struct stat *st)
+{
+    return S_ISREG(st->st_mode) || (t->dir != AT_FDCWD && S_ISLNK(st->st_mode));
+}
+
+int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const nc_local_place *where,
+                    bool direct, nacre_error *err)
 {
     struct stat st;
     nc_local_init(t, alloc);
-    t->path = nc_strdup(alloc, path);
-    if (!t->path) {
-        return nc_fail(err, NACRE_NO_MEMORY, "no memory for a path");
-    }
-    int rc = follow_link(t, err);
+    int rc = set_place(t, where, err);
+    rc = rc == NACRE_OK ? follow_link(t, err) : rc;
     if (rc != NACRE_OK) {
         return rc;
     }
-    bool there = lstat(t->path, &st) == 0;
+    bool there = fstatat(t->dir, t->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
     if (there && S_ISDIR(st.st_mode)) {
-        return nc_fail(err, NACRE_INVALID_ARGUMENT, "local %s is a directory", path);
+        return nc_fail(err, NACRE_INVALID_ARGUMENT, "local %s is a directory", t->path);
     }
-    if (direct || (there && !S_ISREG(st.st_mode))) {
+    if (direct || (there && !replaced(t, &st))) {
         return open_direct(t, err);
     }
-    if (there && access(t->path, W_OK) != 0) {
-        return nc_local_errno(err, "open local", path); /* write protection is to be respected */
+    there = there && S_ISREG(st.st_mode);
+    if (there && faccessat(t->dir, t->name, W_OK, 0) != 0) {
+        /* Write protection is to be respected. */
+        return nc_local_errno(err, "open local", t->path);
     }
     t->replaces = there;
     t->mode = there ? st.st_mode & MODE_BITS : 0;
@@ -194,6 +218,23 @@ int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const char
         drop_temporary(t);
         t->replaces = false;
         return open_direct(t, err);
+    }
+    return NACRE_OK;
+}
+
+int nc_local_open(const nc_local_place *where, int *fd, struct stat *st, nacre_error *err)
+{
+    int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY;
+    *fd = where->dir == -1 ? open(where->path, flags)
+                           : openat(where->dir, where->name, flags | O_NOFOLLOW | O_NONBLOCK);
+    if (*fd < 0 || fstat(*fd, st) != 0) {
+        return nc_local_errno(err, "open local", where->path);
+    }
+    if (S_ISDIR(st->st_mode)) {
+        return nc_fail(err, NACRE_INVALID_ARGUMENT, "local %s is a directory", where->path);
+    }
+    if (where->dir != -1 && !S_ISREG(st->st_mode)) {
+        return nc_fail(err, NACRE_INVALID_ARGUMENT, "local %s is not a regular file", where->path);
     }
     return NACRE_OK;
 }
@@ -230,12 +271,12 @@ int nc_local_write(nc_local_target *t, uint64_t offset, nacre_span bytes, nacre_
 
 /* ---- the end ------------------------------------------------------------------------------------------ */
 
-/* Set-id bits of a server's are never taken over: PERMISSIONS without preserve are only the nine. */
+/* Set-id bits of a server's are taken over when the caller wants them, and not otherwise. */
 static mode_t final_mode(const nc_local_target *t, const nc_local_finish *how)
 {
     bool known = (how->attrs->flags & NACRE_SFTP_ATTR_PERMISSIONS) != 0;
     if (how->preserve && known) {
-        return how->attrs->permissions & 0777;
+        return how->attrs->permissions & (how->keep_special ? 07777 : MODE_BITS);
     }
     if (t->replaces) {
         return t->mode;
@@ -281,7 +322,7 @@ int nc_local_commit(nc_local_target *t, const nc_local_finish *how, nacre_error 
         rc = nc_local_errno(err, "close local", t->path);
     }
     t->fd = -1;
-    if (rc == NACRE_OK && t->temporary && rename(t->temporary, t->path) != 0) {
+    if (rc == NACRE_OK && t->temporary && renameat(t->dir, t->temporary, t->dir, t->name) != 0) {
         rc = nc_local_errno(err, "rename to local", t->path);
     }
     if (rc == NACRE_OK) {
@@ -295,5 +336,6 @@ void nc_local_abandon(nc_local_target *t)
 {
     drop_temporary(t);
     nc_free(t->alloc, t->path);
-    t->path = NULL;
+    nc_free(t->alloc, t->name);
+    t->path = t->name = NULL;
 }

@@ -135,9 +135,10 @@ static uint64_t next_length(nc_sftp_reader *r)
     if (room == 0 || left == 0 || (r->in_order && f->requests > 0)) {
         return 0;
     }
-    uint64_t n = f->s->max_read;
+    uint64_t n = nc_sftp_flow_most(f, f->s->max_read);
     if (f->next < r->size && r->size != UINT64_MAX) {
-        n = r->size - f->next < n ? r->size - f->next : n;
+        /* One byte more than there should be: a short answer is the end, and saves asking for it. */
+        n = r->size - f->next < n ? r->size - f->next + 1 : n;
     } else if (f->requests >= r->depth) {
         return 0; /* where nothing may be, we grope */
     }

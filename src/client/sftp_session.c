@@ -268,6 +268,7 @@ void nc_sftp_task_stop(nacre_sftp *s, nc_sftp_task *t)
 static void dispatch(nacre_sftp *s, const nacre_sftp_event *ev)
 {
     nc_sftp_call *call = ev->user;
+    s->replies++;
     if (call) {
         if (ev->done) {
             call->id = 0;

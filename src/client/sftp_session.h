@@ -23,6 +23,8 @@ typedef struct nc_sftp_wire {
     void (*free)(void *ctx);
 } nc_sftp_wire;
 
+typedef bool (*nc_sftp_test)(void *user);
+
 /* Whoever awaits the reply to a request; the engine's user pointer. */
 typedef struct nc_sftp_call nc_sftp_call;
 struct nc_sftp_call {
@@ -83,14 +85,7 @@ struct nc_sftp_flow {
     nacre_error error;           /* the first failure; then nothing new is asked */
     uint32_t code;               /* NACRE_FX_* of it */
 
-    uint64_t rate; /* bytes per second, 0: no bound */
-    uint64_t rate_start_ms, rate_base;
-    bool (*progress)(void *user, const char *path, uint64_t done, uint64_t total);
-    void *progress_user;
-    const char *progress_path;
-    uint64_t progress_base, progress_total; /* offset of the start; size as known */
-    uint64_t progress_next_ms, progress_seen;
-    uint32_t progress_ms;
+    bool limited; /* by the session's limiter */
 };
 
 /* Where the reader's bytes go. Returns NACRE_OK, or fails with a sentence in err. */
@@ -117,8 +112,7 @@ typedef struct nc_sftp_writer {
 } nc_sftp_writer;
 
 void nc_sftp_flow_init(nc_sftp_flow *f, nacre_sftp *s, nacre_span handle, const char *path);
-void nc_sftp_flow_options(nc_sftp_flow *f, const nacre_sftp_transfer_options *o,
-                          const char *progress_path);
+void nc_sftp_flow_options(nc_sftp_flow *f, const nacre_sftp_transfer_options *o);
 void nc_sftp_reader_init(nc_sftp_reader *r, nacre_sftp *s, nacre_span handle, const char *path,
                          nc_sftp_sink sink, void *user);
 void nc_sftp_writer_init(nc_sftp_writer *w, nacre_sftp *s, nacre_span handle, const char *path,
@@ -133,6 +127,11 @@ int nc_sftp_flow_run(nc_sftp_flow *f) NACRE_MUST_CHECK;
 void nc_sftp_flow_start(nc_sftp_flow *f);
 bool nc_sftp_flow_over(const nc_sftp_flow *f);
 void nc_sftp_flow_stop(nc_sftp_flow *f);
+/*
+ * Drives the session until finished(user). The session's timeout bounds the time without any answer, not
+ * the whole; limited: a bounded rate is to be kept, so look in between.
+ */
+int nc_sftp_drive(nacre_sftp *s, nc_sftp_test finished, void *user, bool limited) NACRE_MUST_CHECK;
 /* Offset before which everything is through. */
 uint64_t nc_sftp_flow_through(const nc_sftp_flow *f);
 
@@ -146,8 +145,17 @@ void nc_sftp_chunk_sent(nc_sftp_chunk *c, uint32_t id);
 void nc_sftp_chunk_landed(nc_sftp_chunk *c); /* its answer is there, all of it */
 void nc_sftp_chunk_unlink(nc_sftp_chunk *c);
 void nc_sftp_blocks_free(nacre_sftp *s);
+/* n, or what one request of a flow with a bounded rate may have: a tenth of a second's. */
+uint64_t nc_sftp_flow_most(const nc_sftp_flow *f, uint64_t n);
 /* Bytes that may be asked for now. */
 uint64_t nc_sftp_flow_room(nc_sftp_flow *f);
+
+/* Bytes per second of all flows that are bounded, together. */
+typedef struct nc_sftp_limiter {
+    uint64_t rate;
+    uint64_t allowance; /* bytes that may be asked for now */
+    uint64_t since_ms;  /* when it was last filled */
+} nc_sftp_limiter;
 
 /* ---- the session -------------------------------------------------------------------------------------- */
 
@@ -164,6 +172,8 @@ struct nacre_sftp {
     uint64_t read_ahead;             /* bytes that a reader has on the way unless told otherwise */
     uint64_t flying;                 /* bytes on the way, of all flows */
     uint32_t flow_requests;          /* likewise requests */
+    nc_sftp_limiter limiter;
+    uint64_t replies;                /* pieces of answers that came: how progress shows */
     uint64_t round_trip_ms;          /* of the session's first question; UINT64_MAX: not measured */
     nc_sftp_task *tasks, *last_task; /* those that are on, in turn */
     nc_sftp_task *next_task;         /* while they are pumped */
@@ -191,7 +201,6 @@ void nc_sftp_lost(nacre_sftp *s); /* end of input */
 void nc_sftp_break(nacre_sftp *s, const nacre_error *why);
 
 /* ---- waiting */
-typedef bool (*nc_sftp_test)(void *user);
 /* Until finished(user), the session breaks, or time is up. Fills s->error on failure. */
 int nc_sftp_wait(nacre_sftp *s, nc_sftp_test finished, void *user,
                  uint32_t timeout_ms) NACRE_MUST_CHECK;

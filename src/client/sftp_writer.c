@@ -38,7 +38,7 @@ static void on_reply(nc_sftp_call *call, nacre_sftp *s, const nacre_sftp_event *
 static uint64_t next_length(const nc_sftp_writer *w, uint64_t room)
 {
     const nc_sftp_flow *f = &w->flow;
-    uint64_t n = f->s->max_write;
+    uint64_t n = nc_sftp_flow_most(f, f->s->max_write);
     if (w->size != UINT64_MAX) {
         uint64_t left = f->next < w->size ? w->size - f->next : PROBE;
         n = left < n ? left : n;

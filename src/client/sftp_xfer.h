@@ -42,7 +42,10 @@ typedef struct nc_xfer_spec {
 /* Copies the strings. On failure (NACRE_NO_MEMORY alone) over is not called. What goes wrong later, a
  * local file that cannot be opened included, comes by over. */
 int nc_xfer_start(nc_xfer **out, nacre_sftp *s, const nc_xfer_spec *spec) NACRE_MUST_CHECK;
-/* Gives it up, as after a failure: the temporary goes, over is called (perhaps before this returns). */
+/*
+ * Gives it up, as after a failure: the temporary goes, over is called. Perhaps before this returns: always
+ * when the session is broken (then nothing else drives it any more), and when it is called once more.
+ */
 void nc_xfer_cancel(nc_xfer *x);
 /* Only after over. */
 void nc_xfer_free(nc_xfer *x);

@@ -1,0 +1,187 @@
+/*
+ * sftp_xfer_get.c - the steps of a download: into a temporary name until all of it is there, so that a
+ * failure leaves what was there before. OPEN; then FSTAT (unless a listing has said what it would) and
+ * READs together; the CLOSE is not waited for: two round trips for a small file.
+ */
+#include "client/sftp_xfer_state.h"
+
+#include <fcntl.h>
+
+enum {
+    /*
+     * Pseudo file systems (Linux's sysfs) call every file a page long and end it where its text ends.
+     * Up to this size, an explicit EOF counts more than the size.
+     */
+    ATTRIBUTE_FILE = 64 * 1024
+};
+
+static bool is_kind(const nacre_sftp_attrs *a, uint32_t kind)
+{
+    return (a->flags & NACRE_SFTP_ATTR_PERMISSIONS) && (a->permissions & NACRE_SFTP_S_IFMT) == kind;
+}
+
+/* What the server says about the file: whether this can be read at all, and its size. */
+static void take_attrs(nc_xfer *x, const nacre_sftp_attrs *a)
+{
+    x->remote_attrs = *a;
+    if (is_kind(a, NACRE_SFTP_S_IFDIR)) {
+        nc_xfer_fail(x, NACRE_INVALID_ARGUMENT, "%s is a directory", x->spec.remote);
+        return;
+    }
+    /* Devices and pipes have no size; neither has what an odd server calls 0 bytes long. */
+    bool sized = (a->flags & NACRE_SFTP_ATTR_SIZE) && a->size > 0 &&
+                 (!(a->flags & NACRE_SFTP_ATTR_PERMISSIONS) || is_kind(a, NACRE_SFTP_S_IFREG));
+    if (sized) {
+        x->reader.size = a->size;
+        x->total = a->size;
+    }
+}
+
+/* ---- the local end ------------------------------------------------------------------------------------ */
+
+static int to_target(void *user, uint64_t offset, nacre_span bytes, nacre_error *err)
+{
+    nc_xfer *x = user;
+    return nc_local_write(&x->target, offset, bytes, err);
+}
+
+static int to_stream(void *user, uint64_t offset, nacre_span bytes, nacre_error *err)
+{
+    (void)offset; /* in order */
+    nc_xfer *x = user;
+    if (x->spec.write(x->spec.stream_user, bytes.p, bytes.n)) {
+        return NACRE_OK;
+    }
+    return nc_fail(err, NACRE_CANCELLED, "%s: interrupted", x->spec.remote);
+}
+
+static int open_target(nc_xfer *x)
+{
+    nc_local_place where = {.path = x->spec.local, .dir = x->spec.dir, .name = x->spec.name};
+    bool direct = x->o->direct || x->o->offset > 0;
+    if (x->spec.write) {
+        return NACRE_OK;
+    }
+    return nc_local_create(&x->target, x->s->alloc, &where, direct, &x->error);
+}
+
+/* ---- steps -------------------------------------------------------------------------------------------- */
+
+static bool get_finish(nc_xfer *x)
+{
+    const nc_sftp_reader *r = &x->reader;
+    unsigned long long end = r->flow.end;
+    nc_local_finish how = {.attrs = &x->remote_attrs,
+                           .preserve = x->o->preserve,
+                           .keep_special = x->o->keep_special,
+                           .sync = x->o->sync,
+                           .end = x->o->offset > 0 ? UINT64_MAX : r->flow.end};
+    if (r->top > r->flow.end) {
+        nc_xfer_fail(x, NACRE_INCOMPLETE,
+                     "%s changed while it was read: the server ended it at byte %llu, but sent "
+                     "bytes behind that",
+                     x->spec.remote, end);
+        return false;
+    }
+    if (r->size != UINT64_MAX && r->flow.end < r->size && r->flow.end >= x->o->offset &&
+        r->size > ATTRIBUTE_FILE) {
+        nc_xfer_fail(x, NACRE_INCOMPLETE,
+                     "%s ended at byte %llu, but the server says that it has %llu", x->spec.remote,
+                     end, (unsigned long long)r->size);
+        return false;
+    }
+    if (!nc_xfer_progress(x, true) ||
+        (!x->spec.write && nc_local_commit(&x->target, &how, &x->error) != NACRE_OK)) {
+        return false;
+    }
+    x->step = nc_xfer_drop_handle;
+    return true;
+}
+
+/* The answer of FSTAT, when it has come; a refusal means that the file is read without knowing. */
+static void look_at_stat(nc_xfer *x)
+{
+    const nc_xfer_ask *a = &x->asks[NC_XFER_STAT];
+    if (x->stat_taken || !a->op.done) {
+        return;
+    }
+    x->stat_taken = true;
+    if (a->op.ok) {
+        take_attrs(x, &a->op.attrs);
+    }
+}
+
+static bool get_data(nc_xfer *x)
+{
+    int rc = nc_xfer_send(x);
+    look_at_stat(x);
+    if ((rc != NACRE_OK && rc != NACRE_AGAIN) || x->error.status != NACRE_OK ||
+        !nc_xfer_pump_flow(x)) {
+        return false;
+    }
+    if (!nc_sftp_flow_over(x->flow) || !nc_xfer_answered(x)) {
+        return false;
+    }
+    nc_sftp_flow_stop(x->flow);
+    x->step = get_finish;
+    return true;
+}
+
+static bool get_open(nc_xfer *x)
+{
+    if (nc_xfer_send(x) != NACRE_OK || !nc_xfer_answered(x) || nc_xfer_take_handle(x) != NACRE_OK ||
+        open_target(x) != NACRE_OK) {
+        return false;
+    }
+    nc_sftp_reader *r = &x->reader;
+    nc_sftp_reader_init(r, x->s, nc_span(x->handle, x->handle_len), x->spec.remote,
+                        x->spec.write ? to_stream : to_target, x);
+    nc_sftp_flow_options(&r->flow, x->o);
+    r->in_order = x->spec.write || !x->target.seekable;
+    r->top = r->flow.next;
+    if (x->spec.attrs && (x->spec.attrs->flags & NACRE_SFTP_ATTR_SIZE) &&
+        is_kind(x->spec.attrs, NACRE_SFTP_S_IFREG)) {
+        take_attrs(x, x->spec.attrs);
+        x->stat_taken = true;
+    } else {
+        nc_xfer_want(x, NC_XFER_STAT, NACRE_FXP_FSTAT, x->spec.remote);
+    }
+    nc_xfer_start_flow(x, &r->flow);
+    x->step = get_data;
+    return nc_xfer_progress(x, true);
+}
+
+bool nc_xfer_get_begin(nc_xfer *x)
+{
+    nc_sftp_request *r = nc_xfer_want(x, NC_XFER_OPEN, NACRE_FXP_OPEN, x->spec.remote);
+    r->pflags = NACRE_FXF_READ;
+    x->step = get_open;
+    return true;
+}
+
+/* ---- failing ------------------------------------------------------------------------------------------ */
+
+/* An OPEN that is on its way will be answered with a handle, which has to be closed. */
+static bool late_open(nc_xfer *x)
+{
+    const nc_xfer_ask *a = &x->asks[NC_XFER_OPEN];
+    if (a->sent && !a->op.done && !x->hurried) {
+        return false;
+    }
+    if (a->sent && a->op.done) {
+        nc_xfer_take_handle(x);
+    }
+    x->step = nc_xfer_drop_handle;
+    return true;
+}
+
+bool nc_xfer_get_failed(nc_xfer *x)
+{
+    if (x->flow) {
+        nc_sftp_flow_stop(x->flow);
+    }
+    nc_xfer_forget(x, NC_XFER_STAT);
+    nc_local_abandon(&x->target);
+    x->step = late_open;
+    return true;
+}
