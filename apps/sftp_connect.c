@@ -87,6 +87,7 @@ static bool set_up(ssh_setup *s, const connect_options *o)
     s->config_file = o->config_file;
     s->verbosity = o->verbose;
     s->batch = o->batch;
+    s->loop = o->loop;
     int rc = NACRE_OK;
     if (o->user) {
         snprintf(s->dest.user, sizeof(s->dest.user), "%s", o->user);
@@ -107,15 +108,23 @@ static bool set_up(ssh_setup *s, const connect_options *o)
     return setup_load(s);
 }
 
-static bool open_client(connection *c, const connect_options *o)
+static bool log_in(connection *c, const connect_options *o)
 {
-    nacre_sftp_options so;
-    nacre_error why = {0};
     c->has_setup = true;
     if (!set_up(&c->setup, o) || !setup_connect(&c->setup, &c->client)) {
         return false;
     }
     setup_quality(&c->setup, c->client, false);
+    return true;
+}
+
+static bool open_client(connection *c, const connect_options *o)
+{
+    nacre_sftp_options so;
+    nacre_error why = {0};
+    if (!log_in(c, o)) {
+        return false;
+    }
     fill_options(&so, o);
     if (nacre_sftp_open(&c->s, c->client, &so, &why) != NACRE_OK) {
         complain(o, why.text);
@@ -221,6 +230,17 @@ nacre_sftp *connection_open(connection **out, const connect_options *o)
     }
     *out = c;
     return c->s;
+}
+
+nacre_client *connection_login(connection **out, const connect_options *o)
+{
+    connection *c = keep(calloc(1, sizeof(*c)));
+    if (!log_in(c, o)) {
+        connection_close(c);
+        return NULL;
+    }
+    *out = c;
+    return c->client;
 }
 
 void connection_close(connection *c)

@@ -22,11 +22,14 @@ typedef struct connect_options {
     bool batch;        /* nothing is asked */
     int verbose;       /* -1 quiet, 0, 1 ... */
     uint32_t max_data; /* of one request; 0: what the server takes */
+    nacre_loop *loop;  /* of the library's connection; NULL: its own */
 } connect_options;
 
 typedef struct connection connection;
 /* The session, which connection_close ends; NULL: told on stderr. What o points to must stay for as long. */
 nacre_sftp *connection_open(connection **out, const connect_options *o);
+/* The library's connection alone, logged in, for what needs no SFTP. Likewise. */
+nacre_client *connection_login(connection **out, const connect_options *o);
 void connection_close(connection *c); /* NULL ok */
 /* The program at the other end of the session's pipes, 0: none. */
 int connection_child(const connection *c);
