@@ -124,6 +124,14 @@ static int channel_run(void *ctx, int (*done)(void *user), void *user, uint32_t 
     return rc;
 }
 
+static void channel_push(void *ctx)
+{
+    channel_wire *w = ctx;
+    if (w->c->t && !w->c->closed) {
+        nc_client_push(w->c);
+    }
+}
+
 static void channel_cancel(void *ctx)
 {
     nacre_client_cancel(((channel_wire *)ctx)->c);
@@ -139,7 +147,8 @@ static void channel_free(void *ctx)
     nc_free(w->alloc, w);
 }
 
-static const nc_sftp_wire channel_functions = {channel_run, channel_cancel, channel_free};
+static const nc_sftp_wire channel_functions = {channel_run, channel_push, channel_cancel,
+                                               channel_free};
 
 static int ask_program(channel_wire *w, const nacre_sftp_options *o)
 {

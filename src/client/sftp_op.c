@@ -15,17 +15,33 @@ static void keep_handle(nc_sftp_op *op, nacre_span handle)
     memcpy(op->handle, handle.p, op->handle_len);
 }
 
-static void keep_names(nc_sftp_op *op, const nacre_sftp_names *names)
+static void keep_bytes(nc_sftp_op *op, nacre_span bytes)
 {
     nc_free(op->alloc, op->names);
-    op->names = nc_alloc(op->alloc, names->rest.n);
+    op->names = nc_alloc(op->alloc, bytes.n);
     op->names_len = 0;
     op->no_memory = !op->names;
-    if (op->names) {
-        memcpy(op->names, names->rest.p, names->rest.n);
-        op->names_len = names->rest.n;
-        op->names_count = names->count;
+    if (op->names && bytes.n > 0) {
+        memcpy(op->names, bytes.p, bytes.n);
+        op->names_len = bytes.n;
     }
+}
+
+static void keep_names(nc_sftp_op *op, const nacre_sftp_names *names)
+{
+    keep_bytes(op, names->rest);
+    op->names_count = op->no_memory ? 0 : names->count;
+}
+
+/* hash has one over all that was asked about; more than the longest that there is is kept as none. */
+static void keep_hash(nc_sftp_op *op, nacre_span algorithm, nacre_span bytes)
+{
+    op->hash_len = bytes.n <= sizeof(op->hash) ? bytes.n : 0;
+    if (op->hash_len > 0) {
+        memcpy(op->hash, bytes.p, op->hash_len);
+    }
+    nacre_escape(op->algorithm, sizeof(op->algorithm), algorithm);
+    keep_bytes(op, bytes);
 }
 
 static void on_reply(nc_sftp_call *call, nacre_sftp *s, const nacre_sftp_event *ev)
@@ -55,6 +71,13 @@ static void on_reply(nc_sftp_call *call, nacre_sftp *s, const nacre_sftp_event *
     case NACRE_SFTP_EVENT_STATVFS:
         op->statvfs = ev->u.statvfs;
         break;
+    case NACRE_SFTP_EVENT_EXTENDED:
+        op->extended = true;
+        keep_bytes(op, ev->u.extended);
+        break;
+    case NACRE_SFTP_EVENT_HASHES:
+        keep_hash(op, ev->u.hashes.algorithm, ev->u.hashes.bytes);
+        break;
     default:
         break;
     }
@@ -80,6 +103,10 @@ static int send_extended(nacre_sftp_engine *e, const nc_sftp_request *r, uint32_
 {
     nacre_span path = nc_span_cstr(r->path);
     nacre_span other = nc_span_cstr(r->other);
+    nacre_sftp_check check = {.algorithms = r->algorithms,
+                              .offset = r->offset,
+                              .length = r->length,
+                              .block_size = r->block_size};
     switch (r->ext) {
     case NACRE_SFTP_EXT_POSIX_RENAME:
         return nacre_sftp_req_posix_rename(e, path, other, id);
@@ -93,6 +120,23 @@ static int send_extended(nacre_sftp_engine *e, const nc_sftp_request *r, uint32_
         return nacre_sftp_req_lsetstat(e, path, r->attrs, id);
     case NACRE_SFTP_EXT_EXPAND_PATH:
         return nacre_sftp_req_expand_path(e, path, id);
+    case NACRE_SFTP_EXT_COPY_DATA:
+        return nacre_sftp_req_copy_data(e, r->handle, r->offset, r->length, r->to_handle,
+                                        r->to_offset ? *r->to_offset : r->offset, id);
+    case NACRE_SFTP_EXT_FSTATVFS:
+        return nacre_sftp_req_fstatvfs(e, r->handle, id);
+    case NACRE_SFTP_EXT_HOME_DIRECTORY:
+        return nacre_sftp_req_home_directory(e, path, id);
+    case NACRE_SFTP_EXT_USERS_GROUPS:
+        return nacre_sftp_req_users_groups(e, r->uids, r->n_uids, r->gids, r->n_gids, id);
+    case NACRE_SFTP_EXT_COUNT:
+        return nacre_sftp_req_extended(e, r->name, r->data, id);
+    case NACRE_SFTP_EXT_CHECK_FILE:
+        return nacre_sftp_req_check_file(e, r->handle, &check, id);
+    case NACRE_SFTP_EXT_CHECK_FILE_HANDLE:
+        return nacre_sftp_req_check_file_handle(e, r->handle, &check, id);
+    case NACRE_SFTP_EXT_CHECK_FILE_NAME:
+        return nacre_sftp_req_check_file_name(e, path, &check, id);
     default:
         return NACRE_UNSUPPORTED;
     }
@@ -164,12 +208,20 @@ static const char *const ext_verbs[NACRE_SFTP_EXT_COUNT] = {
     [NACRE_SFTP_EXT_FSYNC] = "sync",
     [NACRE_SFTP_EXT_LSETSTAT] = "change",
     [NACRE_SFTP_EXT_EXPAND_PATH] = "find",
+    [NACRE_SFTP_EXT_FSTATVFS] = "stat file system of",
+    [NACRE_SFTP_EXT_HOME_DIRECTORY] = "find home of",
+    [NACRE_SFTP_EXT_USERS_GROUPS] = "find",
+    [NACRE_SFTP_EXT_COPY_DATA] = "copy",
+    [NACRE_SFTP_EXT_CHECK_FILE] = "hash",
+    [NACRE_SFTP_EXT_CHECK_FILE_HANDLE] = "hash",
+    [NACRE_SFTP_EXT_CHECK_FILE_NAME] = "hash",
 };
 
 static const char *verb_of(const nc_sftp_request *r)
 {
     if (r->type == NACRE_FXP_EXTENDED) {
-        return ext_verbs[r->ext] ? ext_verbs[r->ext] : "extension";
+        bool named = r->ext < NACRE_SFTP_EXT_COUNT && ext_verbs[r->ext];
+        return named ? ext_verbs[r->ext] : "extension";
     }
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         if (verbs[i].type == r->type) {

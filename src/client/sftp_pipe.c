@@ -133,6 +133,14 @@ static int pipe_run(void *ctx, int (*done)(void *user), void *user, uint32_t tim
     return rc;
 }
 
+static void pipe_push(void *ctx)
+{
+    pipe_wire *w = ctx;
+    watch_output(w);
+    int rc = nacre_loop_run_once(w->loop, 0);
+    (void)rc; /* a loop that fails says so to whoever waits */
+}
+
 static void pipe_cancel(void *ctx)
 {
     pipe_wire *w = ctx;
@@ -156,7 +164,7 @@ static void pipe_free(void *ctx)
     nc_free(w->alloc, w);
 }
 
-static const nc_sftp_wire pipe_functions = {pipe_run, pipe_cancel, pipe_free};
+static const nc_sftp_wire pipe_functions = {pipe_run, pipe_push, pipe_cancel, pipe_free};
 
 /* ---- opening ------------------------------------------------------------------------------------------ */
 

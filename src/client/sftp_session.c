@@ -341,6 +341,14 @@ static int wait_done(void *user)
     return w->finished(w->user) || w->s->broken.status != NACRE_OK ? NACRE_OK : NACRE_AGAIN;
 }
 
+void nc_sftp_push(nacre_sftp *s)
+{
+    pump_and_flush(s);
+    if (s->broken.status == NACRE_OK) {
+        s->wire->push(s->wire_ctx);
+    }
+}
+
 int nc_sftp_wait(nacre_sftp *s, nc_sftp_test finished, void *user, uint32_t timeout_ms)
 {
     waiting w = {s, finished, user};

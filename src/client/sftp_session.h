@@ -19,6 +19,7 @@ typedef struct nc_sftp_wire {
     /* Until done(user) is not NACRE_AGAIN (returned), the time is up, or it breaks (err is set). */
     int (*run)(void *ctx, int (*done)(void *user), void *user, uint32_t timeout_ms,
                nacre_error *err);
+    void (*push)(void *ctx);   /* what can be sent and taken without waiting */
     void (*cancel)(void *ctx); /* any thread, signal handlers */
     void (*free)(void *ctx);
 } nc_sftp_wire;
@@ -72,8 +73,9 @@ struct nc_sftp_flow {
     const char *path; /* for messages */
     /* Makes requests as long as there is room; called after each reply and when the wire is writable. */
     void (*pump)(nc_sftp_flow *f);
-    void *user;        /* of the source or sink */
-    uint64_t next;     /* offset of the next new request */
+    void (*drop)(nc_sftp_flow *f); /* gives back what the direction keeps beside it; NULL ok */
+    void *user;                    /* of the source or sink */
+    uint64_t next;                 /* offset of the next new request */
     uint64_t end;      /* no request at or behind it: end of file, or of what is wanted */
     uint64_t moved;    /* bytes that are through: written locally, or acknowledged */
     uint64_t cap;      /* bytes in flight at most */
@@ -101,7 +103,13 @@ typedef struct nc_sftp_reader {
         size; /* as the server says; UINT64_MAX: unknown. Short replies that end there are EOF */
     uint64_t top;   /* behind the last byte that arrived */
     uint32_t depth; /* requests beyond the known size, grows with success */
-    bool in_order;  /* one request at a time: the sink cannot seek */
+    size_t most;    /* bytes of a request: what the server gave when it gave less than asked */
+    uint32_t whole; /* answers as long as asked for since then */
+    bool in_order;  /* the sink cannot seek: what comes early waits */
+    bool begun;
+    uint64_t delivered;  /* in order: behind the last byte that the sink has */
+    uint8_t *early;      /* a ring by offset; NULL until something comes early */
+    nc_sftp_chunk *kept; /* what is in it, lowest offset first */
 } nc_sftp_reader;
 
 typedef struct nc_sftp_writer {
@@ -169,9 +177,9 @@ struct nacre_sftp {
     uint32_t status;    /* NACRE_FX_* of the last call */
     uint32_t timeout_ms, default_timeout_ms;
     size_t max_read, max_write;
-    uint64_t read_ahead;             /* bytes that a reader has on the way unless told otherwise */
-    uint64_t flying;                 /* bytes on the way, of all flows */
-    uint32_t flow_requests;          /* likewise requests */
+    uint64_t read_ahead;    /* bytes that a reader has on the way unless told otherwise */
+    uint64_t flying;        /* bytes on the way, of all flows */
+    uint32_t flow_requests; /* likewise requests */
     nc_sftp_limiter limiter;
     uint64_t replies;                /* pieces of answers that came: how progress shows */
     uint64_t round_trip_ms;          /* of the session's first question; UINT64_MAX: not measured */
@@ -204,6 +212,8 @@ void nc_sftp_break(nacre_sftp *s, const nacre_error *why);
 /* Until finished(user), the session breaks, or time is up. Fills s->error on failure. */
 int nc_sftp_wait(nacre_sftp *s, nc_sftp_test finished, void *user,
                  uint32_t timeout_ms) NACRE_MUST_CHECK;
+/* Lets the tasks make requests, sends them and takes what is there, without waiting. */
+void nc_sftp_push(nacre_sftp *s);
 /* A new call begins: forgets the last error. Fails when the session is broken. */
 int nc_sftp_begin(nacre_sftp *s) NACRE_MUST_CHECK;
 /* Fills s->error and returns status. */
@@ -222,6 +232,15 @@ typedef struct nc_sftp_request {
     nacre_span handle;
     const nacre_sftp_attrs *attrs;
     uint32_t pflags;
+    nacre_span to_handle;        /* of copy-data; handle is what is read */
+    uint64_t offset, length;     /* of copy-data and check-file; length 0: to the end */
+    const uint64_t *to_offset;   /* of copy-data; NULL: offset, there too */
+    const char *algorithms;      /* of check-file, comma-separated */
+    uint32_t block_size;         /* 0: one hash over all */
+    const uint32_t *uids, *gids; /* of users-groups-by-id */
+    size_t n_uids, n_gids;
+    const char *name; /* of any other extension: ext NACRE_SFTP_EXT_COUNT */
+    nacre_span data;  /* what follows the name */
 } nc_sftp_request;
 
 typedef struct nc_sftp_op {
@@ -235,9 +254,14 @@ typedef struct nc_sftp_op {
     nacre_sftp_statvfs statvfs;
     uint8_t handle[NACRE_SFTP_MAX_HANDLE];
     size_t handle_len;
-    uint8_t *names; /* owned copy of a NAME reply's entries */
+    uint8_t *
+        names; /* owned copy of a NAME reply's entries; of a check-file's hashes, an extension's reply */
     size_t names_len;
     uint32_t names_count;
+    bool extended;      /* an EXTENDED_REPLY came, not a status */
+    char algorithm[32]; /* of a check-file reply, escaped */
+    uint8_t hash[64];
+    size_t hash_len;
     bool no_memory;
 } nc_sftp_op;
 
