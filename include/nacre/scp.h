@@ -70,7 +70,10 @@ typedef struct nacre_scp_options {
      */
     bool (*progress)(void *user, const char *path, uint64_t done, uint64_t total);
     uint32_t progress_ms;
-    /* Each file and directory when it begins (NACRE_SFTP_STARTED) and when it is over. code is 0. */
+    /*
+     * Each file and directory when it begins (NACRE_SFTP_STARTED) and when it is over. code is 0; the remote
+     * name in it is the path that the call named.
+     */
     void (*on_item)(void *user, const nacre_sftp_item *item);
     /* A warning: the peer's words or ours, one line, escaped. They are in the report too. */
     void (*on_warning)(void *user, const char *text);
@@ -95,7 +98,8 @@ NACRE_API const nacre_error *nacre_scp_error(const nacre_scp *s);
 /*
  * Copies local files (with recursive: directories) to one remote path: into it when it is a directory, else
  * the only one becomes it. "": the remote home. Local links are followed, as scp does; sockets, fifos and
- * devices are skipped; a file that changes its length while it is sent is a failure, and the peer is told.
+ * devices are skipped; a file that becomes shorter while it is sent is a failure, and the peer is told; one
+ * that grows is sent up to the length that it had.
  * NACRE_SOME_FAILED: the rest went well. report (NULL ok) is filled in any case and owned by the caller
  * (nacre_sftp_report_free).
  */
@@ -123,7 +127,7 @@ typedef struct nacre_scp_stat {
 /*
  * size bytes from a function become the remote file: into a directory when remote is one, under the name
  * that remote ends in (or name, when it is not NULL). The size stands before the data, so it must be known;
- * a stream that ends early is NACRE_INCOMPLETE, and the peer is told that the file is not whole. The times
+ * a stream that ends early is NACRE_INCOMPLETE, and the remote program is cut off. The times
  * of st go out when has_times.
  */
 NACRE_API int nacre_scp_putfo(nacre_scp *s, nacre_sftp_read_fn read, void *stream_user,

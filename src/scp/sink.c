@@ -401,6 +401,7 @@ int nc_scp_sink_eof(nc_scp_sink *s)
     if (s->error.status == NACRE_OK && (s->state != STATE_LINE || s->depth > 0 || s->has_times)) {
         nc_fail(&s->error, NACRE_INCOMPLETE, "the other side ended in the middle of a %s",
                 s->state == STATE_LINE ? "directory" : "file");
+        s->error.by = NACRE_BY_PEER;
     }
     return s->error.status;
 }
