@@ -10,12 +10,14 @@ import hashlib
 import os
 import pathlib
 import pwd
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -265,6 +267,33 @@ def sftp(program, place, server, batch, user=ME, key="ed25519", options=(), args
 
 NACRE_SSH = APPS / "nacre-ssh"
 NACRE_SFTP = APPS / "nacre-sftp"
+
+
+class CuttingProxy:
+    """Carries one connection to a port, and ends it after so many bytes of one direction."""
+
+    def __init__(self, port, limit, upwards=True):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.cut = False
+        self.thread = threading.Thread(target=self._carry, args=(port, limit, upwards), daemon=True)
+        self.thread.start()
+
+    def _carry(self, port, limit, upwards):
+        with self.listener, self.listener.accept()[0] as client, socket.create_connection(("127.0.0.1", port)) as server:
+            ends = {client: server, server: client}
+            while True:
+                for end in select.select(list(ends), [], [])[0]:
+                    try:
+                        data = end.recv(65536)
+                        if upwards == (end is client):
+                            data, limit = data[:limit], limit - len(data)
+                            self.cut = limit <= 0
+                        ends[end].sendall(data)
+                    except OSError:
+                        return
+                    if not data or self.cut:
+                        return
 
 
 class TestUser:

@@ -223,6 +223,27 @@ class ManyRequests(Base):
         self.assertLess(memory(self.s.process.pid), 64 << 20)
 
 
+class Cut(unittest.TestCase):
+    """The connection ends somewhere in an upload: the server goes on, its process for it ends, the file closes."""
+
+    def test_an_upload_cut_at_many_places(self):
+        server = nacre_server(place)
+        source = make_file(place.fresh("source"), 400_000)
+        for limit in [*range(1500, 7000, 550), 50_000, 200_000, 399_000]:
+            with self.subTest(limit=limit):
+                proxy = CuttingProxy(server.port, limit)
+                options = client_options(place, server, extra=["HostKeyAlias=[127.0.0.1]:%d" % server.port])
+                script = place.fresh("batch")
+                script.write_text(f"put {source} {place.fresh('up')}\n")
+                result = run(["sftp", "-b", script, "-P", proxy.port, *options, f"{ME}@127.0.0.1"])
+                self.assertNotEqual(result.returncode, 0)
+                proxy.thread.join(DEADLINE)
+                self.assertTrue(proxy.cut)
+                self.assertTrue(server.alive())
+        wait_until(lambda: run(["pgrep", "-P", server.process.pid]).stdout == b"", "the sessions' processes to end")
+        server.stop()
+
+
 def state(pid):
     with open(f"/proc/{pid}/stat") as f:
         return f.read().rsplit(")", 1)[1].split()[0]
