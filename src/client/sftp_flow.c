@@ -222,6 +222,9 @@ void nc_sftp_flow_refused(nc_sftp_flow *f, const nacre_sftp_event *ev, const cha
 
 static void forget_all(nc_sftp_flow *f)
 {
+    if (f->drop) {
+        f->drop(f);
+    }
     while (f->first) {
         nc_sftp_chunk *c = f->first;
         if (c->call.id) {

@@ -20,6 +20,7 @@ typedef enum nc_xfer_slot {
     NC_XFER_ATTRS, /* FSETSTAT behind them */
     NC_XFER_SYNC,
     NC_XFER_STAT,
+    NC_XFER_HASH,
     NC_XFER_CLOSE,
     NC_XFER_REMOVE,
     NC_XFER_NAME,
@@ -31,6 +32,12 @@ typedef struct nc_xfer_ask {
     nc_sftp_op op;
     bool wanted, sent;
 } nc_xfer_ask;
+
+typedef enum nc_xfer_checked {
+    NC_XFER_UNCHECKED, /* nothing could be compared */
+    NC_XFER_SAME,
+    NC_XFER_DIFFERENT
+} nc_xfer_checked;
 
 typedef bool (*nc_xfer_step)(nc_xfer *x);
 
@@ -55,8 +62,18 @@ struct nc_xfer {
     nc_sftp_flow *flow; /* of reader or writer; NULL: not begun */
     nc_sftp_reader reader;
     nc_sftp_writer writer;
+    uint64_t base;  /* where it begins: the option's offset, or what is there already */
     uint64_t total; /* UINT64_MAX: unknown */
     uint64_t told_ms, told;
+
+    /* comparing */
+    int check_fd;
+    uint64_t check_offset, check_length;
+    nc_xfer_step check_then, tail_then;
+    nc_xfer_checked checked;
+    size_t check_name;        /* names of check-file that were tried */
+    struct nc_hasher *hasher; /* of what passes through a stream; NULL: none is wanted */
+    uint8_t streamed[64];
 
     /* down */
     nc_local_target target;
@@ -101,6 +118,20 @@ bool nc_xfer_drop_handle(nc_xfer *x);
 
 /* Gives it up for this reason: time is up, the session broke, the user is tired of it. */
 void nc_xfer_stop(nc_xfer *x, const nacre_error *why);
+
+/*
+ * Comparing, then the step `then` with x->checked set (and maybe x->error). The hash of n bytes of fd from
+ * offset on with the server's; or, for a resume, the first n bytes by hash or else by the last of them.
+ */
+void nc_xfer_check_hash(nc_xfer *x, int fd, uint64_t offset, uint64_t n, nc_xfer_step then);
+void nc_xfer_check_prefix(nc_xfer *x, int fd, uint64_t n, nc_xfer_step then);
+/* Streams cannot be read again: a hash is made as they pass, when it will be compared. */
+int nc_xfer_hash_stream(nc_xfer *x) NACRE_MUST_CHECK;
+int nc_xfer_hash_end(nc_xfer *x) NACRE_MUST_CHECK;
+/* The option verify: whether a hash is compared in the end, whether it can be, and what came of it. */
+bool nc_xfer_wants_hash(const nc_xfer *x);
+int nc_xfer_can_verify(nc_xfer *x) NACRE_MUST_CHECK;
+int nc_xfer_judge_hash(nc_xfer *x) NACRE_MUST_CHECK;
 
 /* The directions: the first step, and the one behind a failure (x->error is set). */
 bool nc_xfer_get_begin(nc_xfer *x);
