@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+"""The old copy protocol: our client against OpenSSH's scp, everybody's clients against nacre-sshd, which
+runs "scp -t" and "scp -f" itself; and a server that lies."""
+import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import unittest
+
+from harness import *
+
+DRIVE = BUILD / "tests" / "interop" / "drive_scp"
+ODD_NAMES = ["plain", "with space", "-dash", "quote'quote", 'double"quote', "star*", "que?tion", "back\\slash",
+             "dollar$HOME", "semi;colon", "tilde~", "ümläut", "brack[et]", "br{a,c}e", ".hidden", "`tick`", "amp&"]
+
+
+def make_tree(top, names=ODD_NAMES):
+    """A directory with odd names, sizes around the protocol's seams, modes, and old times."""
+    top.mkdir()
+    for i, name in enumerate(names):
+        make_file(top / name, i * 1000)
+    for size in (0, 1, 32767, 32768, 65537, 3_000_001):
+        make_file(top / f"size{size}", size)
+    deep = top / "a" / "b c" / "d"
+    deep.mkdir(parents=True)
+    make_file(deep / "leaf", 5000)
+    (top / "empty").mkdir()
+    os.chmod(top / "plain", 0o600)
+    os.chmod(top / "size1", 0o755)
+    os.chmod(top / "size0", 0o444)
+    os.chmod(top / "a", 0o750)
+    for i, path in enumerate([*sorted(top.rglob("*"), reverse=True), top]):
+        os.utime(path, (1_500_000_000 + i, 1_400_000_000 + 7 * i))
+    return top
+
+
+def describe(top, preserved):
+    """What is compared of a tree: names, kinds, contents; and modes and times when they were to be kept."""
+    found = {}
+    for path in [top, *top.rglob("*")]:
+        st = path.lstat()
+        row = [stat.S_IFMT(st.st_mode), digest(path) if path.is_file() else None]
+        if preserved:
+            row += [stat.S_IMODE(st.st_mode), int(st.st_mtime)]
+        found[str(path.relative_to(top))] = row
+    return found
+
+
+def setUpModule():
+    global place, openssh, ours, tree
+    place = Place()
+    openssh = openssh_server(place)
+    ours = nacre_server(place)
+    tree = make_tree(place.path("tree"))
+
+
+def drive(server, letters, *args, check=0, **kwargs):
+    return run([DRIVE, server.port, ME, place.keys["ed25519"], letters or "-", *args], check=check, **kwargs)
+
+
+class Both:
+    """Our client; the server is named by the classes below."""
+
+    def same(self, other, preserved=False, top=None):
+        self.maxDiff = 4000
+        self.assertEqual(describe(other, preserved), describe(top or tree, preserved))
+
+    def fresh_dir(self, stem="dir"):
+        path = place.fresh(stem)
+        path.mkdir()
+        return path
+
+    def test_tree_up(self):
+        into = self.fresh_dir()
+        result = drive(self.server(), "rp", "put", tree, into)
+        self.same(into / "tree", True)
+        self.assertIn(b"failed 0", result.stderr)
+
+    def test_tree_up_to_a_new_name(self):
+        into = self.fresh_dir()
+        drive(self.server(), "r", "put", tree, into / "new name")
+        self.same(into / "new name")
+
+    def test_tree_down(self):
+        into = self.fresh_dir()
+        drive(self.server(), "rp", "get", tree, into)
+        self.same(into / "tree", True)
+
+    def test_tree_down_to_a_new_name(self):
+        into = self.fresh_dir()
+        drive(self.server(), "r", "get", tree, into / "back")
+        self.same(into / "back")
+
+    def test_odd_names_one_by_one(self):
+        into, back = self.fresh_dir(), self.fresh_dir()
+        for name in ODD_NAMES:
+            drive(self.server(), "", "put", tree / name, into / name)
+            self.assertEqual(digest(into / name), digest(tree / name))
+        drive(self.server(), "", "get", *[into / name for name in ODD_NAMES], back)
+        for name in ODD_NAMES:
+            self.assertEqual(digest(back / name), digest(tree / name))
+
+    def test_pattern(self):
+        into = self.fresh_dir()
+        drive(self.server(), "g", "get", f"{tree}/size*", into)
+        self.assertEqual(sorted(os.listdir(into)), sorted(p.name for p in tree.glob("size*")))
+        drive(self.server(), "g", "get", f"{tree}/brack\\[et\\]", into)
+        self.assertTrue((into / "brack[et]").exists())
+
+    def test_several_need_a_directory(self):
+        into = self.fresh_dir()
+        result = drive(self.server(), "", "put", tree / "plain", tree / "size1", into / "nowhere", check=1)
+        self.assertIn(b"NACRE_SCP_REFUSED", result.stderr)
+        self.assertEqual(os.listdir(into), [])
+        drive(self.server(), "", "get", tree / "plain", tree / "size1", into / "nowhere", check=1)
+        drive(self.server(), "g", "get", f"{tree}/size*", into / "nowhere", check=1)
+        self.assertEqual(len(os.listdir(into)), 1)
+
+    def test_a_missing_file_is_told_and_the_rest_copied(self):
+        into = self.fresh_dir()
+        result = drive(self.server(), "", "get", tree / "plain", tree / "missing", tree / "size1", into, check=1)
+        self.assertEqual(sorted(os.listdir(into)), ["plain", "size1"])
+        self.assertIn(b"NACRE_SOME_FAILED", result.stderr)
+        self.assertIn(b"No such file", result.stderr)
+        result = drive(self.server(), "", "put", tree / "plain", tree / "missing", tree / "size1", into, check=1)
+        self.assertIn(b"failed 1", result.stderr)
+
+    def test_a_directory_without_recursion(self):
+        into = self.fresh_dir()
+        drive(self.server(), "", "get", tree, into, check=1)
+        drive(self.server(), "", "put", tree, into, check=1)
+        self.assertEqual(os.listdir(into), [])
+
+    def test_streams(self):
+        target = place.fresh("stream")
+        drive(self.server(), "", "putfo", target, "70000", stdin=b"z" * 70000)
+        self.assertEqual(target.read_bytes(), b"z" * 70000)
+        self.assertEqual(stat.S_IMODE(target.stat().st_mode), 0o640)
+        os.utime(target, (1, 1234567890))
+        result = drive(self.server(), "", "getfo", target)
+        self.assertEqual(result.stdout, b"z" * 70000)
+        self.assertIn(b"mode 0640 size 70000 mtime 1234567890", result.stderr)
+
+    def test_a_stream_that_ends_early(self):
+        target = place.fresh("stream")
+        result = drive(self.server(), "", "putfo", target, "700000", stdin=b"z" * 70000, check=1)
+        self.assertIn(b"NACRE_INCOMPLETE", result.stderr)
+
+    def test_a_file_that_stands_is_replaced_and_keeps_its_mode(self):
+        target = self.fresh_dir() / "file"
+        target.write_bytes(b"old" * 100000)
+        os.chmod(target, 0o604)
+        drive(self.server(), "", "get", tree / "plain", target)
+        self.assertEqual((digest(target), stat.S_IMODE(target.stat().st_mode)), (digest(tree / "plain"), 0o604))
+        self.assertEqual(os.listdir(target.parent), ["file"])
+
+    def test_set_id_bits_are_not_taken_over(self):
+        source, into = self.fresh_dir() / "program", self.fresh_dir()
+        source.write_bytes(b"#!/bin/sh\n")
+        os.chmod(source, 0o6755)
+        drive(self.server(), "p", "get", source, into)
+        self.assertEqual(stat.S_IMODE((into / "program").stat().st_mode), 0o755)
+        drive(self.server(), "pk", "get", source, into)
+        self.assertEqual(stat.S_IMODE((into / "program").stat().st_mode), 0o6755)
+
+    def test_links_are_followed_and_loops_told(self):
+        top = self.fresh_dir()
+        (top / "target").write_bytes(b"through a link")
+        (top / "link").symlink_to("target")
+        (top / "loop").symlink_to(".")
+        os.mkfifo(top / "fifo")
+        into = self.fresh_dir()
+        result = drive(self.server(), "r", "put", top, into / "copy", check=1)
+        self.assertEqual((into / "copy" / "link").read_bytes(), b"through a link")
+        self.assertFalse((into / "copy" / "link").is_symlink())
+        self.assertIn(b"skipped 1 failed 1", result.stderr)
+
+    def test_a_local_link_is_not_written_through(self):
+        into, elsewhere = self.fresh_dir(), self.fresh_dir()
+        (elsewhere / "plain").write_bytes(b"precious")
+        (into / "plain").symlink_to(elsewhere / "plain")
+        drive(self.server(), "", "get", tree / "plain", into)
+        self.assertEqual((elsewhere / "plain").read_bytes(), b"precious")
+        self.assertFalse((into / "plain").is_symlink())
+        (into / "tree").symlink_to(elsewhere)
+        drive(self.server(), "r", "get", tree, into, check=1)
+        self.assertEqual(os.listdir(elsewhere), ["plain"])
+
+    def test_a_bounded_rate(self):
+        source = make_file(place.fresh("big"), 200_000)
+        for args in (["put", source, place.fresh("up")], ["get", source, place.fresh("down")]):
+            before = time.monotonic()
+            drive(self.server(), "l", *args)
+            self.assertGreater(time.monotonic() - before, 1.0)
+            self.assertEqual(digest(args[2]), digest(source))
+
+
+class ToOpenSSH(Both, unittest.TestCase):
+    def server(self):
+        return openssh
+
+
+class ToOurs(Both, unittest.TestCase):
+    def server(self):
+        return ours
+
+
+if __name__ == "__main__":
+    main()
