@@ -71,14 +71,26 @@ static int no_follow(const nc_local_target *t)
     return t->dir == AT_FDCWD ? 0 : O_NOFOLLOW | O_NONBLOCK;
 }
 
-static int open_direct(nc_local_target *t, nacre_error *err)
+/* For reading, too, when that is wanted and allowed. */
+static void open_there(nc_local_target *t, unsigned how)
+{
+    int flags = O_CREAT | O_CLOEXEC | O_NOCTTY | no_follow(t);
+    if (how & NC_LOCAL_READ) {
+        t->fd = openat(t->dir, t->name, O_RDWR | flags, 0666);
+        t->readable = t->fd >= 0;
+    }
+    if (t->fd < 0) {
+        t->fd = openat(t->dir, t->name, O_WRONLY | flags, 0666);
+    }
+}
+
+static int open_direct(nc_local_target *t, unsigned how, nacre_error *err)
 {
     struct stat st;
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | no_follow(t);
-    t->fd = openat(t->dir, t->name, flags | O_EXCL, 0666);
-    t->made = t->fd >= 0;
+    t->fd = openat(t->dir, t->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    t->made = t->readable = t->fd >= 0;
     if (t->fd < 0 && errno == EEXIST) {
-        t->fd = openat(t->dir, t->name, flags, 0666);
+        open_there(t, how);
     }
     if (t->fd < 0) {
         return nc_local_errno(err, "open local", t->path);
@@ -111,7 +123,7 @@ static int open_temporary(nc_local_target *t)
             errno = ENOMEM;
             return -1;
         }
-        t->fd = openat(t->dir, t->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+        t->fd = openat(t->dir, t->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
                        t->replaces ? 0600 : 0777);
         if (t->fd >= 0 || errno != EEXIST) {
             break;
@@ -128,7 +140,7 @@ static int open_temporary(nc_local_target *t)
         t->mode = st.st_mode & 0777;
         (void)fchmod(t->fd, 0600);
     }
-    t->regular = t->seekable = true;
+    t->regular = t->seekable = t->readable = true;
     return 0;
 }
 
@@ -191,7 +203,7 @@ static bool replaced(const nc_local_target *t, const struct stat *st)
 }
 
 int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const nc_local_place *where,
-                    bool direct, nacre_error *err)
+                    unsigned how, nacre_error *err)
 {
     struct stat st;
     nc_local_init(t, alloc);
@@ -204,8 +216,8 @@ int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const nc_l
     if (there && S_ISDIR(st.st_mode)) {
         return nc_fail(err, NACRE_INVALID_ARGUMENT, "local %s is a directory", t->path);
     }
-    if (direct || (there && !replaced(t, &st))) {
-        return open_direct(t, err);
+    if ((how & NC_LOCAL_DIRECT) || (there && !replaced(t, &st))) {
+        return open_direct(t, how, err);
     }
     there = there && S_ISREG(st.st_mode);
     if (there && faccessat(t->dir, t->name, W_OK, 0) != 0) {
@@ -217,8 +229,34 @@ int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const nc_l
     if (open_temporary(t) != 0 || (there && !keeps_owner(t, &st))) {
         drop_temporary(t);
         t->replaces = false;
-        return open_direct(t, err);
+        return open_direct(t, how, err);
     }
+    return NACRE_OK;
+}
+
+int nc_local_resume(nc_local_target *t, const nacre_allocator *alloc, const nc_local_place *where,
+                    uint64_t *size, nacre_error *err)
+{
+    struct stat st;
+    nc_local_init(t, alloc);
+    int rc = set_place(t, where, err);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    if (fstatat(t->dir, t->name, &st, t->dir == AT_FDCWD ? 0 : AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(st.st_mode) || st.st_size == 0) {
+        nc_local_abandon(t);
+        return NACRE_NOT_FOUND;
+    }
+    t->fd = openat(t->dir, t->name, O_RDWR | O_CLOEXEC | no_follow(t));
+    if (t->fd < 0 || fstat(t->fd, &st) != 0) {
+        return nc_local_errno(err, "open local", t->path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return nc_fail(err, NACRE_INVALID_ARGUMENT, "local %s is not a regular file", t->path);
+    }
+    t->regular = t->seekable = t->readable = true;
+    *size = (uint64_t)st.st_size;
     return NACRE_OK;
 }
 

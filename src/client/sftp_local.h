@@ -27,14 +27,26 @@ typedef struct nc_local_target {
     char *temporary; /* NULL: name itself is written */
     bool seekable;
     bool regular;
+    bool readable;
     bool replaces; /* a file was there; its mode stays */
     bool made;     /* written directly, and it was not there before */
     mode_t mode;   /* of the file that was there, or what the umask leaves */
 } nc_local_target;
 
 void nc_local_init(nc_local_target *t, const nacre_allocator *alloc);
+enum {
+    NC_LOCAL_DIRECT = 1, /* no temporary name */
+    NC_LOCAL_READ =
+        2 /* what was written will be read again; not everything lets us (t->readable) */
+};
 int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const nc_local_place *where,
-                    bool direct, nacre_error *err) NACRE_MUST_CHECK;
+                    unsigned how, nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * A regular file that is there and not empty, to be read and written on behind its end, *size.
+ * NACRE_NOT_FOUND: there is no such thing (err is not filled).
+ */
+int nc_local_resume(nc_local_target *t, const nacre_allocator *alloc, const nc_local_place *where,
+                    uint64_t *size, nacre_error *err) NACRE_MUST_CHECK;
 int nc_local_write(nc_local_target *t, uint64_t offset, nacre_span bytes,
                    nacre_error *err) NACRE_MUST_CHECK;
 

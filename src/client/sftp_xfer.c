@@ -3,6 +3,7 @@
  * progress. What the steps are is in sftp_xfer_get.c and sftp_xfer_put.c.
  */
 #include "client/sftp_xfer_state.h"
+#include "crypto/crypto.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -37,7 +38,7 @@ static void advance(nc_xfer *x)
 static void pump(nc_sftp_task *t)
 {
     nc_xfer *x = (nc_xfer *)t;
-    if (x->flow && !x->failing) {
+    if (x->flow && !x->failing && !x->comparing) {
         (void)nc_xfer_progress(x, false);
     }
     advance(x);
@@ -179,7 +180,7 @@ bool nc_xfer_pump_flow(nc_xfer *x)
 bool nc_xfer_progress(nc_xfer *x, bool always)
 {
     const nacre_sftp_transfer_options *o = x->o;
-    uint64_t done = o->offset + nc_xfer_bytes(x);
+    uint64_t done = x->base + nc_xfer_bytes(x);
     if (!o->progress || (!always && done == x->told)) {
         return true;
     }
@@ -198,6 +199,16 @@ bool nc_xfer_progress(nc_xfer *x, bool always)
 }
 
 /* ---- life --------------------------------------------------------------------------------------------- */
+
+static bool begin(nc_xfer *x)
+{
+    if (x->base > INT64_MAX) {
+        nc_xfer_fail(x, NACRE_INVALID_ARGUMENT, "%s: offset beyond every file", x->spec.remote);
+        return false;
+    }
+    x->step = x->spec.up ? nc_xfer_put_begin : nc_xfer_get_begin;
+    return true;
+}
 
 static bool copy_text(const nacre_allocator *a, const char **text)
 {
@@ -239,7 +250,8 @@ int nc_xfer_start(nc_xfer **out, nacre_sftp *s, const nc_xfer_spec *spec)
         return NACRE_NO_MEMORY;
     }
     x->o = spec->o ? spec->o : &x->defaults;
-    x->step = spec->up ? nc_xfer_put_begin : nc_xfer_get_begin;
+    x->base = x->o->offset;
+    x->step = begin;
     nc_sftp_task_start(s, &x->task, pump);
     *out = x;
     return NACRE_OK;
@@ -285,6 +297,7 @@ void nc_xfer_free(nc_xfer *x)
     if (x->fd >= 0) {
         close(x->fd);
     }
+    nc_hasher_free(x->hasher);
     nc_free(a, x->temporary);
     nc_free(a, (char *)(uintptr_t)x->spec.remote);
     nc_free(a, (char *)(uintptr_t)x->spec.local);
@@ -306,7 +319,8 @@ uint32_t nc_xfer_code(const nc_xfer *x)
 
 uint64_t nc_xfer_bytes(const nc_xfer *x)
 {
-    return x->flow ? x->flow->moved : 0;
+    bool data = x->flow == (x->spec.up ? &x->writer.flow : &x->reader.flow) && !x->comparing;
+    return data ? x->flow->moved : 0;
 }
 
 void *nc_xfer_user(const nc_xfer *x)

@@ -1,11 +1,12 @@
 /*
  * sftp_xfer_get.c - the steps of a download: into a temporary name until all of it is there, so that a
  * failure leaves what was there before. OPEN; then FSTAT (unless a listing has said what it would) and
- * READs together; the CLOSE is not waited for: two round trips for a small file.
+ * READs together; the CLOSE is not waited for: two round trips for a small file. A resumed file is compared
+ * first, and written in order, so that what is there is always the beginning of the remote one.
  */
 #include "client/sftp_xfer_state.h"
 
-#include <fcntl.h>
+#include "crypto/crypto.h"
 
 enum {
     /*
@@ -32,7 +33,7 @@ static void take_attrs(nc_xfer *x, const nacre_sftp_attrs *a)
     bool sized = (a->flags & NACRE_SFTP_ATTR_SIZE) && a->size > 0 &&
                  (!(a->flags & NACRE_SFTP_ATTR_PERMISSIONS) || is_kind(a, NACRE_SFTP_S_IFREG));
     if (sized) {
-        x->reader.size = a->size;
+        x->reader.size = a->size; /* also of one that is under way already */
         x->total = a->size;
     }
 }
@@ -49,6 +50,10 @@ static int to_stream(void *user, uint64_t offset, nacre_span bytes, nacre_error 
 {
     (void)offset; /* in order */
     nc_xfer *x = user;
+    int rc = x->hasher ? nc_hasher_update(x->hasher, bytes) : NACRE_OK;
+    if (rc != NACRE_OK) {
+        return nc_fail(err, rc, "hash %s: %s", x->spec.remote, nacre_status_text(rc));
+    }
     if (x->spec.write(x->spec.stream_user, bytes.p, bytes.n)) {
         return NACRE_OK;
     }
@@ -58,45 +63,85 @@ static int to_stream(void *user, uint64_t offset, nacre_span bytes, nacre_error 
 static int open_target(nc_xfer *x)
 {
     nc_local_place where = {.path = x->spec.local, .dir = x->spec.dir, .name = x->spec.name};
-    bool direct = x->o->direct || x->o->offset > 0;
+    unsigned how = x->o->direct || x->o->offset > 0 ? NC_LOCAL_DIRECT : 0u;
     if (x->spec.write) {
+        return nc_xfer_wants_hash(x) ? nc_xfer_hash_stream(x) : NACRE_OK;
+    }
+    if (x->resumed) {
         return NACRE_OK;
     }
-    return nc_local_create(&x->target, x->s->alloc, &where, direct, &x->error);
+    how |= nc_xfer_wants_hash(x) ? NC_LOCAL_READ : 0u;
+    return nc_local_create(&x->target, x->s->alloc, &where, how, &x->error);
 }
 
-/* ---- steps -------------------------------------------------------------------------------------------- */
+/* What is there to go on behind, if anything. */
+static int find_beginning(nc_xfer *x)
+{
+    nc_local_place where = {.path = x->spec.local, .dir = x->spec.dir, .name = x->spec.name};
+    if (x->spec.write) {
+        return nc_xfer_fail(x, NACRE_INVALID_ARGUMENT, "a stream cannot be resumed");
+    }
+    int rc = nc_local_resume(&x->target, x->s->alloc, &where, &x->base, &x->error);
+    x->resumed = rc == NACRE_OK;
+    return rc == NACRE_NOT_FOUND ? NACRE_OK : rc;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------ */
 
 static bool get_finish(nc_xfer *x)
 {
-    const nc_sftp_reader *r = &x->reader;
-    unsigned long long end = r->flow.end;
     nc_local_finish how = {.attrs = &x->remote_attrs,
                            .preserve = x->o->preserve,
                            .keep_special = x->o->keep_special,
                            .sync = x->o->sync,
-                           .end = x->o->offset > 0 ? UINT64_MAX : r->flow.end};
-    if (r->top > r->flow.end) {
-        nc_xfer_fail(x, NACRE_INCOMPLETE,
-                     "%s changed while it was read: the server ended it at byte %llu, but sent "
-                     "bytes behind that",
-                     x->spec.remote, end);
-        return false;
-    }
-    if (r->size != UINT64_MAX && r->flow.end < r->size && r->flow.end >= x->o->offset &&
-        r->size > ATTRIBUTE_FILE) {
-        nc_xfer_fail(x, NACRE_INCOMPLETE,
-                     "%s ended at byte %llu, but the server says that it has %llu", x->spec.remote,
-                     end, (unsigned long long)r->size);
-        return false;
-    }
-    if (!nc_xfer_progress(x, true) ||
+                           .end = x->base > 0 ? UINT64_MAX : x->reader.flow.end};
+    if ((nc_xfer_wants_hash(x) && nc_xfer_judge_hash(x) != NACRE_OK) ||
+        !nc_xfer_progress(x, true) ||
         (!x->spec.write && nc_local_commit(&x->target, &how, &x->error) != NACRE_OK)) {
         return false;
     }
     x->step = nc_xfer_drop_handle;
     return true;
 }
+
+static int verify_size(nc_xfer *x)
+{
+    const nc_sftp_reader *r = &x->reader;
+    unsigned long long end = r->flow.end;
+    if (r->top > r->flow.end) {
+        return nc_xfer_fail(x, NACRE_INCOMPLETE,
+                            "%s changed while it was read: the server ended it at byte %llu, but "
+                            "sent bytes behind that",
+                            x->spec.remote, end);
+    }
+    if (r->size != UINT64_MAX && r->flow.end < r->size && r->flow.end >= x->base &&
+        r->size > ATTRIBUTE_FILE) {
+        return nc_xfer_fail(x, NACRE_INCOMPLETE,
+                            "%s ended at byte %llu, but the server says that it has %llu",
+                            x->spec.remote, end, (unsigned long long)r->size);
+    }
+    return NACRE_OK;
+}
+
+static bool get_verify(nc_xfer *x)
+{
+    uint64_t from = x->resumed ? 0 : x->base;
+    if (verify_size(x) != NACRE_OK) {
+        return false;
+    }
+    x->step = get_finish;
+    if (nc_xfer_wants_hash(x)) {
+        bool readable = x->spec.write ? nc_xfer_hash_end(x) == NACRE_OK : x->target.readable;
+        uint64_t end = readable && x->reader.flow.end > from ? x->reader.flow.end : from;
+        nc_xfer_check_hash(x, x->target.fd, from, end - from, get_finish);
+        if (!readable) {
+            x->checked = NC_XFER_UNCHECKED;
+        }
+    }
+    return true;
+}
+
+/* ---- steps -------------------------------------------------------------------------------------------- */
 
 /* The answer of FSTAT, when it has come; a refusal means that the file is read without knowing. */
 static void look_at_stat(nc_xfer *x)
@@ -123,36 +168,86 @@ static bool get_data(nc_xfer *x)
         return false;
     }
     nc_sftp_flow_stop(x->flow);
-    x->step = get_finish;
+    x->step = get_verify;
     return true;
 }
 
-static bool get_open(nc_xfer *x)
+static bool get_begin_data(nc_xfer *x)
 {
-    if (nc_xfer_send(x) != NACRE_OK || !nc_xfer_answered(x) || nc_xfer_take_handle(x) != NACRE_OK ||
-        open_target(x) != NACRE_OK) {
+    if (open_target(x) != NACRE_OK) {
         return false;
     }
     nc_sftp_reader *r = &x->reader;
     nc_sftp_reader_init(r, x->s, nc_span(x->handle, x->handle_len), x->spec.remote,
                         x->spec.write ? to_stream : to_target, x);
     nc_sftp_flow_options(&r->flow, x->o);
-    r->in_order = x->spec.write || !x->target.seekable;
-    r->top = r->flow.next;
-    if (x->spec.attrs && (x->spec.attrs->flags & NACRE_SFTP_ATTR_SIZE) &&
-        is_kind(x->spec.attrs, NACRE_SFTP_S_IFREG)) {
-        take_attrs(x, x->spec.attrs);
-        x->stat_taken = true;
-    } else {
-        nc_xfer_want(x, NC_XFER_STAT, NACRE_FXP_FSTAT, x->spec.remote);
-    }
+    r->in_order = x->spec.write || !x->target.seekable || x->resumed;
+    r->size = x->total;
+    r->top = r->flow.next = x->base;
     nc_xfer_start_flow(x, &r->flow);
     x->step = get_data;
     return nc_xfer_progress(x, true);
 }
 
+static bool get_compared(nc_xfer *x)
+{
+    if (x->error.status != NACRE_OK) {
+        return false;
+    }
+    if (x->checked != NC_XFER_SAME) {
+        nc_xfer_fail(x, NACRE_MISMATCH, "local %s is not the beginning of %s; nothing was changed",
+                     x->spec.local, x->spec.remote);
+        return false;
+    }
+    x->step = get_begin_data;
+    return true;
+}
+
+/* The size must be known before anything is compared or written. */
+static bool get_compare(nc_xfer *x)
+{
+    int rc = nc_xfer_send(x);
+    if (rc != NACRE_OK || !nc_xfer_answered(x)) {
+        return false;
+    }
+    look_at_stat(x);
+    if (x->error.status != NACRE_OK) {
+        return false;
+    }
+    const nacre_sftp_attrs *a = &x->remote_attrs;
+    if ((a->flags & NACRE_SFTP_ATTR_SIZE) && is_kind(a, NACRE_SFTP_S_IFREG) && a->size < x->base) {
+        nc_xfer_fail(x, NACRE_MISMATCH,
+                     "local %s is longer than %s (%llu bytes, not %llu); nothing was changed",
+                     x->spec.local, x->spec.remote, (unsigned long long)x->base,
+                     (unsigned long long)a->size);
+        return false;
+    }
+    nc_xfer_check_prefix(x, x->target.fd, x->base, get_compared);
+    return true;
+}
+
+static bool get_open(nc_xfer *x)
+{
+    if (nc_xfer_send(x) != NACRE_OK || !nc_xfer_answered(x) || nc_xfer_take_handle(x) != NACRE_OK) {
+        return false;
+    }
+    const nacre_sftp_attrs *a = x->spec.attrs;
+    if (a && (a->flags & NACRE_SFTP_ATTR_SIZE) && is_kind(a, NACRE_SFTP_S_IFREG)) {
+        take_attrs(x, a);
+        x->stat_taken = true;
+    } else {
+        nc_xfer_want(x, NC_XFER_STAT, NACRE_FXP_FSTAT, x->spec.remote);
+    }
+    x->step = x->resumed ? get_compare : get_begin_data;
+    return true;
+}
+
 bool nc_xfer_get_begin(nc_xfer *x)
 {
+    if (nc_xfer_can_verify(x) != NACRE_OK ||
+        (x->o->resume && x->base == 0 && find_beginning(x) != NACRE_OK)) {
+        return false;
+    }
     nc_sftp_request *r = nc_xfer_want(x, NC_XFER_OPEN, NACRE_FXP_OPEN, x->spec.remote);
     r->pflags = NACRE_FXF_READ;
     x->step = get_open;
@@ -181,6 +276,7 @@ bool nc_xfer_get_failed(nc_xfer *x)
         nc_sftp_flow_stop(x->flow);
     }
     nc_xfer_forget(x, NC_XFER_STAT);
+    nc_xfer_forget(x, NC_XFER_HASH);
     nc_local_abandon(&x->target);
     x->step = late_open;
     return true;

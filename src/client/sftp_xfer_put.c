@@ -1,9 +1,11 @@
 /*
  * sftp_xfer_put.c - the steps of an upload: read straight into what will be encrypted, every write
  * acknowledged, the size compared in the end; on request under a temporary name until all is there. OPEN;
- * then WRITEs, attributes, FSTAT and CLOSE together: two round trips for a small file.
+ * then WRITEs, attributes, FSTAT and CLOSE together: two round trips for a small file. What is resumed is
+ * compared first.
  */
 #include "client/sftp_xfer_state.h"
+#include "crypto/crypto.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,6 +68,11 @@ static int from_stream(void *user, uint64_t offset, const nacre_room *rooms, siz
                            x->spec.remote);
         }
         x->ended = n == 0;
+        int rc = x->hasher ? nc_hasher_update(x->hasher, nc_span(rooms[i].p, n)) : NACRE_OK;
+        if (rc != NACRE_OK) {
+            return nc_fail(err, rc, "hash what goes to %s: %s", x->spec.remote,
+                           nacre_status_text(rc));
+        }
         *got += n;
         if (n < room) {
             break;
@@ -80,7 +87,10 @@ static int open_source(nc_xfer *x)
     if (x->spec.read) {
         x->mode = x->spec.stream_mode & MODE_BITS;
         x->total = x->spec.stream_size;
-        return NACRE_OK;
+        if (x->o->resume) {
+            return nc_xfer_fail(x, NACRE_INVALID_ARGUMENT, "a stream cannot be resumed");
+        }
+        return nc_xfer_wants_hash(x) ? nc_xfer_hash_stream(x) : NACRE_OK;
     }
     int rc = nc_local_open(&where, &x->fd, &x->st, &x->error);
     if (rc != NACRE_OK) {
@@ -89,10 +99,10 @@ static int open_source(nc_xfer *x)
     x->seekable = S_ISREG(x->st.st_mode) || S_ISBLK(x->st.st_mode);
     x->mode = (uint32_t)x->st.st_mode & MODE_BITS;
     x->total = S_ISREG(x->st.st_mode) ? (uint64_t)x->st.st_size : UINT64_MAX;
-    if (x->o->offset > 0 && !x->seekable) {
+    if (x->base > 0 && !x->seekable) {
         return nc_xfer_fail(x, NACRE_INVALID_ARGUMENT,
                             "local %s cannot be read from offset %llu on", x->spec.local,
-                            (unsigned long long)x->o->offset);
+                            (unsigned long long)x->base);
     }
     return NACRE_OK;
 }
@@ -109,9 +119,10 @@ static void want_open(nc_xfer *x)
     uint32_t pflags = NACRE_FXF_WRITE | NACRE_FXF_CREAT;
     if (x->temporary) {
         pflags |= NACRE_FXF_EXCL;
-    } else if (x->o->offset == 0) {
+    } else if (x->base == 0) {
         pflags |= NACRE_FXF_TRUNC;
     }
+    pflags |= nc_xfer_wants_hash(x) ? NACRE_FXF_READ : 0u;
     x->attrs = (nacre_sftp_attrs){.flags = NACRE_SFTP_ATTR_PERMISSIONS, .permissions = x->mode};
     nc_sftp_request *r = nc_xfer_want(x, NC_XFER_OPEN, NACRE_FXP_OPEN, written_path(x));
     r->pflags = pflags;
@@ -193,18 +204,18 @@ static void want_name(nc_xfer *x)
     r->other = x->spec.remote;
 }
 
-static int verify(nc_xfer *x)
+static int verify_size(nc_xfer *x)
 {
     const nc_sftp_op *stat = &x->asks[NC_XFER_STAT].op;
     const nacre_sftp_attrs *a = &stat->attrs;
     uint64_t sent = x->flow->next;
     bool regular = !(a->flags & NACRE_SFTP_ATTR_PERMISSIONS) ||
                    (a->permissions & NACRE_SFTP_S_IFMT) == NACRE_SFTP_S_IFREG;
-    bool grew = x->o->offset > 0 && a->size > sent; /* there was more than what was resumed */
-    if (x->spec.read && x->total != UINT64_MAX && sent - x->o->offset != x->total) {
+    bool grew = x->base > 0 && a->size > sent; /* there was more than what was resumed */
+    if (x->spec.read && x->total != UINT64_MAX && sent - x->base != x->total) {
         return nc_xfer_fail(x, NACRE_INCOMPLETE, "%llu bytes were to go to %s, but %llu came",
                             (unsigned long long)x->total, x->spec.remote,
-                            (unsigned long long)(sent - x->o->offset));
+                            (unsigned long long)(sent - x->base));
     }
     /* Some servers let nobody ask about what is being written: then there is nothing to compare. */
     if (!stat->ok || !(a->flags & NACRE_SFTP_ATTR_SIZE) || !regular || a->size == sent || grew) {
@@ -215,29 +226,63 @@ static int verify(nc_xfer *x)
                         x->spec.remote, (unsigned long long)a->size, (unsigned long long)sent);
 }
 
+static bool put_through(nc_xfer *x)
+{
+    x->step = nc_xfer_drop_handle;
+    if (!nc_xfer_progress(x, true)) {
+        return false;
+    }
+    if (x->temporary) {
+        want_name(x);
+        x->step = put_named;
+    }
+    return true;
+}
+
+static bool put_closed(nc_xfer *x)
+{
+    if (nc_xfer_send(x) != NACRE_OK || !nc_xfer_answered(x) ||
+        nc_xfer_judge(x, NC_XFER_CLOSE) != NACRE_OK) {
+        return false;
+    }
+    x->step = put_through;
+    return true;
+}
+
+static bool put_hashed(nc_xfer *x)
+{
+    if (nc_xfer_judge_hash(x) != NACRE_OK) {
+        return false;
+    }
+    nc_xfer_want(x, NC_XFER_CLOSE, NACRE_FXP_CLOSE, written_path(x));
+    x->step = put_closed;
+    return true;
+}
+
 /* Answers may come in any order; what failed first counts. */
 static bool put_last(nc_xfer *x)
 {
+    static const nc_xfer_slot counting[] = {NC_XFER_MODE, NC_XFER_ATTRS, NC_XFER_SYNC,
+                                            NC_XFER_CLOSE};
     int rc = nc_xfer_send(x);
     if ((rc != NACRE_OK && rc != NACRE_AGAIN) || !nc_xfer_pump_flow(x) ||
         !nc_sftp_flow_over(x->flow) || !nc_xfer_answered(x)) {
         return false;
     }
     nc_sftp_flow_stop(x->flow);
-    static const nc_xfer_slot counting[] = {NC_XFER_MODE, NC_XFER_ATTRS, NC_XFER_SYNC,
-                                            NC_XFER_CLOSE};
+    x->written = true;
     for (size_t i = 0; i < sizeof(counting) / sizeof(counting[0]); i++) {
         if (x->asks[counting[i]].wanted && nc_xfer_judge(x, counting[i]) != NACRE_OK) {
             return false;
         }
     }
-    if (verify(x) != NACRE_OK || !nc_xfer_progress(x, true)) {
+    if (verify_size(x) != NACRE_OK) {
         return false;
     }
-    x->step = nc_xfer_drop_handle;
-    if (x->temporary) {
-        want_name(x);
-        x->step = put_named;
+    x->step = put_through;
+    if (nc_xfer_wants_hash(x) && nc_xfer_hash_end(x) == NACRE_OK) {
+        uint64_t from = x->resumed ? 0 : x->base;
+        nc_xfer_check_hash(x, x->fd, from, x->flow->next - from, put_hashed);
     }
     return true;
 }
@@ -253,7 +298,9 @@ static void want_last(nc_xfer *x)
         nc_xfer_want(x, NC_XFER_SYNC, NACRE_FXP_EXTENDED, path)->ext = NACRE_SFTP_EXT_FSYNC;
     }
     nc_xfer_want(x, NC_XFER_STAT, NACRE_FXP_FSTAT, path);
-    nc_xfer_want(x, NC_XFER_CLOSE, NACRE_FXP_CLOSE, path);
+    if (!nc_xfer_wants_hash(x)) {
+        nc_xfer_want(x, NC_XFER_CLOSE, NACRE_FXP_CLOSE, path);
+    }
 }
 
 /* ---- steps -------------------------------------------------------------------------------------------- */
@@ -280,6 +327,7 @@ static void start_writing(nc_xfer *x)
                         x->spec.read ? from_stream : from_file, x);
     nc_sftp_flow_options(&w->flow, x->o);
     w->size = x->spec.read ? UINT64_MAX : x->total;
+    w->flow.next = x->base;
     if (x->replaces) {
         x->attrs = (nacre_sftp_attrs){.flags = NACRE_SFTP_ATTR_PERMISSIONS, .permissions = x->mode};
         nc_xfer_want(x, NC_XFER_MODE, NACRE_FXP_FSETSTAT, x->temporary)->attrs = &x->attrs;
@@ -335,13 +383,10 @@ static bool put_open_temporary(nc_xfer *x)
     return nc_xfer_progress(x, true);
 }
 
-bool nc_xfer_put_begin(nc_xfer *x)
+static bool begin_anew(nc_xfer *x)
 {
-    if (open_source(x) != NACRE_OK) {
-        return false;
-    }
     x->step = put_open;
-    if (x->o->atomic && x->o->offset == 0) {
+    if (x->o->atomic && x->base == 0) {
         if (name_temporary(x) != NACRE_OK) {
             return false;
         }
@@ -349,6 +394,85 @@ bool nc_xfer_put_begin(nc_xfer *x)
         x->step = put_open_temporary;
     }
     want_open(x);
+    return true;
+}
+
+/* ---- resuming ----------------------------------------------------------------------------------------- */
+
+static bool put_compared(nc_xfer *x)
+{
+    if (x->checked != NC_XFER_SAME) {
+        nc_xfer_fail(x, NACRE_MISMATCH,
+                     "remote %s is not the beginning of local %s; nothing was changed",
+                     x->spec.remote, x->spec.local);
+        return false;
+    }
+    start_writing(x);
+    return nc_xfer_progress(x, true);
+}
+
+static bool put_compare(nc_xfer *x)
+{
+    if (nc_xfer_send(x) != NACRE_OK || !nc_xfer_answered(x) ||
+        nc_xfer_judge(x, NC_XFER_STAT) != NACRE_OK) {
+        return false;
+    }
+    nacre_sftp_attrs a = x->asks[NC_XFER_STAT].op.attrs;
+    nc_xfer_forget(x, NC_XFER_STAT);
+    bool regular = !(a.flags & NACRE_SFTP_ATTR_PERMISSIONS) ||
+                   (a.permissions & NACRE_SFTP_S_IFMT) == NACRE_SFTP_S_IFREG;
+    if (!regular || !(a.flags & NACRE_SFTP_ATTR_SIZE)) {
+        nc_xfer_fail(x, NACRE_INVALID_ARGUMENT, "remote %s cannot be resumed: it has no size",
+                     x->spec.remote);
+        return false;
+    }
+    if (a.size > x->total) {
+        nc_xfer_fail(
+            x, NACRE_MISMATCH,
+            "remote %s is longer than local %s (%llu bytes, not %llu); nothing was changed",
+            x->spec.remote, x->spec.local, (unsigned long long)a.size,
+            (unsigned long long)x->total);
+        return false;
+    }
+    x->base = a.size;
+    x->resumed = true;
+    nc_xfer_check_prefix(x, x->fd, x->base, put_compared);
+    return true;
+}
+
+static bool put_find_beginning(nc_xfer *x)
+{
+    if (nc_xfer_send(x) != NACRE_OK || !nc_xfer_answered(x)) {
+        return false;
+    }
+    const nc_sftp_op *op = &x->asks[NC_XFER_OPEN].op;
+    if (!op->ok && op->code == NACRE_FX_NO_SUCH_FILE) {
+        return begin_anew(x);
+    }
+    if (nc_xfer_take_handle(x) != NACRE_OK) {
+        return false;
+    }
+    nc_xfer_want(x, NC_XFER_STAT, NACRE_FXP_FSTAT, x->spec.remote);
+    x->step = put_compare;
+    return true;
+}
+
+bool nc_xfer_put_begin(nc_xfer *x)
+{
+    if (nc_xfer_can_verify(x) != NACRE_OK || open_source(x) != NACRE_OK) {
+        return false;
+    }
+    if (!x->o->resume || x->base > 0) {
+        return begin_anew(x);
+    }
+    if (!S_ISREG(x->st.st_mode)) {
+        nc_xfer_fail(x, NACRE_INVALID_ARGUMENT, "local %s cannot be resumed: it is no regular file",
+                     x->spec.local);
+        return false;
+    }
+    nc_xfer_want(x, NC_XFER_OPEN, NACRE_FXP_OPEN, x->spec.remote)->pflags =
+        NACRE_FXF_READ | NACRE_FXF_WRITE;
+    x->step = put_find_beginning;
     return true;
 }
 
@@ -389,7 +513,7 @@ static bool cleaned(nc_xfer *x)
     if (!x->hurried && (rc == NACRE_AGAIN || (rc == NACRE_OK && !nc_xfer_answered(x)))) {
         return false;
     }
-    if (x->flow && !x->temporary) {
+    if (x->flow && !x->temporary && !x->written) {
         tell_what_is_there(x);
     }
     if (x->flow) {
@@ -416,7 +540,7 @@ static bool clean_up(nc_xfer *x)
         }
     }
     if (x->handle_len > 0) {
-        if (x->flow && !x->temporary && !x->hurried) {
+        if (x->flow && !x->temporary && !x->written && !x->hurried) {
             nc_xfer_want(x, NC_XFER_STAT, NACRE_FXP_FSTAT, x->spec.remote);
         }
         nc_xfer_want(x, NC_XFER_CLOSE, NACRE_FXP_CLOSE, x->spec.remote);
@@ -430,9 +554,14 @@ static bool clean_up(nc_xfer *x)
 
 bool nc_xfer_put_failed(nc_xfer *x)
 {
+    if (x->comparing) {
+        nc_sftp_flow_stop(x->flow);
+        x->flow = NULL;
+    }
     if (x->flow) {
         nc_sftp_task_stop(x->s, &x->flow->task); /* what is outstanding tells how far it came */
     }
+    nc_xfer_forget(x, NC_XFER_HASH);
     x->step = clean_up;
     return true;
 }

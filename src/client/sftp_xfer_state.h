@@ -67,6 +67,7 @@ struct nc_xfer {
     uint64_t told_ms, told;
 
     /* comparing */
+    bool comparing; /* by a flow that moves nothing */
     int check_fd;
     uint64_t check_offset, check_length;
     nc_xfer_step check_then, tail_then;
@@ -79,6 +80,7 @@ struct nc_xfer {
     nc_local_target target;
     nacre_sftp_attrs remote_attrs; /* flags 0: not known (yet) */
     bool stat_taken;
+    bool resumed; /* up, too: base bytes were there */
 
     /* up */
     int fd;
@@ -89,6 +91,7 @@ struct nc_xfer {
     bool made;       /* the temporary exists */
     bool replaces;   /* mode is that of the file that it replaces */
     bool ended;      /* the stream has no more */
+    bool written;    /* all of it, and acknowledged */
 };
 
 /* Forgets what the slot did before and wants it (again), with this type and the handle. */
