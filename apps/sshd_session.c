@@ -279,6 +279,45 @@ static nacre_verdict run_sftp(login *l, nacre_channel *ch, const char *command)
     return NACRE_ACCEPT;
 }
 
+/* ---- SCP ------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Who has one of these may run any program, so serving scp without it grants nothing. Others (nologin, git's
+ * or a restricted shell) may be there to forbid just that, and are asked.
+ */
+static bool has_plain_shell(const login *l)
+{
+    static const char *const shells[] = {"sh",   "bash", "dash", "ash", "ksh",  "ksh93",
+                                         "mksh", "zsh",  "fish", "csh", "tcsh", "busybox"};
+    const char *name = base_name(l->account->shell);
+    for (size_t i = 0; i < sizeof(shells) / sizeof(shells[0]); i++) {
+        if (strcmp(name, shells[i]) == 0) {
+            return access(l->account->shell, X_OK) == 0;
+        }
+    }
+    return false;
+}
+
+/* The server's half of scp, where that is all that the command says; the machine may have no scp. */
+static bool run_scp(const login *l, nacre_channel *ch, const char *command)
+{
+    nacre_error why = {0};
+    nacre_server_scp_options o;
+    if (strncmp(command, "scp ", 4) != 0 || !has_plain_shell(l) ||
+        nacre_server_session_pty(l->c, ch)) {
+        return false;
+    }
+    nacre_server_scp_options_init(&o);
+    o.start = access(l->account->home, X_OK) == 0 ? l->account->home : "/";
+    o.home = l->account->home;
+    o.umask = (int)l->d->umask;
+    int rc = nacre_server_scp(l->c, ch, command, &o, &why);
+    if (rc != NACRE_OK) {
+        say(LOG_LEVEL_DEBUG, "%s: left to the shell", why.text);
+    }
+    return rc == NACRE_OK;
+}
+
 /* ---- requests -------------------------------------------------------------------------------------------------- */
 
 static const char *forced_command(const login *l)
@@ -337,7 +376,8 @@ static nacre_verdict on_exec(void *user, nacre_server_conn *c, const nacre_event
         v = run_forced(l, ev->channel, command);
     } else if (command) {
         log_start(l, "command", NULL);
-        v = run(l, ev->channel, command, NULL, true);
+        v = run_scp(l, ev->channel, command) ? NACRE_ACCEPT
+                                             : run(l, ev->channel, command, NULL, true);
     }
     free(command);
     return v;

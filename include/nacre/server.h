@@ -166,6 +166,23 @@ NACRE_API int nacre_server_sftp(nacre_server_conn *c, nacre_channel *ch,
                                 const nacre_sftp_server_ops *ops, void *backend,
                                 const nacre_sftp_server_options *options,
                                 void (*done)(void *backend), nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * Serves the other half of a client's scp (SCP1): command is what the client asked to run. NACRE_UNSUPPORTED:
+ * it is not "scp" with -t or -f (and -r, -p, -d, -v) and paths, in words that need no shell: quotes,
+ * backslashes, a leading ~ and, with -f, wildcards are understood. Files are accessed as the user that the
+ * process is; each is made under another name and renamed when it is whole. What fails is told to the client,
+ * and the exit status is 1 then, as scp's. Call it instead of nacre_server_spawn, within exec's callback.
+ */
+typedef struct nacre_server_scp_options {
+    size_t size;       /* set by nacre_server_scp_options_init */
+    const char *start; /* relative paths begin here; NULL: the working directory */
+    const char *home;  /* what ~ is; NULL: the home of the user that the process is */
+    int umask;         /* -1: the process's */
+} nacre_server_scp_options;
+NACRE_API void nacre_server_scp_options_init(nacre_server_scp_options *o);
+NACRE_API int nacre_server_scp(nacre_server_conn *c, nacre_channel *ch, const char *command,
+                               const nacre_server_scp_options *options,
+                               nacre_error *err) NACRE_MUST_CHECK;
 /* After nacre_sftp_reply_*: instead of nacre_sftp_server_flush, when the server stands on a channel. */
 NACRE_API int nacre_server_sftp_flush(nacre_server_conn *c, nacre_channel *ch);
 

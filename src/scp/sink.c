@@ -22,6 +22,7 @@ struct nc_scp_sink {
     nc_scp_sink_options o;
     nc_scp_out out;
     state state;
+    bool begun; /* the first word is said */
     nc_scp_words line;
     uint32_t depth;
     bool has_times; /* for the thing that comes next */
@@ -38,7 +39,6 @@ struct nc_scp_sink {
 int nc_scp_sink_new(nc_scp_sink **out, const nacre_pipe *pipe, const nc_scp_sink_ops *ops,
                     void *user, const nc_scp_sink_options *o)
 {
-    static const uint8_t begin = NC_SCP_GOOD;
     nc_scp_sink *s = nc_zalloc(o->allocator, sizeof(*s));
     *out = s;
     if (!s) {
@@ -49,12 +49,7 @@ int nc_scp_sink_new(nc_scp_sink **out, const nacre_pipe *pipe, const nc_scp_sink
     s->user = user;
     s->o = *o;
     nc_scp_out_init(&s->out, pipe, s->alloc);
-    int rc = nc_scp_out_push(&s->out, &begin, 1);
-    if (rc != NACRE_OK) {
-        nc_scp_sink_free(s);
-        *out = NULL;
-    }
-    return rc;
+    return NACRE_OK;
 }
 
 void nc_scp_sink_free(nc_scp_sink *s)
@@ -365,8 +360,13 @@ static int take(nc_scp_sink *s, nacre_span *in)
 
 int nc_scp_sink_flush(nc_scp_sink *s)
 {
+    if (!s->begun && s->error.status == NACRE_OK) {
+        s->begun = true;
+        (void)say(s, NC_SCP_GOOD, NULL);
+    }
     int rc = nc_scp_out_flush(&s->out);
-    if (rc != NACRE_OK) {
+    if (rc != NACRE_OK &&
+        rc != NACRE_CLOSED) { /* its end will be told, and its last words before */
         give_up(s, rc);
     }
     return s->error.status;

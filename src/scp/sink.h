@@ -39,7 +39,7 @@ typedef struct nc_scp_sink_options {
     bool single;         /* only one thing may come */
 } nc_scp_sink_options;
 
-/* Copies options, ops and pipe. Says the first word. */
+/* Copies options, ops and pipe. The first flush says the first word. */
 int nc_scp_sink_new(nc_scp_sink **out, const nacre_pipe *pipe, const nc_scp_sink_ops *ops,
                     void *user, const nc_scp_sink_options *o) NACRE_MUST_CHECK;
 void nc_scp_sink_free(nc_scp_sink *s); /* NULL ok; calls nobody */

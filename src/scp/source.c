@@ -335,6 +335,9 @@ static int pump(nc_scp_source *s)
     bool blocked = false;
     while (s->error.status == NACRE_OK && !blocked) {
         int rc = step(s, &blocked);
+        if (rc == NACRE_CLOSED) {
+            break; /* its end will be told, and its last words before */
+        }
         if (rc != NACRE_OK) {
             nc_fail(&s->error, rc, "copying ended: %s", nacre_status_text(rc));
         }

@@ -56,6 +56,7 @@ void nc_chan_free(nc_chan *k)
     take_out(k);
     nc_program_drop(k);
     nc_sftp_drop(k);
+    nc_scp_drop(k);
     for (size_t i = 0; i < k->env_count; i++) {
         nc_wipe_free(a, k->env[i], strlen(k->env[i]));
     }
@@ -72,6 +73,7 @@ void nc_chan_over(nc_chan *k)
     const nacre_server_callbacks *cb = &c->server->cfg.callbacks;
     nc_program_drop(k);
     nc_sftp_drop(k);
+    nc_scp_drop(k);
     if (cb->channel_closed) {
         cb->channel_closed(cb->user, c, ch);
     }

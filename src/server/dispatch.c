@@ -260,6 +260,9 @@ static void on_channel(nacre_server_conn *c, const nacre_event *ev)
     if (k && k->work == NC_WORK_PROGRAM && nc_program_event(k, ev)) {
         return;
     }
+    if (k && k->work == NC_WORK_SCP && nc_scp_event(k, ev)) {
+        return;
+    }
     if (k && k->work == NC_WORK_SFTP && nc_sftp_event(k, ev)) {
         return;
     }

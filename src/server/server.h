@@ -47,8 +47,12 @@ typedef enum nc_work {
     NC_WORK_NONE = 0, /* no program yet */
     NC_WORK_PROGRAM,
     NC_WORK_SFTP,
+    NC_WORK_SCP,
     NC_WORK_OTHER /* the application deals with it */
 } nc_work;
+
+/* scp_session.c */
+typedef struct nc_scp_session nc_scp_session;
 
 /* One channel of the peer's, or one that the application put something on. */
 typedef struct nc_chan {
@@ -75,6 +79,8 @@ typedef struct nc_chan {
     void *backend;
     void (*done)(void *backend);
     bool exit_sent;
+    /* NC_WORK_SCP */
+    nc_scp_session *scp;
 } nc_chan;
 
 struct nacre_server_conn {
@@ -115,5 +121,9 @@ void nc_program_drop(nc_chan *k);
 /* sftp_session.c */
 bool nc_sftp_event(nc_chan *k, const nacre_event *ev);
 void nc_sftp_drop(nc_chan *k);
+
+/* scp_session.c */
+bool nc_scp_event(nc_chan *k, const nacre_event *ev);
+void nc_scp_drop(nc_chan *k);
 
 #endif

@@ -206,5 +206,109 @@ class ToOurs(Both, unittest.TestCase):
         return ours
 
 
+class OursToThemselves(unittest.TestCase):
+    """nacre-sshd where there is no scp to be found: what it does not serve itself fails."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = nacre_server(place, "SetEnv PATH=/nonexistent")
+        cls.addClassCleanup(cls.server.stop)
+
+    def options(self):
+        return client_options(place, self.server)
+
+    def scp(self, *args, check=0, **kwargs):
+        return run(["scp", "-O", "-P", self.server.port, *self.options(), *args], check=check, **kwargs)
+
+    def remote(self, path=""):
+        return f"{ME}@127.0.0.1:{path}"
+
+    def fresh_dir(self):
+        path = place.fresh("dir")
+        path.mkdir()
+        return path
+
+    def same(self, one, preserved=False):
+        self.maxDiff = 4000
+        self.assertEqual(describe(one, preserved), describe(tree, preserved))
+
+    def test_there_is_no_scp(self):
+        result = ssh("ssh", place, self.server, "scp -t /tmp; true")
+        self.assertIn(b"not found", result.stderr)
+
+    def test_openssh_tree_up_and_down(self):
+        into = self.fresh_dir()
+        self.scp("-r", tree, self.remote(into))
+        self.same(into / "tree")
+        self.scp("-r", "-p", tree, self.remote(into / "kept"))
+        self.same(into / "kept", True)
+        self.scp("-r", self.remote(into / "tree"), into / "back")
+        self.same(into / "back")
+        self.scp("-r", "-p", self.remote(into / "kept"), into / "kept back")
+        self.same(into / "kept back", True)
+
+    def test_openssh_wildcards_and_several_sources(self):
+        into, back = self.fresh_dir(), self.fresh_dir()
+        self.scp(tree / "plain", tree / "size1", tree / "with space", self.remote(into))
+        self.assertEqual(sorted(os.listdir(into)), ["plain", "size1", "with space"])
+        self.scp(self.remote(f"{tree}/size*"), self.remote(f"{tree}/pl?in"), back)
+        self.assertEqual(sorted(os.listdir(back)), sorted(["plain", *(p.name for p in tree.glob("size*"))]))
+        for name in os.listdir(back):
+            self.assertEqual(digest(back / name), digest(tree / name))
+
+    def test_openssh_quoted_name(self):
+        into = self.fresh_dir()
+        self.scp("-T", self.remote(f"{tree}/with\\ space"), into)
+        self.scp("-T", self.remote(f"'{tree}/star*'"), into)
+        self.assertEqual(sorted(os.listdir(into)), ["star*", "with space"])
+
+    def test_home(self):
+        name = f"nacre-scp-test-{os.getpid()}"
+        target = pathlib.Path.home() / name
+        self.addCleanup(lambda: target.unlink(missing_ok=True))
+        for remote in (name, f"~/{name}", f"./{name}"):
+            self.scp(tree / "plain", self.remote(remote))
+            self.assertEqual(digest(target), digest(tree / "plain"))
+            self.scp(self.remote(remote), place.path("home copy"))
+            self.assertEqual(digest(place.path("home copy")), digest(tree / "plain"))
+            target.unlink()
+        self.scp(tree / "plain", f"{ME}@127.0.0.1:", check=0)
+        (pathlib.Path.home() / "plain").unlink()
+
+    def test_what_fails_is_told(self):
+        into = self.fresh_dir()
+        result = self.scp(self.remote(tree / "missing"), into, check=1)
+        self.assertIn(b"missing: No such file or directory", result.stderr)
+        result = self.scp(tree / "plain", tree / "size1", self.remote(into / "nowhere"), check=1)
+        self.assertIn(b"nowhere: No such file or directory", result.stderr)
+        result = self.scp(self.remote(tree), into, check=1)
+        self.assertIn(b"is a directory", result.stderr)
+        (into / "dir").mkdir()
+        (into / "dir" / "plain").mkdir()
+        result = self.scp(tree / "plain", tree / "size1", self.remote(into / "dir"), check=1)
+        self.assertIn(b"Is a directory", result.stderr)
+        self.assertEqual(digest(into / "dir" / "size1"), digest(tree / "size1"))
+
+    def test_other_clients(self):
+        into = self.fresh_dir()
+        known = place.known_hosts(self.server.port)
+        dropbear = place.fresh("dropbear_key")
+        run(["dropbearconvert", "openssh", "dropbear", place.keys["ed25519"], dropbear], check=0)
+        dbclient = place.fresh("dbclient.sh")
+        # scp gives its ssh program options of OpenSSH's.
+        dbclient.write_text(f"""#!/bin/sh
+while [ $# -gt 0 ]; do case $1 in -o*|-x|-oF*) shift;; -l) user=$2; shift 2;; -p) port=$2; shift 2;; --) shift; break;;
+-*) shift;; *) break;; esac; done
+host=$1; shift
+exec dbclient -y -y -i {dropbear} -p {self.server.port} {ME}@127.0.0.1 "$@"
+""")
+        os.chmod(dbclient, 0o755)
+        run(["scp", "-O", "-r", "-p", "-S", dbclient, tree, self.remote(into / "db")], check=0)
+        self.same(into / "db", True)
+        run(["scp", "-O", "-r", "-p", "-S", dbclient, self.remote(into / "db"), into / "db back"], check=0)
+        self.same(into / "db back", True)
+        del known
+
+
 if __name__ == "__main__":
     main()
