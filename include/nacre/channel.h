@@ -25,7 +25,8 @@ enum { NACRE_STDOUT = 0, NACRE_STDERR = 1 }; /* streams: data, and extended data
 /*
  * Opens a channel; *out is usable at once for queries and freeing, and for data after
  * NACRE_EVENT_CHANNEL_OPENED. data: the type-specific rest of CHANNEL_OPEN, borrowed.
- * window and max_packet 0: as configured; max_packet is at least 1 KiB, and cut to 255 KiB.
+ * window 0: as configured, and it grows with the link (nacre_config.window_cap); else it stays what it
+ * is. max_packet 0: as configured; max_packet is at least 1 KiB, and cut to 255 KiB.
  * NACRE_LIMIT above max_channels; NACRE_WRONG_STATE before authentication is over.
  */
 NACRE_API int nacre_channel_open(nacre_transport *t, const char *type, nacre_span data,
@@ -119,6 +120,9 @@ typedef struct nacre_channel_info {
     bool open, eof_sent, eof_received, close_sent, close_received;
     uint32_t peer_id;
     uint32_t window_in, window_out; /* bytes left */
+    uint32_t
+        window_max; /* ours: window_in, unconsumed, and what is not given back yet never exceed it */
+    uint32_t round_trip_ms; /* of the connection, the smallest seen; UINT32_MAX: not known */
     uint32_t max_packet_in, max_packet_out;
     uint64_t unconsumed; /* delivered, not yet given back */
     uint64_t bytes_in, bytes_out;

@@ -83,11 +83,19 @@ typedef struct nacre_config {
     bool no_trivial_auth; /* client: refuse success to a "none" that was not asked for */
 
     uint32_t max_channels; /* open at once, ours and the peer's; default 256 */
-    uint32_t window;       /* receive window of a channel, bytes; default 2 MiB */
+    uint32_t window;       /* receive window that a channel begins with, bytes; default 2 MiB */
     uint32_t
         max_packet; /* largest data packet that we accept, bytes; default 64 KiB, at least 1 KiB */
     size_t output_soft; /* writes take less above it; default 1 MiB */
     size_t output_hard; /* parsing stops above it until output drains; default 4 MiB */
+    /*
+     * Receive windows of channels that were not opened with one of their own grow to about twice what
+     * the link carries in a round trip, and go back to window when they are not used. The most that
+     * one may become, bytes, and all of a connection above the windows they began with; default
+     * 64 MiB, at most 128 MiB. Not above window: they stay as they are. No memory is taken for a
+     * window, but an application that does not consume may be given so much.
+     */
+    uint32_t window_cap;
 } nacre_config;
 
 NACRE_API void nacre_config_init(nacre_config *cfg, nacre_role role);

@@ -45,8 +45,7 @@ int nc_mux_open(nc_mux *m, const char *type, nacre_span data, uint32_t window, u
     if (rc != NACRE_OK) {
         return rc;
     }
-    nc_window_init(ch, window != 0 ? window : cfg->window,
-                   max_packet != 0 ? max_packet : cfg->max_packet);
+    nc_window_init(ch, window, max_packet != 0 ? max_packet : cfg->max_packet);
     ch->phase = NC_CH_OPENING;
     nc_msg_channel_open msg = {
         .type = nc_span_cstr(type),
@@ -60,6 +59,7 @@ int nc_mux_open(nc_mux *m, const char *type, nacre_span data, uint32_t window, u
         nc_mux_destroy(ch);
         return rc;
     }
+    ch->asked_ms = m->link->now_ms;
     *out = ch;
     return NACRE_OK;
 }
@@ -236,6 +236,8 @@ void nacre_channel_get_info(const nacre_channel *ch, nacre_channel_info *out)
     out->peer_id = ch->peer_id;
     out->window_in = ch->window_in;
     out->window_out = ch->window_out;
+    out->window_max = ch->window_max;
+    out->round_trip_ms = ch->mux->link->round_trip_ms;
     out->max_packet_in = ch->max_packet_in;
     out->max_packet_out = ch->max_packet_out;
     out->unconsumed = ch->unconsumed;

@@ -88,7 +88,7 @@ int nc_in_channel_open(nc_mux *m, nc_rd *r, nacre_event *ev)
         rc = nc_channel_refuse(m, msg.sender, reason, NULL);
         return rc == NACRE_OK ? NACRE_AGAIN : rc;
     }
-    nc_window_init(ch, m->link->config->window, m->link->config->max_packet);
+    nc_window_init(ch, 0, m->link->config->max_packet);
     ch->phase = NC_CH_ASKED;
     ch->known = row != NULL;
     ch->peer_id = msg.sender;
@@ -148,6 +148,7 @@ int nc_in_channel_confirmation(nc_mux *m, nc_rd *r, nacre_event *ev)
     if (rc != NACRE_OK) {
         return rc;
     }
+    nc_mux_answered(m, &ch->asked_ms);
     ch->phase = NC_CH_OPEN;
     ch->peer_id = msg.sender;
     ch->window_out = msg.window;
@@ -172,6 +173,7 @@ int nc_in_channel_failure(nc_mux *m, nc_rd *r, nacre_event *ev)
         return rc;
     }
     bool tell = !ch->detached;
+    nc_mux_answered(m, &ch->asked_ms);
     nc_mux_retire(ch);
     if (!tell) {
         return NACRE_AGAIN;

@@ -32,6 +32,7 @@ static int send_request(nc_mux *m, const char *name, bool want_reply, nacre_span
         .name = nc_span_cstr(name), .want_reply = want_reply, .data = data};
     int rc = nc_link_send(m->link, &nc_desc_global_request, &msg);
     if (rc == NACRE_OK && want_reply) {
+        m->asked_ms = m->asked_count == 0 ? m->link->now_ms : m->asked_ms;
         asked_push(m, keepalive);
     }
     return rc;
@@ -61,6 +62,7 @@ static int reply_arrived(nc_mux *m, bool success, nacre_span data, nacre_event *
                             "REQUEST_%s, but no global request waits for an answer",
                             success ? "SUCCESS" : "FAILURE");
     }
+    nc_mux_answered(m, &m->asked_ms);
     if (asked_pop(m)) {
         return NACRE_AGAIN;
     }

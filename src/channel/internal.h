@@ -42,6 +42,8 @@ enum {
     NC_DEFAULT_PACKET = 64 * 1024
 };
 
+#define NC_NEVER_ASKED UINT64_MAX
+
 /* Reasons of CHANNEL_OPEN_FAILURE, RFC 4254 5.1. */
 enum {
     NC_OPEN_PROHIBITED = 1,
@@ -49,6 +51,18 @@ enum {
     NC_OPEN_UNKNOWN_TYPE = 3,
     NC_OPEN_RESOURCE_SHORTAGE = 4
 };
+
+/* How large a channel's receive window shall be, and what that is judged by: see window_size.c. */
+typedef struct nc_window_size {
+    uint32_t start, cap; /* the same: a window that never grows */
+    uint32_t goal;       /* what window_max is on its way to */
+    uint32_t grown;      /* part of window_max, and of the multiplexer's window_grown */
+    bool counting;
+    uint64_t since_ms; /* of the round trip that is counted; may lie ahead */
+    uint64_t counted;  /* bytes consumed in it */
+    uint64_t used_ms;  /* when a good part of the window was last in use */
+    uint64_t rate;     /* bytes a second, when it grew last */
+} nc_window_size;
 
 typedef enum nc_channel_phase {
     NC_CH_OPENING, /* ours: the peer has not answered */
@@ -68,7 +82,10 @@ struct nacre_channel {
     uint64_t bytes_in, bytes_out;
     size_t lent; /* between reserve and commit */
     uint32_t id, peer_id;
-    uint32_t ticket;     /* ASKED: the question; else 0 */
+    uint32_t ticket; /* ASKED: the question; else 0 */
+    nc_window_size size;
+    uint64_t
+        asked_ms; /* when the open, or the request that waits longest, left; else NC_NEVER_ASKED */
     uint32_t window_max; /* window_in + unconsumed + owed never exceeds it */
     uint32_t window_in;  /* what the peer may still send */
     uint32_t owed;       /* consumed, but not yet given back */
@@ -107,6 +124,9 @@ struct nc_mux {
     nc_replies answers;                        /* global requests of the peer */
     uint8_t asked[NC_MAX_GLOBAL_REQUESTS / 8]; /* ring of our global requests: 1 = a keepalive */
     uint16_t asked_head, asked_count;
+    uint64_t asked_ms;     /* as a channel's, of the first of them */
+    uint64_t window_grown; /* of all channels, beyond the windows they started with */
+    bool pinged;           /* to know the round trip, once */
     uint32_t keepalive_missed;
     uint64_t keepalive_heard; /* link->heard_ms when we last looked */
     uint64_t keepalive_due;
@@ -121,6 +141,8 @@ int nc_mux_add(nc_mux *m, nacre_span type, nacre_channel **out) NACRE_MUST_CHECK
 void nc_mux_retire(nacre_channel *ch);
 void nc_mux_destroy(nacre_channel *ch); /* the object itself; retires first */
 nacre_channel *nc_mux_find(const nc_mux *m, uint32_t id);
+/* The peer answered what was asked then: a measure of the round trip. Answers come in order. */
+void nc_mux_answered(nc_mux *m, uint64_t *asked_ms);
 bool nc_mux_name_ok(nacre_span name); /* RFC 4250 4.6.1: printable, 1 to NC_MAX_NAME bytes */
 void nc_mux_event(nacre_event *ev, nacre_event_type type, nacre_channel *ch);
 int nc_mux_malformed(nc_mux *m, const char *what);
@@ -170,11 +192,11 @@ uint64_t nc_keepalive_deadline(const nc_mux *m);
 
 /* ---- window.c: how much may flow ----------------------------------------------------------------- */
 
-/* What the peer may send: the caps of configuration and protocol apply. */
+/* What the peer may send: the caps of configuration and protocol apply. window 0: as configured. */
 void nc_window_init(nacre_channel *ch, uint32_t window, uint32_t max_packet);
 /* Takes n bytes of data from the peer's credit; fails the connection on an overrun. */
 int nc_window_take(nacre_channel *ch, size_t n);
-/* The policy: how many bytes of window the peer gets back now. 0: not yet. */
+/* The policy: how many bytes the peer's window grows by now, ch->owed and growth. 0: not yet. */
 uint32_t nc_window_refill(const nacre_channel *ch);
 /* Data is dealt with: sends WINDOW_ADJUST when the policy says so. */
 int nc_window_return(nacre_channel *ch, uint32_t n);
@@ -191,5 +213,16 @@ void nc_window_wait_end(nacre_channel *ch); /* nobody waits on it any more */
 void nc_window_moved(nacre_channel *ch);
 /* The channel whose turn it is to be told WRITABLE, or NULL; it waits no more. */
 nacre_channel *nc_window_next(nc_mux *m);
+
+/* ---- window_size.c: how large receive windows are ------------------------------------------------- */
+
+/* Sets window_max and window_in. window 0: as configured, and it may grow. */
+void nc_window_size_init(nacre_channel *ch, uint32_t window);
+void nc_window_size_retire(nacre_channel *ch); /* leaves its growth to other channels */
+/* n bytes are part of ch->owed now; may set another goal, and lower owed and window_max to it. */
+int nc_window_consumed(nacre_channel *ch, uint32_t n);
+/* What the peer may get above what is owed, and that it has got it. */
+uint32_t nc_window_growth(const nacre_channel *ch);
+void nc_window_grown(nacre_channel *ch, uint32_t more);
 
 #endif

@@ -81,6 +81,7 @@ int nc_mux_add(nc_mux *m, nacre_span type, nacre_channel **out)
     }
     m->first = ch;
     m->slots[ch->id].ch = ch;
+    ch->asked_ms = NC_NEVER_ASKED;
     m->slots[ch->id].next_free = UINT32_MAX;
     m->numbers++;
     m->handles++;
@@ -109,6 +110,7 @@ void nc_mux_retire(nacre_channel *ch)
         m->slots[ch->id].next_free = m->first_free;
         m->first_free = ch->id;
         m->numbers--;
+        nc_window_size_retire(ch);
         nc_window_wait_end(ch);
         void_tickets(ch);
     }
@@ -132,6 +134,14 @@ void nc_mux_destroy(nacre_channel *ch)
     }
     m->handles--;
     nc_free(m->link->alloc, ch);
+}
+
+void nc_mux_answered(nc_mux *m, uint64_t *asked_ms)
+{
+    if (*asked_ms != NC_NEVER_ASKED) {
+        nc_link_round_trip(m->link, *asked_ms);
+    }
+    *asked_ms = NC_NEVER_ASKED; /* later ones waited for a while behind it */
 }
 
 nacre_channel *nc_mux_find(const nc_mux *m, uint32_t id)
@@ -326,6 +336,7 @@ int nc_mux_new(nc_mux **out, nc_link *link, nacre_transport *public_handle)
                       : max > NC_MAX_CHANNELS ? NC_MAX_CHANNELS
                                               : max;
     m->keepalive_due = UINT64_MAX;
+    m->asked_ms = NC_NEVER_ASKED;
     *out = m;
     return NACRE_OK;
 }

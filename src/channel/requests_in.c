@@ -243,6 +243,7 @@ static int reply_arrived(nc_mux *m, uint32_t id, bool success, nacre_event *ev)
                             "%s for channel %u, where no request waits for an answer", what, id);
     }
     ch->requests_pending--;
+    nc_mux_answered(m, &ch->asked_ms);
     if (ch->detached) {
         return NACRE_AGAIN;
     }

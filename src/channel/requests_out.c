@@ -39,6 +39,7 @@ static int finish(nacre_channel *ch, bool want_reply)
     nc_link *l = ch->mux->link;
     int rc = l->ops->end(l);
     if (rc == NACRE_OK && want_reply) {
+        ch->asked_ms = ch->requests_pending == 0 ? ch->mux->link->now_ms : ch->asked_ms;
         ch->requests_pending++;
     }
     return rc;

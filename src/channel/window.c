@@ -14,8 +14,7 @@ static size_t least(size_t a, size_t b)
 
 void nc_window_init(nacre_channel *ch, uint32_t window, uint32_t max_packet)
 {
-    ch->window_max = window != 0 ? window : NC_DEFAULT_WINDOW;
-    ch->window_in = ch->window_max;
+    nc_window_size_init(ch, window);
     ch->max_packet_in = max_packet != 0 ? max_packet : NC_DEFAULT_PACKET;
     if (ch->max_packet_in < NC_MIN_OWN_PACKET) {
         ch->max_packet_in = NC_MIN_OWN_PACKET;
@@ -47,12 +46,16 @@ int nc_window_take(nacre_channel *ch, size_t n)
  * Large steps, because each adjust is a packet: three packets' worth, or half the window where that
  * is less. When the peer runs low because the application holds much back, smaller steps go out too,
  * but each at least doubles what is left, lest a byte-wise consumer make a packet of every byte.
- * A window that grows with the link adds its growth to what is owed, here.
+ * A window that grows with the link adds its growth to what is owed, at once: the link waits for it.
  */
 uint32_t nc_window_refill(const nacre_channel *ch)
 {
-    if (ch->owed == 0 || ch->eof_received || ch->close_sent || ch->close_received) {
+    if (ch->eof_received || ch->close_sent || ch->close_received) {
         return 0;
+    }
+    uint32_t more = nc_window_growth(ch);
+    if (more > 0 || ch->owed == 0) {
+        return ch->owed + more;
     }
     uint32_t half = ch->window_max / 2;
     uint64_t step = least((size_t)3 * ch->max_packet_in, half);
@@ -64,14 +67,16 @@ uint32_t nc_window_refill(const nacre_channel *ch)
 int nc_window_return(nacre_channel *ch, uint32_t n)
 {
     ch->owed += n;
-    uint32_t give = nc_window_refill(ch);
+    int rc = nc_window_consumed(ch, n);
+    uint32_t give = rc == NACRE_OK ? nc_window_refill(ch) : 0;
     if (give == 0) {
-        return NACRE_OK;
+        return rc;
     }
     nc_msg_channel_window_adjust msg = {.recipient = ch->peer_id, .bytes = give};
-    int rc = nc_link_send(ch->mux->link, &nc_desc_channel_window_adjust, &msg);
+    rc = nc_link_send(ch->mux->link, &nc_desc_channel_window_adjust, &msg);
     if (rc == NACRE_OK) {
-        ch->owed -= give;
+        nc_window_grown(ch, give - ch->owed);
+        ch->owed = 0;
         ch->window_in += give;
     }
     return rc;

@@ -315,6 +315,8 @@ int nc_channels_open(nacre_client *c, const char *type, nacre_span data, uint32_
     if (rc != NACRE_OK) {
         return rc;
     }
+    /* The caller may have been away for long: the answer is a measure of the round trip. */
+    nacre_transport_advance(c->t, nacre_loop_now(c->loop));
     rc = nacre_channel_open(c->t, type, data, window, 0, &ch);
     if (rc != NACRE_OK) {
         return nc_client_fail(c, rc, "%s: a %s channel cannot be opened: %s", c->where,

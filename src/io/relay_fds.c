@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 enum {
-    TTY_CHUNK = 512,             /* what a terminal that polls writable takes without waiting */
-    QUEUE_MAX = 64 * 1024 * 1024 /* far above any window we grant, which is the real bound */
+    TTY_CHUNK = 512,              /* what a terminal that polls writable takes without waiting */
+    QUEUE_MAX = 256 * 1024 * 1024 /* far above any window we grant, which is the real bound */
 };
 
 /* A second open file of the same pipe or terminal; -1: not possible, use the first one with care. */

@@ -28,6 +28,7 @@ static void init_link(nc_core *c, uint64_t now_ms)
     c->link.role = c->config.role;
     c->link.now_ms = now_ms;
     c->link.heard_ms = now_ms;
+    c->link.round_trip_ms = NC_ROUND_TRIP_UNKNOWN;
     c->link.peer_software = c->peer_software;
     c->link.config = &c->config;
     c->random.fn = c->config.random;

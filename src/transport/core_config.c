@@ -14,6 +14,8 @@ enum {
     DEFAULT_KEEPALIVE_MAX = 3,
     DEFAULT_CHANNELS = 256,
     DEFAULT_WINDOW = 2 * 1024 * 1024,
+    DEFAULT_WINDOW_CAP = 64 * 1024 * 1024,
+    MOST_WINDOW_CAP = 128 * 1024 * 1024, /* who queues what is not consumed has bounds above it */
     DEFAULT_MAX_PACKET = 64 * 1024,
     LEAST_MAX_PACKET = 1024,
     MOST_MAX_PACKET = 192 * 1024, /* with all headers it stays below NC_MAX_PACKET */
@@ -35,6 +37,7 @@ void nacre_config_init(nacre_config *cfg, nacre_role role)
     cfg->keepalive_max = DEFAULT_KEEPALIVE_MAX;
     cfg->max_channels = DEFAULT_CHANNELS;
     cfg->window = DEFAULT_WINDOW;
+    cfg->window_cap = DEFAULT_WINDOW_CAP;
     cfg->max_packet = DEFAULT_MAX_PACKET;
     cfg->output_soft = DEFAULT_OUTPUT_SOFT;
     cfg->output_hard = DEFAULT_OUTPUT_HARD;
@@ -56,6 +59,7 @@ static void fill_gaps(nacre_config *c)
     FILL(keepalive_max);
     FILL(max_channels);
     FILL(window);
+    FILL(window_cap);
     FILL(max_packet);
     FILL(output_soft);
     FILL(output_hard);
@@ -70,6 +74,9 @@ static void fill_gaps(nacre_config *c)
     }
     if (c->max_packet > MOST_MAX_PACKET) {
         c->max_packet = MOST_MAX_PACKET;
+    }
+    if (c->window_cap > MOST_WINDOW_CAP) {
+        c->window_cap = MOST_WINDOW_CAP;
     }
     if (c->output_hard < c->output_soft) {
         c->output_hard = c->output_soft;

@@ -338,7 +338,12 @@ static bool link_peer_extension(const nc_link *l, const char *name, nacre_span *
     return nc_core_peer_extension(nc_core_of(l), name, value);
 }
 
+static int link_ping(nc_link *l)
+{
+    return nc_core_probe(nc_core_of(l));
+}
+
 const nc_link_ops nc_core_link_ops = {
     link_begin,  link_end,   link_abandon,       link_room,           link_reserve,
-    link_commit, link_vfail, link_authenticated, link_peer_extension,
+    link_commit, link_vfail, link_authenticated, link_peer_extension, link_ping,
 };

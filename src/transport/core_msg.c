@@ -136,6 +136,10 @@ static int on_pong(nc_core *c, nc_rd *r, nacre_event *ev)
         return NACRE_AGAIN;
     }
     c->pings_open--;
+    if (c->probe_place > 0 && --c->probe_place == 0) {
+        nc_link_round_trip(&c->link, c->probe_ms);
+        return NACRE_AGAIN;
+    }
     ev->type = NACRE_EVENT_PONG;
     ev->text = m.data;
     return NACRE_OK;
@@ -253,5 +257,18 @@ int nc_core_ping(nc_core *c, nacre_span data)
     nc_msg_ping m = {data};
     int rc = nc_link_send(&c->link, &nc_desc_ping, &m);
     c->pings_open += rc == NACRE_OK ? 1 : 0;
+    return rc;
+}
+
+int nc_core_probe(nc_core *c)
+{
+    if (c->probe_place > 0 || nc_kex_blocks_output(c)) {
+        return NACRE_UNSUPPORTED;
+    }
+    int rc = nc_core_ping(c, nc_span(NULL, 0));
+    if (rc == NACRE_OK) {
+        c->probe_place = c->pings_open;
+        c->probe_ms = c->link.now_ms;
+    }
     return rc;
 }

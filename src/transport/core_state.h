@@ -97,6 +97,8 @@ struct nc_core {
     bool ext_info_slot; /* the very next packet may be EXT_INFO */
     uint32_t auth_ext_infos;
     uint32_t pings_open;
+    uint32_t probe_place; /* of our own among them, counted from the oldest, 1; 0: none */
+    uint64_t probe_ms;    /* when it left */
 
     /* sending */
     bool packet_open;
@@ -140,6 +142,7 @@ int nc_core_finish(nc_core *c, int status, nacre_blame by, uint32_t reason, cons
 int nc_core_checked(nc_core *c, int rc, const char *doing);
 
 /* core_msg.c: messages of RFC 4253 11 and 10, pings */
+int nc_core_probe(nc_core *c) NACRE_MUST_CHECK; /* the ping of nc_link_ops */
 int nc_core_own_packet(nc_core *c, const nc_packet *pkt, nacre_event *ev);
 int nc_core_send_unimplemented(nc_core *c, uint32_t seq);
 void nc_core_send_disconnect(nc_core *c, uint32_t reason, const char *text);

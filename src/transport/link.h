@@ -51,7 +51,14 @@ typedef struct nc_link_ops {
      */
     int (*authenticated)(nc_link *l, nacre_span user);
     bool (*peer_extension)(const nc_link *l, const char *name, nacre_span *value);
+    /*
+     * Asks the peer for a sign of life (ping@openssh.com), which sets round_trip_ms and is told nobody.
+     * NACRE_UNSUPPORTED: it does not know it, or one is on its way already, or keys are exchanged.
+     */
+    int (*ping)(nc_link *l);
 } nc_link_ops;
+
+#define NC_ROUND_TRIP_UNKNOWN UINT32_MAX
 
 struct nc_link {
     const nc_link_ops *ops;
@@ -60,6 +67,7 @@ struct nc_link {
     nacre_role role;
     uint64_t now_ms;
     uint64_t heard_ms;          /* when the peer's last whole packet was read, of any number */
+    uint32_t round_trip_ms;     /* the smallest seen; NC_ROUND_TRIP_UNKNOWN */
     nacre_span session_id;      /* of the first exchange; valid before any service runs */
     const char *peer_software;  /* softwareversion of the peer, for quirks; "" before */
     uint32_t quirks;            /* NC_QUIRK_*, see version.h */
@@ -72,6 +80,13 @@ struct nc_link {
 enum { NC_OWNER_TRANSPORT = 1, NC_OWNER_AUTH = 2, NC_OWNER_CHANNEL = 3, NC_OWNER_SHIFT = 30 };
 uint32_t nc_link_ticket(nc_link *l, uint32_t owner); /* fresh, never 0; counts open_tickets up */
 void nc_link_ticket_done(nc_link *l);                /* counts it down */
+
+/* The peer answered something that left at asked_ms. */
+static inline void nc_link_round_trip(nc_link *l, uint64_t asked_ms)
+{
+    uint64_t ms = l->now_ms - asked_ms;
+    l->round_trip_ms = ms < l->round_trip_ms ? (uint32_t)ms : l->round_trip_ms;
+}
 
 int nc_link_fail(nc_link *l, int status, const char *fmt, ...)
     NACRE_PRINTF(3, 4); /* the peer broke a rule */

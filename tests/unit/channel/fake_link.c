@@ -141,6 +141,13 @@ static int op_vfail(nc_link *l, int status, nacre_blame by, const char *fmt, va_
     return nc_vfail(&((fake_link *)l)->error, status, by, fmt, ap);
 }
 
+static int op_ping(nc_link *l)
+{
+    fake_link *f = (fake_link *)l;
+    f->pings++;
+    return f->ping_rc;
+}
+
 static const nc_link_ops ops = {
     .begin = op_begin,
     .end = op_end,
@@ -149,6 +156,7 @@ static const nc_link_ops ops = {
     .reserve = op_reserve,
     .commit = op_commit,
     .vfail = op_vfail,
+    .ping = op_ping,
 };
 
 /*
@@ -219,6 +227,7 @@ void fake_prepare(fake_link *f, nacre_role role)
     f->link.role = role;
     f->link.now_ms = 1000;
     f->link.heard_ms = 1000;
+    f->link.round_trip_ms = NC_ROUND_TRIP_UNKNOWN;
     f->link.peer_software = "";
     f->link.config = &f->config;
 }

@@ -28,6 +28,8 @@ typedef struct fake_link {
     bool begun;
     bool kex;    /* room is 0; what is sent stays in out until the test clears it */
     size_t room; /* what bulk data may add */
+    int pings;   /* that the multiplexer asked for */
+    int ping_rc; /* what asking for one returns */
     int end_rc;  /* what end returns, when not NACRE_OK */
     nacre_error error;
     nc_buf lent; /* reserve: head + length + data for each packet */
