@@ -145,7 +145,7 @@ static bool open_program(connection *c, char *const *argv, const connect_options
     so.argv = argv;
     so.stdio = NACRE_STDIO_SOCKETS;
     so.keep_stderr = true;
-    /* Away from the terminal's ^C, which is for the transfer and not for the connection. */
+    /* Away from the terminal and its ^C. */
     so.new_session = o->server != NULL;
     if (nacre_spawn(&so, &p, &why) != NACRE_OK) {
         complain(o, why.text);
@@ -178,18 +178,28 @@ static bool open_server(connection *c, const connect_options *o)
     return good;
 }
 
+/*
+ * ^C in a terminal goes to every program in it, and is for the transfer and not for the connection. The words
+ * that follow are the shell's arguments, never its text.
+ */
+static const char *const shield[] = {"/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh"};
+
 /* As sftp(1) calls ssh: nothing that would come between SFTP and its pipe. */
 static const char *const quiet_options[] = {"-oForwardX11=no", "-oPermitLocalCommand=no",
-                                            "-oClearAllForwardings=yes", "-oControlMaster=no"};
+                                            "-oClearAllForwardings=yes"};
 
 static bool open_ssh(connection *c, const connect_options *o)
 {
     size_t fixed = sizeof(quiet_options) / sizeof(quiet_options[0]);
-    char **argv = keep(calloc(fixed + o->ssh_option_count + 16, sizeof(*argv)));
+    size_t shielded = isatty(STDIN_FILENO) ? sizeof(shield) / sizeof(shield[0]) : 0;
+    char **argv = keep(calloc(fixed + o->ssh_option_count + 24, sizeof(*argv)));
     size_t n = 0;
     char port[8];
     bool by_path = o->subsystem && strchr(o->subsystem, '/');
     snprintf(port, sizeof(port), "%u", o->port);
+    for (size_t i = 0; i < shielded; i++) {
+        argv[n++] = (char *)(uintptr_t)shield[i];
+    }
     argv[n++] = (char *)(uintptr_t)o->program;
     for (size_t i = 0; i < fixed; i++) {
         argv[n++] = (char *)(uintptr_t)quiet_options[i];

@@ -328,6 +328,11 @@ class SaysNothing(Honest):
         sys.exit(3)
 
 
+class NeverAnswers(Honest):
+    def on_read(self, number, r):
+        pass
+
+
 class EndsInTheMiddle(Honest):
     def on_read(self, number, r):
         path, offset, n = self.handles[r.string()], r.u64(), r.u32()
