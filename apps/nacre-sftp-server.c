@@ -157,12 +157,16 @@ static int run(nacre_sftp_server *s, out_queue *q, uint8_t *in)
             return NACRE_OK;
         }
         bool wants = !ended && nacre_sftp_server_wants_input(s);
+        bool step = nacre_sftp_server_wants_step(s);
+        bool out = q->head < q->tail;
+        /* With a long request under way it matters at once that nobody waits for it any more. */
         struct pollfd fds[2] = {{wants ? STDIN_FILENO : -1, POLLIN, 0},
-                                {q->head < q->tail ? STDOUT_FILENO : -1, POLLOUT, 0}};
-        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+                                {out || step ? STDOUT_FILENO : -1, out ? POLLOUT : 0, 0}};
+        if (poll(fds, 2, step ? 0 : -1) < 0 && errno != EINTR) {
             return NACRE_IO;
         }
-        if (fds[1].revents) {
+        q->dead = step && (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+        if (fds[1].revents || step) {
             (void)drain(q);
             rc = nacre_sftp_server_flush(s);
         }

@@ -110,9 +110,13 @@ typedef struct nacre_sftp_server_ops {
     uint32_t (*fsync)(nacre_sftp_call *call, void *file);                        /* later      */
     uint32_t (*lsetstat)(nacre_sftp_call *call, nacre_span path, const nacre_sftp_attrs *a);
     uint32_t (*expand_path)(nacre_sftp_call *call, nacre_span path, nacre_sftp_answer *out);
-    /* n 0: up to the end of from.                                                         later     */
+    /*
+     * n 0: up to the end of from. Copies as much as does not take long and says in *copied how much;
+     * the machine asks again for the rest (nacre_sftp_server_wants_step). *copied 0: from ends here.
+     * later, nacre_sftp_reply_status: all that there is has been copied.
+     */
     uint32_t (*copy_data)(nacre_sftp_call *call, void *from, uint64_t from_offset, uint64_t n,
-                          void *to, uint64_t to_offset);
+                          void *to, uint64_t to_offset, uint64_t *copied);
     uint32_t (*home_directory)(nacre_sftp_call *call, nacre_span user, nacre_sftp_answer *out);
     /* The name of a number (group: of a group), at most size bytes; returns its length, 0: unknown. */
     size_t (*name_of_id)(nacre_sftp_call *call, uint32_t id, bool group, char *out, size_t size);
@@ -184,9 +188,14 @@ NACRE_API int nacre_sftp_server_input(nacre_sftp_server *s, nacre_span input) NA
 /* The pipe is writable, or a reply was given later: sends what waits, goes on with what is kept. */
 NACRE_API int nacre_sftp_server_flush(nacre_sftp_server *s) NACRE_MUST_CHECK;
 NACRE_API bool nacre_sftp_server_wants_write(const nacre_sftp_server *s);
+/*
+ * True while a request that takes long (check-file, copy-data) has work to do and waits for nobody: call
+ * flush again, after everybody else had their turn. Each input and flush does a bounded piece of it.
+ */
+NACRE_API bool nacre_sftp_server_wants_step(const nacre_sftp_server *s);
 /* False while requests wait: a driver without windows (stdin) should stop reading then. */
 NACRE_API bool nacre_sftp_server_wants_input(const nacre_sftp_server *s);
-/* Nothing kept, nothing to send, no ticket open: at the end of input the session can go. */
+/* Nothing kept, nothing to send, no ticket open, no work under way: at the end of input the session can go. */
 NACRE_API bool nacre_sftp_server_idle(const nacre_sftp_server *s);
 NACRE_API const nacre_error *nacre_sftp_server_error(const nacre_sftp_server *s);
 

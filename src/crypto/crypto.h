@@ -24,7 +24,7 @@ int nc_random_bytes(const nc_random *r, uint8_t *out, size_t n) NACRE_MUST_CHECK
 
 enum { NC_MAX_HASH = 64 };
 
-typedef enum nc_hash_id { NC_MD5, NC_SHA1, NC_SHA256, NC_SHA384, NC_SHA512 } nc_hash_id;
+typedef enum nc_hash_id { NC_MD5, NC_SHA1, NC_SHA224, NC_SHA256, NC_SHA384, NC_SHA512 } nc_hash_id;
 
 typedef struct nc_hash_alg {
     const char *name; /* "SHA256": as fingerprints spell it */

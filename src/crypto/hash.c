@@ -10,6 +10,7 @@
 
 const nc_hash_alg nc_hash_md5 = {"MD5", NC_MD5, 16, 64};
 const nc_hash_alg nc_hash_sha1 = {"SHA1", NC_SHA1, 20, 64};
+const nc_hash_alg nc_hash_sha224 = {"SHA224", NC_SHA224, 28, 64};
 const nc_hash_alg nc_hash_sha256 = {"SHA256", NC_SHA256, 32, 64};
 const nc_hash_alg nc_hash_sha384 = {"SHA384", NC_SHA384, 48, 128};
 const nc_hash_alg nc_hash_sha512 = {"SHA512", NC_SHA512, 64, 128};
@@ -19,8 +20,8 @@ static const struct {
     const EVP_MD *(*evp)(void);
 } hashes[] = {
     [NC_MD5] = {&nc_hash_md5, EVP_md5},          [NC_SHA1] = {&nc_hash_sha1, EVP_sha1},
-    [NC_SHA256] = {&nc_hash_sha256, EVP_sha256}, [NC_SHA384] = {&nc_hash_sha384, EVP_sha384},
-    [NC_SHA512] = {&nc_hash_sha512, EVP_sha512},
+    [NC_SHA224] = {&nc_hash_sha224, EVP_sha224}, [NC_SHA256] = {&nc_hash_sha256, EVP_sha256},
+    [NC_SHA384] = {&nc_hash_sha384, EVP_sha384}, [NC_SHA512] = {&nc_hash_sha512, EVP_sha512},
 };
 enum { HASH_COUNT = sizeof hashes / sizeof hashes[0] };
 

@@ -2,8 +2,8 @@
  * local_files.c - the SFTP server's backend for a directory of this machine, with the semantics of
  * OpenSSH's sftp-server (draft-ietf-secsh-filexfer-02; OpenSSH PROTOCOL section 4).
  *
- * Every access goes through one directory fd and the *at calls: it is where relative paths begin, and
- * the one place where a jail would have to stand. Absolute paths are the system's own.
+ * Where a path leads is the business of local_place.c alone, jail or not. This file: life, open files,
+ * directories.
  */
 #include "io/local_files.h"
 #include "base/error.h"
@@ -16,17 +16,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ROOMS_MAX = 64, COPY_CHUNK = 128 * 1024 };
+enum { ROOMS_MAX = 64 };
 
-typedef struct file {
-    int fd;
-} file;
+typedef nc_local_file file;
 
 typedef struct dir {
     DIR *stream;
@@ -58,12 +54,6 @@ bool nc_files_refused(const nacre_sftp_call *call)
     return f->read_only;
 }
 
-int nc_files_root(const nacre_sftp_call *call)
-{
-    const nacre_local_files *f = call->user;
-    return f->root;
-}
-
 /* ---- files ---- */
 
 static int open_flags(uint32_t pflags)
@@ -88,20 +78,16 @@ static uint32_t op_open(nacre_sftp_call *call, nacre_span path, uint32_t pflags,
                         const nacre_sftp_attrs *attrs, void **out)
 {
     nacre_local_files *f = call->user;
-    nc_path p;
     uint32_t changes = NACRE_FXF_WRITE | NACRE_FXF_APPEND | NACRE_FXF_CREAT | NACRE_FXF_TRUNC;
     if (nc_files_refused(call) && (pflags & changes)) {
         return NACRE_FX_PERMISSION_DENIED;
-    }
-    if (nc_path_copy(&p, path) != 0) {
-        return nc_files_fail(call, errno);
     }
     file *made = nc_zalloc(f->alloc, sizeof(*made));
     if (!made) {
         return NACRE_FX_FAILURE;
     }
     do {
-        made->fd = openat(f->root, p.text, open_flags(pflags), nc_files_mode(f, attrs, 0666));
+        made->fd = nc_files_open(f, path, open_flags(pflags), nc_files_mode(f, attrs, 0666));
     } while (made->fd < 0 && errno == EINTR);
     if (made->fd < 0) {
         int why = errno;
@@ -122,7 +108,7 @@ static uint32_t op_close(nacre_sftp_call *call, void *user, void *object)
     return rc == 0 || why == EINTR ? NACRE_FX_OK : nc_files_fail(call, why);
 }
 
-static ssize_t read_at(int fd, const struct iovec *iov, int count, uint64_t offset)
+ssize_t nc_files_read_at(int fd, const struct iovec *iov, int count, uint64_t offset)
 {
     ssize_t got;
     do {
@@ -149,7 +135,7 @@ static uint32_t op_read(nacre_sftp_call *call, void *object, uint64_t offset,
         iov[n].iov_len = rooms[n].n < want ? rooms[n].n : want;
         want -= iov[n].iov_len;
     }
-    ssize_t r = read_at(it->fd, iov, (int)n, offset);
+    ssize_t r = nc_files_read_at(it->fd, iov, (int)n, offset);
     if (r < 0) {
         return nc_files_fail(call, errno);
     }
@@ -157,7 +143,7 @@ static uint32_t op_read(nacre_sftp_call *call, void *object, uint64_t offset,
     return r == 0 ? NACRE_FX_EOF : NACRE_FX_OK;
 }
 
-static int write_at(int fd, const uint8_t *p, size_t n, uint64_t offset)
+int nc_files_write_at(int fd, const uint8_t *p, size_t n, uint64_t offset)
 {
     nc_fd_kind kind = NC_FD_OTHER;
     while (n > 0) {
@@ -190,7 +176,7 @@ static uint32_t op_write(nacre_sftp_call *call, void *object, uint64_t offset, n
     if (offset > INT64_MAX || data.n > (uint64_t)INT64_MAX - offset) {
         return nc_files_fail(call, EFBIG);
     }
-    return nc_files_result(call, write_at(it->fd, data.p, data.n, offset));
+    return nc_files_result(call, nc_files_write_at(it->fd, data.p, data.n, offset));
 }
 
 static uint32_t op_fsync(nacre_sftp_call *call, void *object)
@@ -203,146 +189,12 @@ static uint32_t op_fsync(nacre_sftp_call *call, void *object)
     return nc_files_result(call, rc);
 }
 
-/* ---- attributes ---- */
-
-static uint32_t op_fstat(nacre_sftp_call *call, void *object, nacre_sftp_attrs *out)
-{
-    const file *it = object;
-    struct stat st;
-    if (fstat(it->fd, &st) != 0) {
-        return nc_files_fail(call, errno);
-    }
-    nc_attrs_of_stat(&st, out);
-    return NACRE_FX_OK;
-}
-
-static uint32_t stat_path(nacre_sftp_call *call, nacre_span path, int flags, nacre_sftp_attrs *out)
-{
-    nc_path p;
-    struct stat st;
-    if (nc_path_copy(&p, path) != 0 || fstatat(nc_files_root(call), p.text, &st, flags) != 0) {
-        return nc_files_fail(call, errno);
-    }
-    nc_attrs_of_stat(&st, out);
-    return NACRE_FX_OK;
-}
-
-static uint32_t op_stat(nacre_sftp_call *call, nacre_span path, nacre_sftp_attrs *out)
-{
-    return stat_path(call, path, 0, out);
-}
-
-static uint32_t op_lstat(nacre_sftp_call *call, nacre_span path, nacre_sftp_attrs *out)
-{
-    return stat_path(call, path, AT_SYMLINK_NOFOLLOW, out);
-}
-
-/* What is changed: an open file (fd), or a path below root, itself or what it links to. */
-typedef struct target {
-    int fd; /* -1: by path */
-    int root;
-    const char *path;
-    int flags; /* AT_SYMLINK_NOFOLLOW or 0 */
-} target;
-
-static int set_size(const target *t, uint64_t size)
-{
-    if (size > INT64_MAX) {
-        errno = EFBIG;
-        return -1;
-    }
-    if (t->fd >= 0) {
-        return ftruncate(t->fd, (off_t)size);
-    }
-    int fd = openat(t->root, t->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
-        return -1;
-    }
-    int rc = ftruncate(fd, (off_t)size);
-    nc_fd_close(&fd);
-    return rc;
-}
-
-static int set_mode(const target *t, mode_t mode)
-{
-    return t->fd >= 0 ? fchmod(t->fd, mode) : fchmodat(t->root, t->path, mode, t->flags);
-}
-
-static int set_times(const target *t, uint32_t atime, uint32_t mtime)
-{
-    const struct timespec ts[2] = {{.tv_sec = (time_t)atime}, {.tv_sec = (time_t)mtime}};
-    return t->fd >= 0 ? futimens(t->fd, ts) : utimensat(t->root, t->path, ts, t->flags);
-}
-
-static int set_owner(const target *t, uid_t uid, gid_t gid)
-{
-    return t->fd >= 0 ? fchown(t->fd, uid, gid) : fchownat(t->root, t->path, uid, gid, t->flags);
-}
-
-/* All that is flagged is tried, in OpenSSH's order; the last failure is the answer. */
-static uint32_t change(nacre_sftp_call *call, const target *t, const nacre_sftp_attrs *a)
-{
-    uint32_t code = NACRE_FX_OK;
-    if (nc_files_refused(call)) {
-        return NACRE_FX_PERMISSION_DENIED;
-    }
-    if ((a->flags & NACRE_SFTP_ATTR_SIZE) && set_size(t, a->size) != 0) {
-        code = nc_files_fail(call, errno);
-    }
-    if ((a->flags & NACRE_SFTP_ATTR_PERMISSIONS) &&
-        set_mode(t, (mode_t)(a->permissions & 07777)) != 0) {
-        code = nc_files_fail(call, errno);
-    }
-    if ((a->flags & NACRE_SFTP_ATTR_ACMODTIME) && set_times(t, a->atime, a->mtime) != 0) {
-        code = nc_files_fail(call, errno);
-    }
-    if ((a->flags & NACRE_SFTP_ATTR_UIDGID) && set_owner(t, a->uid, a->gid) != 0) {
-        code = nc_files_fail(call, errno);
-    }
-    return code;
-}
-
-static uint32_t change_path(nacre_sftp_call *call, nacre_span path, int flags,
-                            const nacre_sftp_attrs *a)
-{
-    nc_path p;
-    if (nc_path_copy(&p, path) != 0) {
-        return nc_files_fail(call, errno);
-    }
-    target t = {-1, nc_files_root(call), p.text, flags};
-    return change(call, &t, a);
-}
-
-static uint32_t op_setstat(nacre_sftp_call *call, nacre_span path, const nacre_sftp_attrs *a)
-{
-    return change_path(call, path, 0, a);
-}
-
-static uint32_t op_lsetstat(nacre_sftp_call *call, nacre_span path, const nacre_sftp_attrs *a)
-{
-    if (a->flags & NACRE_SFTP_ATTR_SIZE) {
-        return NACRE_FX_BAD_MESSAGE; /* a link has no size to set */
-    }
-    return change_path(call, path, AT_SYMLINK_NOFOLLOW, a);
-}
-
-static uint32_t op_fsetstat(nacre_sftp_call *call, void *object, const nacre_sftp_attrs *a)
-{
-    const file *it = object;
-    target t = {it->fd, -1, NULL, 0};
-    return change(call, &t, a);
-}
-
 /* ---- directories ---- */
 
 static uint32_t op_opendir(nacre_sftp_call *call, nacre_span path, void **out)
 {
     nacre_local_files *f = call->user;
-    nc_path p;
-    if (nc_path_copy(&p, path) != 0) {
-        return nc_files_fail(call, errno);
-    }
-    int fd = openat(f->root, p.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = nc_files_open(f, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0) {
         return nc_files_fail(call, errno);
     }
@@ -421,122 +273,6 @@ static uint32_t op_readdir(nacre_sftp_call *call, void *object, nacre_sftp_answe
     }
 }
 
-/* ---- file systems, copying ---- */
-
-static uint32_t answer_statvfs(nacre_sftp_call *call, int rc, const struct statvfs *v,
-                               nacre_sftp_statvfs *out)
-{
-    if (rc != 0) {
-        return nc_files_fail(call, errno);
-    }
-    out->bsize = v->f_bsize;
-    out->frsize = v->f_frsize;
-    out->blocks = v->f_blocks;
-    out->bfree = v->f_bfree;
-    out->bavail = v->f_bavail;
-    out->files = v->f_files;
-    out->ffree = v->f_ffree;
-    out->favail = v->f_favail;
-    out->fsid = v->f_fsid;
-    out->flag = (v->f_flag & ST_RDONLY ? (uint64_t)NACRE_SFTP_ST_RDONLY : 0) |
-                (v->f_flag & ST_NOSUID ? (uint64_t)NACRE_SFTP_ST_NOSUID : 0);
-    out->namemax = v->f_namemax;
-    return NACRE_FX_OK;
-}
-
-static uint32_t op_statvfs(nacre_sftp_call *call, nacre_span path, nacre_sftp_statvfs *out)
-{
-    nc_path p;
-    struct statvfs v;
-    if (nc_path_copy(&p, path) != 0) {
-        return nc_files_fail(call, errno);
-    }
-    int fd = openat(nc_files_root(call), p.text, O_PATH | O_CLOEXEC);
-    int rc = fd < 0 ? -1 : fstatvfs(fd, &v);
-    uint32_t code = answer_statvfs(call, rc, &v, out);
-    nc_fd_close(&fd);
-    return code;
-}
-
-static uint32_t op_fstatvfs(nacre_sftp_call *call, void *object, nacre_sftp_statvfs *out)
-{
-    const file *it = object;
-    struct statvfs v;
-    return answer_statvfs(call, fstatvfs(it->fd, &v), &v, out);
-}
-
-/* By the kernel where it can; 1: it cannot. Advances all three. */
-static int copy_in_kernel(int in, uint64_t *from, int to_fd, uint64_t *to, uint64_t *left)
-{
-    while (*left > 0) {
-        off_t a = (off_t)*from, b = (off_t)*to;
-        size_t some = *left > (1u << 30) ? (1u << 30) : (size_t)*left;
-        ssize_t n = copy_file_range(in, &a, to_fd, &b, some, 0);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            /* 0 is the end, or a file whose size the kernel does not know (procfs): read decides. */
-            return 1;
-        }
-        *from += (uint64_t)n;
-        *to += (uint64_t)n;
-        *left -= (uint64_t)n;
-    }
-    return 0;
-}
-
-static int copy_by_hand(int in, uint64_t from, int to_fd, uint64_t to, uint64_t left, uint8_t *buf)
-{
-    while (left > 0) {
-        struct iovec iov = {buf, left < COPY_CHUNK ? (size_t)left : COPY_CHUNK};
-        ssize_t n = read_at(in, &iov, 1, from);
-        if (n <= 0) {
-            return (int)n;
-        }
-        if (write_at(to_fd, buf, (size_t)n, to) != 0) {
-            return -1;
-        }
-        from += (uint64_t)n;
-        to += (uint64_t)n;
-        left -= (uint64_t)n;
-    }
-    return 0;
-}
-
-static uint32_t op_copy_data(nacre_sftp_call *call, void *from_object, uint64_t from, uint64_t n,
-                             void *to_object, uint64_t to)
-{
-    nacre_local_files *f = call->user;
-    const file *in = from_object, *out = to_object;
-    struct stat a, b;
-    if (nc_files_refused(call)) {
-        return NACRE_FX_PERMISSION_DENIED;
-    }
-    if (fstat(in->fd, &a) != 0 || fstat(out->fd, &b) != 0) {
-        return nc_files_fail(call, errno);
-    }
-    /* A file into itself might never end (OpenSSH refuses it too). */
-    if (a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
-        return NACRE_FX_FAILURE;
-    }
-    uint64_t left = n ? n : INT64_MAX;
-    if (from > INT64_MAX || to > INT64_MAX || n > INT64_MAX) {
-        return nc_files_fail(call, EINVAL);
-    }
-    left = left > INT64_MAX - from ? INT64_MAX - from : left;
-    if (copy_in_kernel(in->fd, &from, out->fd, &to, &left) == 0) {
-        return NACRE_FX_OK;
-    }
-    uint8_t *buf = nc_alloc(f->alloc, COPY_CHUNK);
-    if (!buf) {
-        return NACRE_FX_FAILURE;
-    }
-    uint32_t code = nc_files_result(call, copy_by_hand(in->fd, from, out->fd, to, left, buf));
-    nc_wipe_free(f->alloc, buf, COPY_CHUNK);
-    return code;
-}
-
 static size_t op_name_of_id(nacre_sftp_call *call, uint32_t id, bool group, char *out, size_t size)
 {
     (void)call;
@@ -549,11 +285,11 @@ static const nacre_sftp_server_ops ops = {
     .close = op_close,
     .read = op_read,
     .write = op_write,
-    .fstat = op_fstat,
-    .fsetstat = op_fsetstat,
-    .stat = op_stat,
-    .lstat = op_lstat,
-    .setstat = op_setstat,
+    .fstat = nc_files_fstat,
+    .fsetstat = nc_files_fsetstat,
+    .stat = nc_files_stat,
+    .lstat = nc_files_lstat,
+    .setstat = nc_files_setstat,
     .opendir = op_opendir,
     .readdir = op_readdir,
     .closedir = op_closedir,
@@ -565,13 +301,13 @@ static const nacre_sftp_server_ops ops = {
     .readlink = nc_files_readlink,
     .symlink = nc_files_symlink,
     .posix_rename = nc_files_posix_rename,
-    .statvfs = op_statvfs,
-    .fstatvfs = op_fstatvfs,
+    .statvfs = nc_files_statvfs,
+    .fstatvfs = nc_files_fstatvfs,
     .hardlink = nc_files_hardlink,
     .fsync = op_fsync,
-    .lsetstat = op_lsetstat,
+    .lsetstat = nc_files_lsetstat,
     .expand_path = nc_files_expand_path,
-    .copy_data = op_copy_data,
+    .copy_data = nc_files_copy_data,
     .home_directory = nc_files_home_directory,
     .name_of_id = op_name_of_id,
 };
@@ -590,6 +326,46 @@ void nacre_local_files_options_init(nacre_local_files_options *o)
     o->umask = -1;
 }
 
+static int keep_start(nacre_local_files *f, const char *path, nacre_error *err)
+{
+    f->start = nc_strdup(f->alloc, path);
+    return f->start ? NACRE_OK : nc_fail(err, NACRE_NO_MEMORY, "no memory to serve files");
+}
+
+static int begin_anywhere(nacre_local_files *f, const nacre_local_files_options *o,
+                          nacre_error *err)
+{
+    const char *start = o->start ? o->start : ".";
+    f->root = open(start, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char *real = f->root >= 0 ? realpath(start, NULL) : NULL;
+    if (!real) {
+        return nc_os_fail(err, NACRE_IO, errno, "cannot begin in directory %s",
+                          NC_ESC(nc_span_cstr(start)));
+    }
+    int rc = keep_start(f, real, err);
+    free(real);
+    return rc;
+}
+
+static int begin_in_jail(nacre_local_files *f, const nacre_local_files_options *o, nacre_error *err)
+{
+    nc_path real;
+    const char *start = o->start && o->start[0] ? o->start : "/";
+    if (nc_beneath_init(&f->jail, o->root) != 0) {
+        return nc_os_fail(err, NACRE_IO, errno, "cannot serve directory %s",
+                          NC_ESC(nc_span_cstr(o->root)));
+    }
+    int fd = nc_beneath_open(&f->jail, start, O_PATH | O_DIRECTORY, 0);
+    if (fd < 0 || nc_beneath_real(&f->jail, start, &real) != 0) {
+        int why = errno;
+        nc_fd_close(&fd);
+        return nc_os_fail(err, NACRE_IO, why, "cannot begin in directory %s",
+                          NC_ESC(nc_span_cstr(start)));
+    }
+    nc_fd_close(&fd);
+    return keep_start(f, real.text, err);
+}
+
 int nacre_local_files_new(nacre_local_files **out, const nacre_local_files_options *options,
                           nacre_error *err)
 {
@@ -599,7 +375,6 @@ int nacre_local_files_new(nacre_local_files **out, const nacre_local_files_optio
     if (options && options->size > 0 && options->size <= sizeof(o)) {
         memcpy(&o, options, options->size);
     }
-    const char *start = o.start ? o.start : ".";
     nacre_local_files *f = nc_zalloc(o.allocator, sizeof(*f));
     if (!f) {
         return nc_fail(err, NACRE_NO_MEMORY, "no memory to serve files");
@@ -607,16 +382,9 @@ int nacre_local_files_new(nacre_local_files **out, const nacre_local_files_optio
     f->alloc = o.allocator;
     f->read_only = o.read_only;
     f->mask = o.umask >= 0 ? (mode_t)(o.umask & 0777) : 0;
-    f->root = open(start, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    char *real = f->root >= 0 ? realpath(start, NULL) : NULL;
-    int rc = NACRE_OK;
-    if (!real) {
-        rc = nc_os_fail(err, NACRE_IO, errno, "cannot begin in directory %s",
-                        NC_ESC(nc_span_cstr(start)));
-    } else if (!(f->start = nc_strdup(o.allocator, real))) {
-        rc = nc_fail(err, NACRE_NO_MEMORY, "no memory to serve files");
-    }
-    free(real);
+    f->root = -1;
+    f->jail.top = -1;
+    int rc = o.root ? begin_in_jail(f, &o, err) : begin_anywhere(f, &o, err);
     if (rc != NACRE_OK) {
         nacre_local_files_free(f);
         return rc;
@@ -631,6 +399,7 @@ void nacre_local_files_free(nacre_local_files *f)
         return;
     }
     nc_fd_close(&f->root);
+    nc_beneath_end(&f->jail);
     nc_free(f->alloc, f->start);
     nc_free(f->alloc, f);
 }

@@ -76,6 +76,7 @@ typedef struct nc_chan {
     int pty_fd;
     /* NC_WORK_SFTP */
     nacre_sftp_server *sftp;
+    uint64_t sftp_timer; /* goes on with a long request in the next turn; 0: none */
     void *backend;
     void (*done)(void *backend);
     bool exit_sent;

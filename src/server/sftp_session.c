@@ -13,6 +13,8 @@ void nc_sftp_drop(nc_chan *k)
     if (!k->sftp) {
         return;
     }
+    nacre_loop_cancel(nacre_driver_loop(k->conn->driver), k->sftp_timer);
+    k->sftp_timer = 0;
     nacre_sftp_server_free(k->sftp);
     k->sftp = NULL;
     if (k->done) {
@@ -33,9 +35,16 @@ static void finish(nc_chan *k, uint32_t status)
     }
 }
 
+static void go_on(void *user);
+
 /* What follows from a call of the machine. */
 static void conclude(nc_chan *k, int rc)
 {
+    if (rc == NACRE_OK && nacre_sftp_server_wants_step(k->sftp) && k->sftp_timer == 0) {
+        /* Others have their turn first. */
+        nacre_loop *loop = nacre_driver_loop(k->conn->driver);
+        rc = nacre_loop_timer(loop, 0, go_on, k, &k->sftp_timer);
+    }
     if (rc != NACRE_OK) {
         const nacre_error *why = nacre_sftp_server_error(k->sftp);
         nc_logf(&k->conn->server->log, NACRE_LOG_INFO, "sftp: ending the session: %s",
@@ -43,6 +52,16 @@ static void conclude(nc_chan *k, int rc)
         finish(k, EXIT_PROTOCOL);
     } else if (k->eof && nacre_sftp_server_idle(k->sftp)) {
         finish(k, EXIT_OK);
+    }
+}
+
+static void go_on(void *user)
+{
+    nc_chan *k = user;
+    k->sftp_timer = 0;
+    if (!k->exit_sent) {
+        conclude(k, nacre_sftp_server_flush(k->sftp));
+        nacre_driver_kick(k->conn->driver);
     }
 }
 

@@ -1,6 +1,7 @@
 /*
  * server.c - the server machine's life, the frames of its input, and the order of work: one request at
- * a time, none while output is full, only READs beside READs that are answered later.
+ * a time, none while output is full or a job is under way, only READs beside READs that are answered
+ * later.
  */
 #include "sftp/server.h"
 
@@ -143,6 +144,7 @@ void nacre_sftp_server_free(nacre_sftp_server *s)
     if (!s) {
         return;
     }
+    nc_server_job_drop(s);
     close_all(s);
     for (size_t i = 0; i < NACRE_SFTP_SERVER_MAX_LATER; i++) {
         nc_free(s->alloc, s->tickets[i].name);
@@ -176,7 +178,13 @@ bool nacre_sftp_server_wants_input(const nacre_sftp_server *s)
 bool nacre_sftp_server_idle(const nacre_sftp_server *s)
 {
     return nc_queue_len(&s->backlog) == 0 && nc_sftp_out_queued(&s->out) == 0 &&
-           s->later_reads + s->later_others == 0 && !s->write_waits && s->state != NC_SERVER_READY;
+           s->later_reads + s->later_others == 0 && !s->write_waits &&
+           s->state != NC_SERVER_READY && s->job.kind == NC_JOB_NONE;
+}
+
+bool nacre_sftp_server_wants_step(const nacre_sftp_server *s)
+{
+    return nc_server_job_runnable(s);
 }
 
 void nacre_sftp_server_get_stats(const nacre_sftp_server *s, nacre_sftp_server_stats *out)
@@ -201,7 +209,8 @@ static int send_version(nacre_sftp_server *s)
         const nc_request_row *row = &nc_request_rows[i];
         if (row->ext >= 0 && nc_server_op_there(&s->ops, row) && nc_server_permits(s, row)) {
             nc_wr_cstr(&w, nc_sftp_ext_name((nacre_sftp_ext)row->ext));
-            nc_wr_cstr(&w, nc_sftp_ext_version((nacre_sftp_ext)row->ext));
+            const char *version = nc_sftp_ext_version((nacre_sftp_ext)row->ext);
+            nc_wr_cstr(&w, version[0] ? version : nc_check_algorithms());
         }
     }
     bool denied;
@@ -299,6 +308,9 @@ static int gather(nacre_sftp_server *s, nacre_span *input)
 /* NACRE_AGAIN: not now. */
 static int may_run(nacre_sftp_server *s, bool is_read)
 {
+    if (s->job.kind != NC_JOB_NONE) {
+        return NACRE_AGAIN;
+    }
     bool later = is_read ? s->later_others > 0 || s->later_reads >= NACRE_SFTP_SERVER_MAX_LATER
                          : s->later_others + s->later_reads > 0;
     if (later) {
@@ -370,8 +382,9 @@ static int swallow(nacre_sftp_server *s, nacre_span *input)
 /* Works until input is used up or something must be waited for (NACRE_AGAIN), or it all fails. */
 static int work(nacre_sftp_server *s, nacre_span *input)
 {
-    int rc = NACRE_OK;
     s->busy = true;
+    s->budget = NC_JOB_BUDGET;
+    int rc = nc_server_job_step(s);
     while (rc == NACRE_OK) {
         switch (s->state) {
         case NC_SERVER_PACKET:

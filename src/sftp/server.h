@@ -1,13 +1,14 @@
 /*
  * server.h - the insides of the server machine, shared by its files: server.c (life, frames, order),
  * server_dispatch.c (packet to handler to reply), server_requests.c (the table of requests and their
- * handlers), server_read.c (READ and WRITE), server_reply.c (answers, now and later), server_access.c,
- * server_log.c, handles.c.
+ * handlers), server_read.c (READ and WRITE), server_job.c and server_check.c (what takes long),
+ * server_reply.c (answers, now and later), server_access.c, server_log.c, handles.c.
  */
 #ifndef NC_SFTP_SERVER_H
 #define NC_SFTP_SERVER_H
 
 #include "nacre/sftp_server.h"
+#include "sftp/server_job.h"
 #include "sftp/sftp.h"
 
 /* ---- handles.c ------------------------------------------------------------------------------------ */
@@ -74,7 +75,14 @@ typedef struct nc_ticket {
 
 struct nacre_sftp_answer {
     nc_wr w;
-    enum { NC_ANSWER_NONE, NC_ANSWER_NAMES, NC_ANSWER_PATH, NC_ANSWER_BYTES } kind;
+    enum {
+        NC_ANSWER_NONE,
+        NC_ANSWER_NAMES,
+        NC_ANSWER_PATH,
+        NC_ANSWER_BYTES,
+        NC_ANSWER_HASHES
+    } kind;
+    int ext;         /* of HASHES: which of check-file's names was asked by */
     size_t count_at; /* of NAMES: where the number of entries goes */
     uint32_t count;
     bool failed; /* something did not fit that must: no reply can be made of it */
@@ -155,6 +163,9 @@ struct nacre_sftp_server {
     bool write_waits;
     uint32_t swallow;
 
+    nc_job job;
+    size_t budget; /* left for it in this call */
+
     nc_ticket tickets[NACRE_SFTP_SERVER_MAX_LATER];
     uint32_t later_reads, later_others;
 };
@@ -165,6 +176,8 @@ int nc_server_fail(nacre_sftp_server *s, int status, const char *fmt, ...) NACRE
 
 extern const nc_request_row nc_request_rows[];
 extern const size_t nc_request_row_count;
+/* A path field, checked: a status. */
+uint32_t nc_server_rd_path(nc_run *run, nacre_span *path);
 
 /* ---- server_dispatch.c ---------------------------------------------------------------------------- */
 

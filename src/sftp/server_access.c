@@ -24,7 +24,16 @@ static uint64_t row_bit(const nc_request_row *row)
 
 bool nc_server_permits(const nacre_sftp_server *s, const nc_request_row *row)
 {
-    return !(s->denied & row_bit(row)) && !(row->writes && s->read_only);
+    if ((s->denied & row_bit(row)) || (row->writes && s->read_only)) {
+        return false;
+    }
+    if (row->run != nc_server_run_check_handle && row->run != nc_server_run_check_name) {
+        return true;
+    }
+    /* Hashes of small blocks are as good as the bytes: who may not read gets none. */
+    const nc_request_row *rd = nc_server_find_row(NACRE_FXP_READ, nc_span(NULL, 0));
+    const nc_request_row *op = nc_server_find_row(NACRE_FXP_OPEN, nc_span(NULL, 0));
+    return nc_server_op_there(&s->ops, rd) && !(s->denied & (row_bit(rd) | row_bit(op)));
 }
 
 uint32_t nc_server_gate(const nacre_sftp_server *s, const nc_request_row *row)

@@ -26,6 +26,9 @@ static int finish(nacre_sftp_server *s, nc_run *run, uint32_t code)
         nc_server_park(s, run->ticket);
         return NACRE_OK;
     }
+    if (code == NC_JOB_BEGUN) {
+        return nc_server_job_step(s);
+    }
     uint32_t id = run->ticket->id;
     bool built =
         run->answer.w.b != NULL && (run->answer.kind != NC_ANSWER_BYTES || run->answer.count);

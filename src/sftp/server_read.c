@@ -120,6 +120,9 @@ int nacre_sftp_reply_data(nacre_sftp_server *s, uint32_t ticket, nacre_span data
     if (data.n == 0) {
         return nacre_sftp_reply_status(s, ticket, NACRE_FX_EOF, NULL);
     }
+    if (t == s->job.ticket) {
+        return nc_server_job_data(s, data);
+    }
     rc = nc_queue_reserve(&s->out.queue, DATA_HEAD + data.n);
     if (rc != NACRE_OK) {
         return rc;

@@ -70,9 +70,12 @@ static nc_ticket *find_parked(nacre_sftp_server *s, uint32_t ticket)
     return t->used && t->later && t->generation == ticket >> TICKET_BITS ? t : NULL;
 }
 
-/* The application's extensions have no row. */
-static nc_answer_kind kind_of(const nc_ticket *t)
+/* The application's extensions have no row; a job's ticket stands for what the job asked for. */
+static nc_answer_kind kind_of(const nacre_sftp_server *s, const nc_ticket *t)
 {
+    if (t == s->job.ticket && s->job.kind == NC_JOB_CHECK) {
+        return s->job.opening ? NC_WITH_HANDLE : NC_WITH_DATA;
+    }
     return t->row ? t->row->answer : NC_WITH_EXTENDED;
 }
 
@@ -95,7 +98,7 @@ int nc_server_late(nacre_sftp_server *s, uint32_t ticket, nc_answer_kind kind, n
     if (rc != NACRE_OK) {
         return rc;
     }
-    return kind_of(*out) == kind ? NACRE_OK : NACRE_INVALID_ARGUMENT;
+    return kind_of(s, *out) == kind ? NACRE_OK : NACRE_INVALID_ARGUMENT;
 }
 
 /* ---- building ------------------------------------------------------------------------------------- */
@@ -238,6 +241,17 @@ bool nacre_sftp_answer_bytes(nacre_sftp_answer *out, const void *p, size_t n)
     return nc_wr_err(&out->w) == NACRE_OK;
 }
 
+bool nacre_sftp_answer_hash(nacre_sftp_answer *out, const char *algorithm, nacre_span hashes)
+{
+    if (out->kind != NC_ANSWER_HASHES || out->count > 0) {
+        out->failed = true;
+        return false;
+    }
+    nc_check_put_reply(&out->w, out->ext, nc_span_cstr(algorithm), hashes);
+    out->count = 1;
+    return nc_wr_err(&out->w) == NACRE_OK;
+}
+
 /* ---- answering later ------------------------------------------------------------------------------ */
 
 int nacre_sftp_reply_status(nacre_sftp_server *s, uint32_t ticket, uint32_t code,
@@ -248,12 +262,15 @@ int nacre_sftp_reply_status(nacre_sftp_server *s, uint32_t ticket, uint32_t code
     if (rc != NACRE_OK) {
         return rc;
     }
-    nc_answer_kind kind = kind_of(t);
+    nc_answer_kind kind = kind_of(s, t);
     if (code == NACRE_FX_OK && kind != NC_WITH_STATUS && kind != NC_WITH_EXTENDED) {
         return NACRE_INVALID_ARGUMENT;
     }
     if (s->write_waits && t == s->write_ticket) {
         return nc_server_write_answered(s, code, message);
+    }
+    if (t == s->job.ticket) {
+        return nc_server_job_answered(s, code, message);
     }
     nc_buf busy_reply = s->reply; /* an operation may be in the middle of building its own */
     nc_buf_init(&s->reply, s->alloc, NC_SFTP_MAX_PACKET);
@@ -298,7 +315,12 @@ static int late_end(nacre_sftp_server *s, late_reply *l)
 int nacre_sftp_reply_handle(nacre_sftp_server *s, uint32_t ticket, void *file)
 {
     late_reply l;
-    int rc = late_begin(s, ticket, NC_WITH_HANDLE, NACRE_FXP_HANDLE, &l);
+    nc_ticket *t = NULL;
+    int rc = nc_server_late(s, ticket, NC_WITH_HANDLE, &t);
+    if (rc == NACRE_OK && t == s->job.ticket) {
+        return nc_server_job_opened(s, file);
+    }
+    rc = late_begin(s, ticket, NC_WITH_HANDLE, NACRE_FXP_HANDLE, &l);
     if (rc == NACRE_OK) {
         /* Room first: once the handle is open nothing may fail. */
         rc = nc_queue_reserve(&s->out.queue, 64);
@@ -400,6 +422,10 @@ int nacre_sftp_reply_extended(nacre_sftp_server *s, uint32_t ticket, nacre_span 
     if (rc != NACRE_OK) {
         nc_buf_clear(&l.b);
         return rc;
+    }
+    const nc_request_row *row = l.t->row;
+    if (row && row->ext == NACRE_SFTP_EXT_CHECK_FILE) {
+        nc_wr_cstr(&l.w, nc_sftp_ext_name(NACRE_SFTP_EXT_CHECK_FILE));
     }
     nc_wr_bytes(&l.w, data);
     return late_end(s, &l);

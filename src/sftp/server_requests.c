@@ -1,6 +1,7 @@
 /*
  * server_requests.c - the server's table of requests and a handler for each: read the fields, check
- * them, ask the application, build the reply. READ and WRITE are in server_read.c. Draft section 6;
+ * them, ask the application, build the reply. READ and WRITE are in server_read.c, check-file in
+ * server_check.c. Draft section 6;
  * OpenSSH PROTOCOL 4.1 - 4.12.
  */
 #include "sftp/server.h"
@@ -31,7 +32,7 @@ static uint32_t check_path(nc_run *run, nacre_span path)
     return NACRE_FX_OK;
 }
 
-static uint32_t rd_path(nc_run *run, nacre_span *path)
+uint32_t nc_server_rd_path(nc_run *run, nacre_span *path)
 {
     *path = nc_rd_str(&run->r);
     return check_path(run, *path);
@@ -39,8 +40,8 @@ static uint32_t rd_path(nc_run *run, nacre_span *path)
 
 static uint32_t rd_two_paths(nc_run *run, nacre_span *a, nacre_span *b)
 {
-    uint32_t code = rd_path(run, a);
-    return code == NACRE_FX_OK ? rd_path(run, b) : code;
+    uint32_t code = nc_server_rd_path(run, a);
+    return code == NACRE_FX_OK ? nc_server_rd_path(run, b) : code;
 }
 
 static uint32_t rd_handle(nc_run *run, nc_handle_kind kind, uint32_t pflags, nc_handle **h)
@@ -87,7 +88,7 @@ static uint32_t run_open(nc_run *run)
 {
     nacre_span path;
     nacre_sftp_attrs attrs;
-    uint32_t code = rd_path(run, &path);
+    uint32_t code = nc_server_rd_path(run, &path);
     uint32_t pflags = nc_rd_u32(&run->r);
     nc_sftp_rd_attrs(&run->r, &attrs);
     if (fields_ok(run) != NACRE_FX_OK) {
@@ -116,7 +117,7 @@ static uint32_t run_open(nc_run *run)
 static uint32_t run_opendir(nc_run *run)
 {
     nacre_span path;
-    uint32_t code = rd_path(run, &path);
+    uint32_t code = nc_server_rd_path(run, &path);
     if (code != NACRE_FX_OK) {
         return code;
     }
@@ -170,7 +171,7 @@ static uint32_t stat_by(nc_run *run, stat_fn fn)
 {
     nacre_span path;
     nacre_sftp_attrs attrs = {0};
-    uint32_t code = rd_path(run, &path);
+    uint32_t code = nc_server_rd_path(run, &path);
     if (code != NACRE_FX_OK) {
         return code;
     }
@@ -203,7 +204,7 @@ static uint32_t set_by(nc_run *run, set_fn fn)
 {
     nacre_span path;
     nacre_sftp_attrs attrs;
-    uint32_t code = rd_path(run, &path);
+    uint32_t code = nc_server_rd_path(run, &path);
     nc_sftp_rd_attrs(&run->r, &attrs);
     if (code != NACRE_FX_OK || fields_ok(run) != NACRE_FX_OK) {
         return code != NACRE_FX_OK ? code : NACRE_FX_BAD_MESSAGE;
@@ -226,7 +227,7 @@ static uint32_t run_mkdir(nc_run *run)
 {
     nacre_span path;
     nacre_sftp_attrs attrs;
-    uint32_t code = rd_path(run, &path);
+    uint32_t code = nc_server_rd_path(run, &path);
     nc_sftp_rd_attrs(&run->r, &attrs);
     if (code != NACRE_FX_OK || fields_ok(run) != NACRE_FX_OK) {
         return code != NACRE_FX_OK ? code : NACRE_FX_BAD_MESSAGE;
@@ -280,7 +281,7 @@ typedef uint32_t (*path_fn)(nacre_sftp_call *, nacre_span, nacre_sftp_answer *);
 static uint32_t path_by(nc_run *run, path_fn fn, bool dot)
 {
     nacre_span path;
-    uint32_t code = rd_path(run, &path);
+    uint32_t code = nc_server_rd_path(run, &path);
     if (code != NACRE_FX_OK) {
         return code;
     }
@@ -320,7 +321,7 @@ static uint32_t run_home_directory(nc_run *run)
 static uint32_t remove_by(nc_run *run, uint32_t (*fn)(nacre_sftp_call *, nacre_span))
 {
     nacre_span path;
-    uint32_t code = rd_path(run, &path);
+    uint32_t code = nc_server_rd_path(run, &path);
     if (code != NACRE_FX_OK) {
         return code;
     }
@@ -387,7 +388,7 @@ static uint32_t run_statvfs(nc_run *run)
 {
     nacre_span path;
     nacre_sftp_statvfs v = {0};
-    uint32_t code = rd_path(run, &path);
+    uint32_t code = nc_server_rd_path(run, &path);
     if (code != NACRE_FX_OK) {
         return code;
     }
@@ -445,8 +446,15 @@ static uint32_t run_copy_data(nc_run *run)
     }
     nc_logf(&run->s->log, NACRE_LOG_INFO, "copy-data from \"%s\" to \"%s\"", nc_handle_name(from),
             nc_handle_name(to));
-    code = run->s->ops.copy_data(&run->call, from->object, from_offset, n, to->object, to_offset);
-    return code;
+    run->s->job = (nc_job){.kind = NC_JOB_COPY,
+                           .ticket = run->ticket,
+                           .from = from,
+                           .to = to,
+                           .from_offset = from_offset,
+                           .to_offset = to_offset,
+                           .left = n,
+                           .to_end = n == 0};
+    return NC_JOB_BEGUN;
 }
 
 /* A row of names for a row of numbers; false when the numbers are no whole ones. */
@@ -523,5 +531,9 @@ const nc_request_row nc_request_rows[] = {
     EXT("copy-data", COPY_DATA, true, STATUS, OP(copy_data), run_copy_data),
     EXT("home-directory", HOME_DIRECTORY, false, PATH, OP(home_directory), run_home_directory),
     EXT("users-groups-by-id", USERS_GROUPS, false, EXTENDED, OP(name_of_id), run_users_groups),
+    EXT("check-file", CHECK_FILE, false, EXTENDED, OP(read), nc_server_run_check_handle),
+    EXT("check-file-handle", CHECK_FILE_HANDLE, false, EXTENDED, OP(read),
+        nc_server_run_check_handle),
+    EXT("check-file-name", CHECK_FILE_NAME, false, EXTENDED, OP(open), nc_server_run_check_name),
 };
 const size_t nc_request_row_count = sizeof(nc_request_rows) / sizeof(nc_request_rows[0]);

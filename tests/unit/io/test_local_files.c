@@ -249,17 +249,24 @@ static void test_copy_and_statvfs(void **state)
 {
     (void)state;
     void *a = NULL, *b = NULL;
+    uint64_t n = 0;
     nacre_sftp_statvfs v;
     make("src", "0123456789");
     uint32_t rw = NACRE_FXF_READ | NACRE_FXF_WRITE | NACRE_FXF_CREAT;
     assert_int_equal(ops->open(&call, s("src"), NACRE_FXF_READ, NULL, &a), NACRE_FX_OK);
     assert_int_equal(ops->open(&call, s("dst"), rw, NULL, &b), NACRE_FX_OK);
-    assert_int_equal(ops->copy_data(&call, a, 2, 3, b, 0), NACRE_FX_OK);
+    assert_int_equal(ops->copy_data(&call, a, 2, 3, b, 0, &n), NACRE_FX_OK);
+    assert_int_equal(n, 3);
+    n = 0;
     assert_holds("dst", "234");
-    assert_int_equal(ops->copy_data(&call, a, 5, 0, b, 3), NACRE_FX_OK);
+    assert_int_equal(ops->copy_data(&call, a, 5, 0, b, 3, &n), NACRE_FX_OK);
+    assert_int_equal(n, 5);
+    n = 0;
+    assert_int_equal(ops->copy_data(&call, a, 10, 0, b, 8, &n), NACRE_FX_OK);
+    assert_int_equal(n, 0);
     assert_holds("dst", "23456789");
-    assert_int_equal(ops->copy_data(&call, a, 0, 0, a, 0), NACRE_FX_FAILURE);
-    assert_int_equal(ops->copy_data(&call, a, UINT64_MAX, 0, b, 0), NACRE_FX_BAD_MESSAGE);
+    assert_int_equal(ops->copy_data(&call, a, 0, 0, a, 0, &n), NACRE_FX_FAILURE);
+    assert_int_equal(ops->copy_data(&call, a, UINT64_MAX, 0, b, 0, &n), NACRE_FX_BAD_MESSAGE);
     assert_int_equal(ops->statvfs(&call, s("."), &v), NACRE_FX_OK);
     assert_true(v.bsize > 0 && v.namemax > 0);
     assert_int_equal(ops->statvfs(&call, s("none"), &v), NACRE_FX_NO_SUCH_FILE);
@@ -273,6 +280,7 @@ static void test_read_only(void **state)
     nacre_local_files *mine = files;
     nacre_local_files_options o;
     nacre_sftp_attrs a = {0};
+    uint64_t n = 0;
     void *f = NULL;
     make("f", "x");
     nacre_local_files_options_init(&o);
@@ -296,7 +304,7 @@ static void test_read_only(void **state)
     assert_int_equal(ops->open(&call, s("f"), NACRE_FXF_READ, NULL, &f), NACRE_FX_OK);
     assert_int_equal(ops->fsetstat(&call, f, &a), no);
     assert_int_equal(ops->write(&call, f, 0, s("x")), no);
-    assert_int_equal(ops->copy_data(&call, f, 0, 0, f, 0), no);
+    assert_int_equal(ops->copy_data(&call, f, 0, 0, f, 0, &n), no);
     assert_int_equal(ops->close(&call, files, f), NACRE_FX_OK);
     nacre_local_files_free(files);
     files = mine;

@@ -491,7 +491,7 @@ static uint32_t op_expand_path(nacre_sftp_call *call, nacre_span path, nacre_sft
 }
 
 static uint32_t op_copy_data(nacre_sftp_call *call, void *from, uint64_t from_offset, uint64_t n,
-                             void *to, uint64_t to_offset)
+                             void *to, uint64_t to_offset, uint64_t *copied)
 {
     mem_node *a = ((mem_open *)from)->node;
     if (from_offset >= a->size) {
@@ -499,6 +499,8 @@ static uint32_t op_copy_data(nacre_sftp_call *call, void *from, uint64_t from_of
     }
     uint64_t left = a->size - from_offset;
     n = n == 0 || n > left ? left : n;
+    n = n > 1000 ? 1000 : n; /* the machine comes back for the rest */
+    *copied = n;
     uint8_t *copy = malloc((size_t)n);
     memcpy(copy, a->data + from_offset, (size_t)n);
     uint32_t code = op_write(call, to, to_offset, nc_span(copy, (size_t)n));

@@ -109,6 +109,7 @@ bool loop_pump(loop *l)
         if (l->server_rc == NACRE_OK) {
             now |= mem_backend_answer(&l->backend, l->server) > 0;
             uint64_t before = l->pipe.down.total;
+            now |= nacre_sftp_server_wants_step(l->server);
             l->server_rc = nacre_sftp_server_flush(l->server);
             now |= l->pipe.down.total != before;
         }

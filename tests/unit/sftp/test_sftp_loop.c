@@ -497,7 +497,7 @@ static void lists(void **state)
     while (nacre_sftp_server_request_name(n)) {
         n++;
     }
-    assert_int_equal(n, 29);
+    assert_int_equal(n, 32);
 }
 
 static void missing_operations(void **state)
