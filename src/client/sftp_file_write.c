@@ -93,7 +93,7 @@ static bool try_send(void *user)
     if (w->rc != NACRE_AGAIN || f->out.error.status != NACRE_OK) {
         return true;
     }
-    if (within_bound(f)) {
+    if (within_bound(f) && f->s->broken.status == NACRE_OK) {
         w->rc = nacre_sftp_req_write(f->s->engine, nc_file_handle(f), w->offset, w->data, &w->took,
                                      &w->id);
     }
@@ -149,7 +149,7 @@ static int send_staged(nacre_sftp_file *f)
 
 static int wait_all(nacre_sftp_file *f)
 {
-    int rc = wait_all_written(f);
+    int rc = f->out.requests > 0 ? wait_all_written(f) : NACRE_OK;
     return rc == NACRE_OK ? tell_late(f) : nc_file_fail(f, "write", rc);
 }
 
@@ -159,7 +159,7 @@ int nc_behind_flush(nacre_sftp_file *f)
     if (rc == NACRE_OK && f->staged_n > 0) {
         rc = send_staged(f);
     }
-    return rc == NACRE_OK && f->out.requests > 0 ? wait_all(f) : rc;
+    return rc == NACRE_OK ? wait_all(f) : rc;
 }
 
 void nc_behind_free(nacre_sftp_file *f)

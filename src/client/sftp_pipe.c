@@ -3,6 +3,7 @@
  * fds and a small loop that waits for them.
  */
 #include "client/sftp_session.h"
+#include "io/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@ typedef struct pipe_wire {
     nacre_sftp *s;
     nacre_loop *loop;
     int in, out;
+    nc_fd_kind kind; /* of out: a program that died must not end ours by SIGPIPE */
     uint8_t *buffer;
     bool ended;    /* end of input was told */
     bool blocked;  /* output waits for room */
@@ -37,15 +39,15 @@ static int pipe_write(void *ctx, const void *p, size_t n, size_t *took)
     pipe_wire *w = ctx;
     *took = 0;
     while (*took < n) {
-        ssize_t r = write(w->out, (const uint8_t *)p + *took, n - *took);
-        if (r >= 0) {
-            *took += (size_t)r;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        ssize_t r = nc_fd_write(w->out, w->kind, (const uint8_t *)p + *took, n - *took);
+        if (r < 0 && errno == EAGAIN) {
             w->blocked = true;
             return NACRE_OK;
-        } else if (errno != EINTR) {
+        }
+        if (r < 0) {
             return errno == EPIPE ? NACRE_CLOSED : NACRE_IO;
         }
+        *took += (size_t)r;
     }
     return NACRE_OK;
 }
@@ -221,6 +223,7 @@ int nacre_sftp_open_pipe(nacre_sftp **out, int in_fd, int out_fd, const nacre_sf
     s->wire_ctx = w;
     w->in = in_fd;
     w->out = out_fd;
+    w->kind = nc_fd_classify(out_fd);
     prepare_fd(in_fd);
     if (out_fd != in_fd) {
         prepare_fd(out_fd);

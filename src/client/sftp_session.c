@@ -158,17 +158,6 @@ void nacre_sftp_string_free(nacre_sftp *s, char *text)
 
 /* ---- errors ------------------------------------------------------------------------------------------- */
 
-int nc_sftp_begin(nacre_sftp *s)
-{
-    s->status = NACRE_FX_OK;
-    if (s->broken.status != NACRE_OK) {
-        s->error = s->broken;
-        return s->broken.status;
-    }
-    nc_error_clear(&s->error);
-    return NACRE_OK;
-}
-
 int nc_sftp_fail(nacre_sftp *s, int status, const char *fmt, ...)
 {
     va_list ap;
@@ -217,6 +206,21 @@ static void break_by_engine(nacre_sftp *s, int rc)
         snprintf(own.text + n, sizeof(own.text) - n, " (%s)", s->ended);
     }
     nc_sftp_break(s, &own);
+}
+
+int nc_sftp_begin(nacre_sftp *s)
+{
+    s->status = NACRE_FX_OK;
+    /* The machine may have failed while a request was made, outside of the wire's turns. */
+    if (nacre_sftp_engine_error(s->engine)->status != NACRE_OK) {
+        break_by_engine(s, nacre_sftp_engine_error(s->engine)->status);
+    }
+    if (s->broken.status != NACRE_OK) {
+        s->error = s->broken;
+        return s->broken.status;
+    }
+    nc_error_clear(&s->error);
+    return NACRE_OK;
 }
 
 /* ---- tasks -------------------------------------------------------------------------------------------- */
