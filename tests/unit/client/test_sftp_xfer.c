@@ -1,0 +1,732 @@
+/*
+ * test_sftp_xfer.c - files on their way, many at once, against a server in memory: round trips, order,
+ * short answers, lies about sizes, failures at every request, connections cut, no memory.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "client/sftp_xfer.h"
+#include "sftp_peer.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LARGE = 700001, MANY = 200 };
+
+static sftp_peer peer;
+static uint8_t content[LARGE + 16];
+static char dir[64];
+static int dir_fd;
+
+/* ---- files -------------------------------------------------------------------------------------------- */
+
+static int set_up(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(content); i++) {
+        content[i] = (uint8_t)(i * 2654435761u >> 13);
+    }
+    umask(022);
+    sftp_peer_init(&peer);
+    snprintf(dir, sizeof(dir), "/tmp/nacre-xfer-XXXXXX");
+    if (!mkdtemp(dir) || chdir(dir) != 0) {
+        return -1;
+    }
+    dir_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return dir_fd >= 0 ? 0 : -1;
+}
+
+static unsigned local_files(void)
+{
+    DIR *d = opendir(".");
+    unsigned n = 0;
+    assert_non_null(d);
+    while (readdir(d)) {
+        n++;
+    }
+    closedir(d);
+    return n - 2; /* . and .. */
+}
+
+static int tear_down(void **state)
+{
+    char name[32];
+    (void)state;
+    sftp_peer_clear(&peer);
+    close(dir_fd);
+    unlink("target");
+    unlink("source");
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "f%d", i);
+        unlink(name);
+    }
+    return chdir("/") == 0 && rmdir(dir) == 0 ? 0 : -1; /* fails when something was left behind */
+}
+
+static void write_local(const char *name, const void *p, size_t n)
+{
+    FILE *f = fopen(name, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(p, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+}
+
+static bool local_holds(const char *name, const void *p, size_t n)
+{
+    static uint8_t got[LARGE + 32];
+    FILE *f = fopen(name, "rb");
+    bool same = f && fread(got, 1, sizeof(got), f) == n && memcmp(got, p, n) == 0;
+    if (f) {
+        fclose(f);
+    }
+    return same;
+}
+
+static bool remote_holds(const char *name, const void *p, size_t n)
+{
+    const peer_file *f = sftp_peer_find(&peer, name);
+    return f && f->size == n && (n == 0 || memcmp(f->data, p, n) == 0);
+}
+
+static nacre_sftp *begin(void)
+{
+    nacre_sftp *s = NULL;
+    assert_int_equal(sftp_peer_session(&peer, NULL, &s), NACRE_OK);
+    return s;
+}
+
+/* ---- many at once ------------------------------------------------------------------------------------- */
+
+static const size_t sizes[] = {0, 1, 1000, 32767, 32768, 32769, 100000};
+enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
+
+typedef struct job {
+    nc_xfer *xfers[MANY];
+    unsigned started, over;
+} job;
+
+static void one_over(void *user, nc_xfer *x)
+{
+    job *j = user;
+    assert_ptr_equal(nc_xfer_user(x), j);
+    j->over++;
+}
+
+static bool all_over(void *user)
+{
+    const job *j = user;
+    return j->over == j->started;
+}
+
+static void start_one(job *j, nacre_sftp *s, nc_xfer_spec *spec)
+{
+    spec->over = one_over;
+    spec->user = j;
+    assert_int_equal(nc_xfer_start(&j->xfers[j->started], s, spec), NACRE_OK);
+    j->started++;
+}
+
+static void free_all(job *j)
+{
+    for (unsigned i = 0; i < j->started; i++) {
+        nc_xfer_free(j->xfers[i]);
+    }
+}
+
+static void many(bool up, bool known)
+{
+    job j = {.over = 0};
+    char name[32];
+    nacre_sftp *s = begin();
+    for (int i = 0; i < MANY; i++) {
+        size_t n = sizes[(size_t)i % SIZES];
+        snprintf(name, sizeof(name), "f%d", i);
+        if (up) {
+            write_local(name, content + i, n);
+        } else {
+            sftp_peer_put(&peer, name, content + i, n, 0640);
+        }
+        nacre_sftp_attrs a = {.flags = NACRE_SFTP_ATTR_SIZE | NACRE_SFTP_ATTR_PERMISSIONS,
+                              .size = n,
+                              .permissions = NACRE_SFTP_S_IFREG | 0640};
+        nc_xfer_spec spec = {.up = up,
+                             .remote = name,
+                             .local = name,
+                             .dir = dir_fd,
+                             .name = name,
+                             .attrs = known ? &a : NULL};
+        start_one(&j, s, &spec);
+    }
+    assert_int_equal(nc_sftp_drive(s, all_over, &j, false), NACRE_OK);
+    for (int i = 0; i < MANY; i++) {
+        size_t n = sizes[(size_t)i % SIZES];
+        snprintf(name, sizeof(name), "f%d", i);
+        assert_int_equal(nc_xfer_error(j.xfers[i])->status, NACRE_OK);
+        assert_int_equal(nc_xfer_bytes(j.xfers[i]), n);
+        assert_true(up ? remote_holds(name, content + i, n) : local_holds(name, content + i, n));
+    }
+    assert_int_equal(local_files(), MANY);
+    assert_int_equal(sftp_peer_files(&peer), MANY);
+    free_all(&j);
+    nacre_sftp_close(s);
+}
+
+static void many_down(void **state)
+{
+    (void)state;
+    many(false, true);
+    assert_int_equal(peer.count[NACRE_FXP_FSTAT], 0);
+    /* Few trips for many files; what is larger than one request takes one more, with its CLOSE. */
+    assert_in_range(peer.trips, 2, 8);
+}
+
+static void many_down_unknown(void **state)
+{
+    (void)state;
+    many(false, false);
+    assert_int_equal(peer.count[NACRE_FXP_FSTAT], MANY);
+    assert_in_range(peer.trips, 2, 10);
+}
+
+static void many_up(void **state)
+{
+    (void)state;
+    many(true, false);
+    assert_in_range(peer.trips, 2, 10);
+    assert_int_equal(sftp_peer_open_handles(&peer), 0);
+}
+
+static void many_in_any_order(void **state)
+{
+    (void)state;
+    for (int up = 0; up < 2; up++) {
+        peer.shuffle = 12345;
+        many(up, false);
+        assert_false(peer.broken_promise);
+        sftp_peer_clear(&peer);
+        sftp_peer_init(&peer);
+    }
+}
+
+/* ---- round trips -------------------------------------------------------------------------------------- */
+
+static nacre_sftp_transfer_options defaults(void)
+{
+    nacre_sftp_transfer_options o;
+    nacre_sftp_transfer_options_init(&o);
+    return o;
+}
+
+static void trips_of_small_files(void **state)
+{
+    (void)state;
+    nacre_sftp_transfer_options o = defaults();
+    nacre_sftp *s = begin();
+    sftp_peer_put(&peer, "f", content, 1000, 0600);
+    assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
+    assert_int_equal(peer.trips, 2);
+    assert_int_equal(peer.count[NACRE_FXP_READ], 1);
+    peer.trips = 0;
+    assert_int_equal(nacre_sftp_put(s, "target", "g", NULL), NACRE_OK);
+    assert_int_equal(peer.trips, 2);
+    assert_true(remote_holds("g", content, 1000));
+    o.preserve = true;
+    peer.trips = 0;
+    assert_int_equal(nacre_sftp_put(s, "target", "g", &o), NACRE_OK);
+    assert_int_equal(peer.trips, 2);
+    o.atomic = true;
+    peer.trips = 0;
+    assert_int_equal(nacre_sftp_put(s, "target", "g", &o), NACRE_OK);
+    assert_int_equal(peer.trips, 3); /* the rename has to wait */
+    assert_int_equal(sftp_peer_files(&peer), 2);
+    nacre_sftp_close(s);
+}
+
+static void trips_of_a_large_file(void **state)
+{
+    (void)state;
+    nacre_sftp *s = begin();
+    sftp_peer_put(&peer, "f", content, LARGE, 0600);
+    assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
+    assert_in_range(peer.trips, 3, 6);
+    assert_true(local_holds("target", content, LARGE));
+    peer.trips = 0;
+    assert_int_equal(nacre_sftp_put(s, "target", "g", NULL), NACRE_OK);
+    assert_in_range(peer.trips, 2, 6);
+    assert_true(remote_holds("g", content, LARGE));
+    nacre_sftp_close(s);
+}
+
+/* ---- answers as they come ----------------------------------------------------------------------------- */
+
+typedef struct sink {
+    uint8_t bytes[LARGE + 16];
+    size_t n;
+    size_t stop_at; /* says no then; 0: never */
+} sink;
+
+static bool into_sink(void *user, const void *p, size_t n)
+{
+    sink *k = user;
+    assert_true(n > 0 && n <= sizeof(k->bytes) - k->n);
+    memcpy(k->bytes + k->n, p, n);
+    k->n += n;
+    return !k->stop_at || k->n < k->stop_at;
+}
+
+static void streams_down_in_order(void **state)
+{
+    static const size_t most[] = {0, 1000, 30000, 32768};
+    (void)state;
+    sink *k = malloc(sizeof(*k));
+    assert_non_null(k);
+    sftp_peer_put(&peer, "f", content, LARGE, 0600);
+    for (unsigned seed = 0; seed < 4; seed++) {
+        for (size_t i = 0; i < 4; i++) {
+            nacre_sftp *s = begin();
+            peer.shuffle = seed;
+            peer.most = most[i];
+            peer.most_reads = 0;
+            k->n = k->stop_at = 0;
+            assert_int_equal(nacre_sftp_getfo(s, "f", into_sink, k, NULL), NACRE_OK);
+            assert_int_equal(k->n, LARGE);
+            assert_memory_equal(k->bytes, content, LARGE);
+            assert_true(peer.most_reads >= 8); /* pipelined */
+            k->n = 0;
+            k->stop_at = 100000;
+            assert_int_equal(nacre_sftp_getfo(s, "f", into_sink, k, NULL), NACRE_CANCELLED);
+            nacre_sftp_close(s);
+        }
+    }
+    free(k);
+}
+
+static void files_down_in_any_order(void **state)
+{
+    static const size_t most[] = {0, 511, 1000, 32767};
+    (void)state;
+    sftp_peer_put(&peer, "f", content, LARGE, 0600);
+    for (unsigned seed = 0; seed < 3; seed++) {
+        for (size_t i = 0; i < 4; i++) {
+            nacre_sftp *s = begin();
+            peer.shuffle = seed;
+            peer.most = most[i];
+            assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
+            assert_true(local_holds("target", content, LARGE));
+            unlink("target");
+            nacre_sftp_close(s);
+        }
+    }
+}
+
+typedef struct source {
+    size_t at, n;
+    size_t most;    /* at one call; 0: as asked */
+    size_t stop_at; /* says no then */
+} source;
+
+static bool from_source(void *user, void *p, size_t n, size_t *got)
+{
+    source *k = user;
+    size_t left = k->n - k->at;
+    n = n < left ? n : left;
+    n = k->most && n > k->most ? k->most : n;
+    memcpy(p, content + k->at, n);
+    k->at += n;
+    *got = n;
+    return !k->stop_at || k->at < k->stop_at;
+}
+
+static void streams_up(void **state)
+{
+    static const size_t most[] = {0, 1, 1000, 40000};
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        nacre_sftp *s = begin();
+        source k = {.n = most[i] == 1 ? 3000 : LARGE, .most = most[i]};
+        assert_int_equal(nacre_sftp_putfo(s, from_source, &k, UINT64_MAX, "f", 0604, NULL),
+                         NACRE_OK);
+        assert_true(remote_holds("f", content, k.n));
+        assert_int_equal(sftp_peer_find(&peer, "f")->mode & 07777, 0604);
+        k.at = 0;
+        assert_int_equal(nacre_sftp_putfo(s, from_source, &k, k.n, "f", 0604, NULL), NACRE_OK);
+        k.at = 0;
+        assert_int_equal(nacre_sftp_putfo(s, from_source, &k, k.n + 1, "f", 0604, NULL),
+                         NACRE_INCOMPLETE);
+        k.at = 0;
+        k.stop_at = 2000;
+        assert_int_equal(nacre_sftp_putfo(s, from_source, &k, k.n, "f", 0604, NULL),
+                         NACRE_CANCELLED);
+        assert_non_null(strstr(nacre_sftp_error(s)->text, "bytes are there"));
+        nacre_sftp_close(s);
+        assert_int_equal(sftp_peer_open_handles(&peer), 0);
+        peer_file *f = sftp_peer_find(&peer, "f");
+        free(f->data);
+        memset(f, 0, sizeof(*f));
+    }
+}
+
+/* ---- sizes that lie ----------------------------------------------------------------------------------- */
+
+static void a_size_too_large(void **state)
+{
+    static const uint64_t told[] = {LARGE + 1, LARGE + 100000,    UINT64_C(1) << 40,
+                                    INT64_MAX, UINT64_C(1) << 63, UINT64_MAX - 1};
+    (void)state;
+    sftp_peer_put(&peer, "f", content, LARGE, 0600);
+    write_local("target", "as it was", 9);
+    peer.lies = true;
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        nacre_sftp *s = begin();
+        peer.told_size = told[i];
+        assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_INCOMPLETE);
+        assert_non_null(strstr(nacre_sftp_error(s)->text, "ended at byte 700001"));
+        assert_true(local_holds("target", "as it was", 9));
+        nacre_sftp_close(s);
+    }
+    assert_int_equal(local_files(), 1);
+}
+
+static void a_size_too_small(void **state)
+{
+    static const uint64_t told[] = {0, 1, 65536, LARGE - 1, UINT64_MAX};
+    (void)state;
+    sftp_peer_put(&peer, "f", content, LARGE, 0600);
+    peer.lies = true;
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        nacre_sftp *s = begin();
+        peer.told_size = told[i];
+        peer.shuffle = (unsigned)i;
+        assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
+        assert_true(local_holds("target", content, LARGE));
+        nacre_sftp_close(s);
+    }
+}
+
+/* ---- failing ------------------------------------------------------------------------------------------ */
+
+/* Whichever request is refused: what was there stays, nothing is left beside it, no handle stays open. */
+static void each_request_refused(void **state)
+{
+    (void)state;
+    for (int atomic = 0; atomic < 2; atomic++) {
+        for (int posix = 0; posix < 2; posix++) {
+            unsigned at = 1;
+            int rc = NACRE_SFTP_STATUS;
+            for (; at < 100; at++) {
+                nacre_sftp_transfer_options o = defaults();
+                o.atomic = atomic;
+                o.sync = o.preserve = true;
+                peer.posix_rename = posix;
+                peer.fsync = true;
+                sftp_peer_put(&peer, "old", "as it was", 9, 0600);
+                write_local("source", content, 100000);
+                nacre_sftp *s = begin();
+                peer.fail_at = at;
+                rc = nacre_sftp_put(s, "source", "old", &o);
+                bool reached = peer.requests >= at;
+                peer.fail_at = 0;
+                assert_int_equal(nacre_sftp_error(s)->status, rc);
+                char text[960];
+                memcpy(text, nacre_sftp_error(s)->text, sizeof(text));
+                assert_true(rc == NACRE_OK || text[0] != '\0');
+                nacre_sftp_close(s);
+                assert_int_equal(sftp_peer_open_handles(&peer), 0);
+                if (rc == NACRE_OK) {
+                    assert_true(remote_holds("old", content, 100000));
+                } else if (strstr(text, "all of it is in remote .old.")) {
+                    /* Removed to be replaced, and then the name was refused. */
+                    assert_true(atomic && !posix && !remote_holds("old", "as it was", 9));
+                    char *name = strstr(text, "in remote .old.") + strlen("in remote ");
+                    assert_true(remote_holds(name, content, 100000));
+                    peer_file *f = sftp_peer_find(&peer, name);
+                    memcpy(f->name, "old", 4);
+                } else if (atomic) {
+                    assert_true(remote_holds("old", "as it was", 9));
+                }
+                assert_int_equal(sftp_peer_files(&peer), 1);
+                if (!reached) {
+                    break;
+                }
+            }
+            assert_int_equal(rc, NACRE_OK);
+            assert_in_range(at, 8, 99);
+        }
+    }
+}
+
+static void each_request_refused_down(void **state)
+{
+    (void)state;
+    sftp_peer_put(&peer, "f", content, LARGE, 0600);
+    for (unsigned at = 1, reached = 1; reached; at++) {
+        write_local("target", "as it was", 9);
+        nacre_sftp *s = begin();
+        peer.fail_at = at;
+        int rc = nacre_sftp_get(s, "f", "target", NULL);
+        reached = peer.requests >= at;
+        peer.fail_at = 0;
+        if (rc == NACRE_OK) {
+            assert_true(local_holds("target", content, LARGE));
+        } else {
+            assert_int_equal(rc, NACRE_SFTP_STATUS);
+            assert_int_equal(nacre_sftp_status(s), NACRE_FX_FAILURE);
+            assert_non_null(strstr(nacre_sftp_error(s)->text, " f"));
+            assert_true(local_holds("target", "as it was", 9));
+        }
+        assert_int_equal(local_files(), 1);
+        assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK); /* it lives on */
+        nacre_sftp_close(s);
+        assert_in_range(at, 1, 200);
+    }
+}
+
+/* Wherever the connection ends. */
+static void cut_at_any_byte(void **state)
+{
+    (void)state;
+    for (int up = 0; up < 2; up++) {
+        int rc = NACRE_CLOSED;
+        size_t at = 0;
+        for (; rc != NACRE_OK && at < 200000; at += at < 300 ? 1 : 997) {
+            sftp_peer_put(&peer, "f", content, 100000, 0600);
+            write_local("target", content, 100000);
+            write_local("source", content + 7, 100000);
+            nacre_sftp_transfer_options o = defaults();
+            o.atomic = true;
+            nacre_sftp *s = begin();
+            peer.cut_after = at;
+            rc = up ? nacre_sftp_put(s, "source", "f", &o) : nacre_sftp_get(s, "f", "target", &o);
+            peer.cut_after = SIZE_MAX;
+            if (rc != NACRE_OK) {
+                assert_true(rc == NACRE_CLOSED);
+                assert_int_equal(nacre_sftp_get(s, "f", "target", &o), NACRE_CLOSED);
+            }
+            assert_true(local_holds("target", content, 100000));
+            nacre_sftp_close(s);
+            assert_int_equal(local_files(), 2);
+            sftp_peer_clear(&peer);
+            sftp_peer_init(&peer);
+        }
+        assert_int_equal(rc, NACRE_OK);
+        assert_in_range(at, 60, 199999);
+    }
+}
+
+static void a_full_disk_there(void **state)
+{
+    (void)state;
+    write_local("source", content, LARGE);
+    nacre_sftp_transfer_options o = defaults();
+    nacre_sftp *s = begin();
+    peer.disk = 300000;
+    assert_int_equal(nacre_sftp_put(s, "source", "f", NULL), NACRE_SFTP_STATUS);
+    assert_non_null(strstr(nacre_sftp_error(s)->text, "write f at offset"));
+    assert_non_null(strstr(nacre_sftp_error(s)->text, "of 700001 bytes are there"));
+    o.atomic = true;
+    sftp_peer_put(&peer, "f", "as it was", 9, 0600);
+    assert_int_equal(nacre_sftp_put(s, "source", "f", &o), NACRE_SFTP_STATUS);
+    assert_true(remote_holds("f", "as it was", 9));
+    assert_int_equal(sftp_peer_files(&peer), 1);
+    peer.disk = 0;
+    peer.lose_from = 300000;
+    assert_int_equal(nacre_sftp_put(s, "source", "f", &o), NACRE_INCOMPLETE);
+    assert_true(remote_holds("f", "as it was", 9));
+    nacre_sftp_close(s);
+    assert_int_equal(sftp_peer_open_handles(&peer), 0);
+}
+
+/* A RENAME that cannot replace: the old one is removed first, unless the refusal had another reason. */
+static void atomic_without_posix_rename(void **state)
+{
+    (void)state;
+    write_local("source", content, 1000);
+    nacre_sftp_transfer_options o = defaults();
+    o.atomic = true;
+    peer.posix_rename = false;
+    sftp_peer_put(&peer, "f", "as it was", 9, 0600);
+    nacre_sftp *s = begin();
+    assert_int_equal(nacre_sftp_put(s, "source", "f", &o), NACRE_OK);
+    assert_true(remote_holds("f", content, 1000));
+    sftp_peer_put(&peer, "f", "as it was", 9, 0600);
+    peer.refuse = NACRE_FXP_RENAME;
+    peer.refuse_code = NACRE_FX_PERMISSION_DENIED;
+    assert_int_equal(nacre_sftp_put(s, "source", "f", &o), NACRE_SFTP_STATUS);
+    assert_true(remote_holds("f", "as it was", 9));
+    assert_int_equal(sftp_peer_files(&peer), 1);
+    /* Removed, and then the name is refused all the same: the bytes must not be thrown away. */
+    peer.refuse_code = NACRE_FX_FAILURE;
+    assert_int_equal(nacre_sftp_put(s, "source", "f", &o), NACRE_SFTP_STATUS);
+    assert_non_null(strstr(nacre_sftp_error(s)->text, "all of it is in remote .f."));
+    assert_int_equal(sftp_peer_files(&peer), 1);
+    nacre_sftp_close(s);
+}
+
+/* ---- giving up ---------------------------------------------------------------------------------------- */
+
+typedef struct stopper {
+    job *j;
+    unsigned trips;
+} stopper;
+
+static bool trips_made(void *user)
+{
+    const stopper *k = user;
+    return peer.trips >= k->trips || all_over(k->j);
+}
+
+static void cancelling_one_of_two(void **state)
+{
+    (void)state;
+    for (int up = 0; up < 2; up++) {
+        for (unsigned after = 0; after < 5; after++) {
+            job j = {.over = 0};
+            nacre_sftp_transfer_options o = defaults();
+            o.atomic = true;
+            o.in_flight = 10000;
+            sftp_peer_put(&peer, "f", content, 100000, 0600);
+            write_local("source", content, 100000);
+            write_local("target", "as it was", 9);
+            nacre_sftp *s = begin();
+            nc_xfer_spec spec = {
+                .up = up, .remote = "f", .local = up ? "source" : "target", .dir = -1, .o = &o};
+            nc_xfer_spec other = {.remote = "f", .local = "f0", .dir = -1, .o = &o};
+            start_one(&j, s, &spec);
+            start_one(&j, s, &other);
+            stopper k = {&j, after};
+            assert_int_equal(nc_sftp_drive(s, trips_made, &k, false), NACRE_OK);
+            nc_xfer_cancel(j.xfers[0]);
+            assert_int_equal(nc_sftp_drive(s, all_over, &j, false), NACRE_OK);
+            assert_int_equal(nc_xfer_error(j.xfers[0])->status, NACRE_CANCELLED);
+            assert_int_equal(nc_xfer_error(j.xfers[1])->status, NACRE_OK);
+            assert_true(remote_holds("f", content, 100000));
+            assert_true(local_holds("f0", content, 100000));
+            assert_true(local_holds("target", "as it was", 9));
+            assert_int_equal(local_files(), 3);
+            assert_int_equal(sftp_peer_files(&peer), 1);
+            free_all(&j);
+            nacre_sftp_close(s);
+        }
+    }
+}
+
+static void cancelling_when_nothing_answers(void **state)
+{
+    (void)state;
+    for (int up = 0; up < 2; up++) {
+        job j = {.over = 0};
+        sftp_peer_put(&peer, "f", content, 100000, 0600);
+        write_local("source", content, 100000);
+        nacre_sftp *s = begin();
+        nc_xfer_spec spec = {.up = up, .remote = "f", .local = up ? "source" : "target", .dir = -1};
+        start_one(&j, s, &spec);
+        peer.silent = true;
+        assert_int_equal(nc_sftp_drive(s, all_over, &j, false), NACRE_TIMEOUT);
+        nc_xfer_cancel(j.xfers[0]); /* waits for what OPEN will answer */
+        assert_int_equal(j.over, 0);
+        nc_xfer_cancel(j.xfers[0]);
+        assert_int_equal(j.over, 1);
+        free_all(&j);
+        nacre_sftp_close(s);
+        peer.silent = false;
+    }
+    assert_int_equal(local_files(), 1);
+}
+
+/* ---- local places ------------------------------------------------------------------------------------- */
+
+static void links_are_not_followed_in_trees(void **state)
+{
+    (void)state;
+    write_local("source", "as it was", 9);
+    sftp_peer_put(&peer, "f", content, 1000, 0600);
+    nacre_sftp_transfer_options o = defaults();
+    for (int direct = 0; direct < 2; direct++) {
+        job j = {.over = 0};
+        assert_int_equal(symlink("source", "target"), 0);
+        o.direct = direct;
+        nacre_sftp *s = begin();
+        nc_xfer_spec spec = {
+            .remote = "f", .local = "somewhere/target", .dir = dir_fd, .name = "target", .o = &o};
+        start_one(&j, s, &spec);
+        assert_int_equal(nc_sftp_drive(s, all_over, &j, false), NACRE_OK);
+        assert_int_equal(nc_xfer_error(j.xfers[0])->status, direct ? NACRE_IO : NACRE_OK);
+        assert_true(local_holds("source", "as it was", 9));
+        assert_true(direct || local_holds("target", content, 1000));
+        free_all(&j);
+        unlink("target");
+        /* And nothing is read through one. */
+        j = (job){.over = 0};
+        assert_int_equal(symlink("source", "target"), 0);
+        spec = (nc_xfer_spec){
+            .up = true, .remote = "g", .local = "target", .dir = dir_fd, .name = "target"};
+        start_one(&j, s, &spec);
+        assert_int_equal(nc_sftp_drive(s, all_over, &j, false), NACRE_OK);
+        assert_int_equal(nc_xfer_error(j.xfers[0])->status, NACRE_IO);
+        assert_null(sftp_peer_find(&peer, "g"));
+        free_all(&j);
+        unlink("target");
+        nacre_sftp_close(s);
+    }
+}
+
+static void special_bits(void **state)
+{
+    (void)state;
+    struct stat st;
+    nacre_sftp_transfer_options o = defaults();
+    nacre_sftp *s = begin();
+    sftp_peer_put(&peer, "f", content, 10, 06755);
+    for (int step = 0; step < 3; step++) {
+        unlink("target");
+        o.preserve = step > 0;
+        o.keep_special = step > 1;
+        assert_int_equal(nacre_sftp_get(s, "f", "target", &o), NACRE_OK);
+        assert_int_equal(stat("target", &st), 0);
+        assert_int_equal(st.st_mode & 07000, step > 1 ? 06000 : 0);
+        assert_int_equal(st.st_mode & 0777, 0755);
+        write_local("source", content, 10);
+        assert_int_equal(chmod("source", 05711), 0);
+        assert_int_equal(nacre_sftp_put(s, "source", "g", &o), NACRE_OK);
+        assert_int_equal(sftp_peer_find(&peer, "g")->mode & 07000, step > 1 ? 05000 : 0);
+    }
+    nacre_sftp_close(s);
+}
+
+#define ROW(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(many_down),
+        ROW(many_down_unknown),
+        ROW(many_up),
+        ROW(many_in_any_order),
+        ROW(trips_of_small_files),
+        ROW(trips_of_a_large_file),
+        ROW(streams_down_in_order),
+        ROW(files_down_in_any_order),
+        ROW(streams_up),
+        ROW(a_size_too_large),
+        ROW(a_size_too_small),
+        ROW(each_request_refused),
+        ROW(each_request_refused_down),
+        ROW(cut_at_any_byte),
+        ROW(a_full_disk_there),
+        ROW(atomic_without_posix_rename),
+        ROW(cancelling_one_of_two),
+        ROW(cancelling_when_nothing_answers),
+        ROW(links_are_not_followed_in_trees),
+        ROW(special_bits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
