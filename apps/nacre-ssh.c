@@ -74,7 +74,7 @@ static bool is_set(const command_line *c, const char *keyword)
 
 static int set(command_line *c, const char *keyword, const char *value)
 {
-    nacre_error why;
+    nacre_error why = {0};
     if (nacre_ssh_config_set(c->setup.conf, keyword, value, &why) == NACRE_OK) {
         return 0;
     }
@@ -95,7 +95,7 @@ static int set_log_file(command_line *c, const char *path)
 
 static int add_option(command_line *c, const char *text)
 {
-    nacre_error why;
+    nacre_error why = {0};
     if (nacre_ssh_config_option(c->setup.conf, text, &why) == NACRE_OK) {
         return 0;
     }
@@ -185,7 +185,7 @@ static int read_options(command_line *c, int argc, char **argv)
 
 static int take_target(command_line *c)
 {
-    nacre_error why;
+    nacre_error why = {0};
     if (!c->target) {
         usage();
         return EXIT_OURS;

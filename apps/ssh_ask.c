@@ -66,7 +66,7 @@ static int ask_program(const ssh_setup *s, const char *prompt, const char *hint,
     char *argv[3] = {(char *)(uintptr_t)(program && *program ? program : "/usr/bin/ssh-askpass"),
                      (char *)(uintptr_t)prompt, NULL};
     nacre_process p;
-    nacre_error why;
+    nacre_error why = {0};
     nacre_spawn_options o;
     nacre_spawn_options_init(&o);
     o.argv = argv;
@@ -104,7 +104,7 @@ static int ask_person(const ssh_setup *s, const char *prompt, const char *hint, 
         }
     }
     char *answer = NULL;
-    nacre_error why;
+    nacre_error why = {0};
     int rc = nacre_tty_ask(prompt, echo, false, &answer, &why);
     if (rc == NACRE_CANCELLED) {
         exit(255); /* the signal that was held back has its say first */

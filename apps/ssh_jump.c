@@ -53,7 +53,7 @@ static bool take_port(const char *text, uint16_t *port)
 /* "[user@]host[:port]", "[user@][::1][:port]", "ssh://...": what it names, checked as every destination is. */
 static bool parse_hop(const char *text, nacre_destination *out)
 {
-    nacre_error why;
+    nacre_error why = {0};
     char name[HOP_TEXT_MAX];
     uint16_t port = 0;
     if (strncasecmp(text, "ssh://", 6) == 0) {
@@ -119,7 +119,7 @@ bool jump_check(const ssh_setup *s, const char *list)
 
 static bool set_value(ssh_setup *s, const char *keyword, const char *value)
 {
-    nacre_error why;
+    nacre_error why = {0};
     if (nacre_ssh_config_set(s->conf, keyword, value, &why) == NACRE_OK) {
         return true;
     }
@@ -157,7 +157,7 @@ static bool is_same(const ssh_setup *a, const ssh_setup *b)
 
 static bool reach(ssh_jump *j, ssh_setup *s)
 {
-    nacre_error why;
+    nacre_error why = {0};
     if (is_same(&j->setup, s)) {
         setup_say(s, "jumphost loop via %s", j->setup.host);
         return false;

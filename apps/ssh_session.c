@@ -295,7 +295,7 @@ static int tie(running *r)
         o.filter = filter;
         o.user = r;
     }
-    nacre_error why;
+    nacre_error why = {0};
     if (r->pty && isatty(STDIN_FILENO) && nacre_tty_raw(&r->tty, STDIN_FILENO, &why) != NACRE_OK) {
         setup_say(s->setup, "%s", why.text);
     }

@@ -38,7 +38,7 @@ static nacre_ssh_tokens tokens(const ssh_setup *s)
 bool setup_expand(ssh_setup *s, const char *text, bool tilde, char *out, size_t size)
 {
     nacre_ssh_tokens t = tokens(s);
-    nacre_error why;
+    nacre_error why = {0};
     memset(&why, 0, sizeof(why));
     if (nacre_ssh_expand(text, &t, tilde, out, size, &why) == NACRE_OK) {
         return true;
@@ -75,7 +75,7 @@ static bool yes(const ssh_setup *s, const char *keyword, bool fallback)
 static bool know_ourselves(ssh_setup *s)
 {
     nacre_account *me = NULL;
-    nacre_error why;
+    nacre_error why = {0};
     if (nacre_account_lookup_uid(&me, NULL, getuid(), &why) != NACRE_OK) {
         setup_say(s, "%s", why.text);
         return false;
@@ -92,7 +92,7 @@ static bool know_ourselves(ssh_setup *s)
 
 static bool read_one(ssh_setup *s, const char *path, bool user_file, bool must)
 {
-    nacre_error why;
+    nacre_error why = {0};
     int rc = nacre_ssh_config_add_file(s->conf, path, user_file, &why);
     if (rc == NACRE_OK || (!must && rc == NACRE_NOT_FOUND)) {
         setup_debug(s, 1, "Reading configuration data %s", path);
@@ -157,7 +157,7 @@ static int level_of(const char *name)
  */
 static bool add_hosts(ssh_setup *s, const char *text, const char *keyword, bool first)
 {
-    nacre_error why;
+    nacre_error why = {0};
     char *path = keep_path(s, text);
     if (!path) {
         return false;
@@ -342,7 +342,7 @@ static void set_network(ssh_setup *s)
 
 bool setup_load(ssh_setup *s)
 {
-    nacre_error why;
+    nacre_error why = {0};
     const char *given = get(s, "User");
     if (nacre_ssh_config_target(s->conf, s->dest.host, given) != NACRE_OK) {
         setup_say(s, "out of memory");
@@ -408,7 +408,7 @@ static bool worth_another_try(int rc)
 /* The way, then the handshake and the login. NACRE_CANCELLED: it has complained already. */
 static int connect_once(ssh_setup *s, nacre_client **out)
 {
-    nacre_error why;
+    nacre_error why = {0};
     const char *hops = jump_list(s);
     int fd = -1;
     s->cfg.loop = s->loop;

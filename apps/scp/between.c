@@ -97,7 +97,7 @@ void copy_through(scp *a, const place *sources, size_t count, const place *targe
 {
     far to;
     nacre_loop *loop = NULL;
-    nacre_error why;
+    nacre_error why = {0};
     bool *done = keep(calloc(count, sizeof(*done)));
     if (nacre_loop_new(&loop, NULL, &why) != NACRE_OK) {
         fail_badly(a, "%s", why.text);

@@ -60,7 +60,7 @@ static bool open_old(scp *a, old *l, const place *p)
 {
     connect_options co;
     nacre_scp_options o;
-    nacre_error why;
+    nacre_error why = {0};
     memset(l, 0, sizeof(*l));
     far_options(a, p, &co);
     nacre_client *c = connection_login(&l->link, &co);

@@ -86,7 +86,7 @@ void run_here(scp *a, char *const *argv)
 {
     nacre_spawn_options o;
     nacre_process p;
-    nacre_error why;
+    nacre_error why = {0};
     int status = 0;
     nacre_spawn_options_init(&o);
     o.argv = argv;

@@ -60,7 +60,7 @@ static bool decode(char *s)
 static bool take_host(char *front, const char *path, place *out, char *why, size_t size)
 {
     nacre_destination d;
-    nacre_error e;
+    nacre_error e = {0};
     if (nacre_parse_destination(front, &d, &e) != NACRE_OK) {
         (void)snprintf(why, size, "%s", e.text);
         return false;
