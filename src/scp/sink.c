@@ -398,10 +398,13 @@ int nc_scp_sink_eof(nc_scp_sink *s)
     if (s->state == STATE_LINE && s->line.total > 0) { /* last words, cut short, or no scp at all */
         (void)on_line(s);
     }
+    if (s->error.status == NACRE_OK && s->state == STATE_STATUS && s->o.eof_ends_file) {
+        (void)finish(s);
+    }
     if (s->error.status == NACRE_OK && (s->state != STATE_LINE || s->depth > 0 || s->has_times)) {
         nc_fail(&s->error, NACRE_INCOMPLETE, "the other side ended in the middle of a %s",
                 s->state == STATE_LINE ? "directory" : "file");
         s->error.by = NACRE_BY_PEER;
     }
-    return s->error.status;
+    return s->error.status == NACRE_OK ? nc_scp_sink_flush(s) : s->error.status;
 }

@@ -37,6 +37,9 @@ typedef struct nc_scp_sink_options {
     uint32_t max_depth;  /* of directories in directories */
     const char *pattern; /* what names of the top must match; NULL: anything. Kept by reference */
     bool single;         /* only one thing may come */
+    /* The end of input right behind a file's last byte is as good as the peer's word that it is whole:
+     * libssh2, and so curl, never say it. */
+    bool eof_ends_file;
 } nc_scp_sink_options;
 
 /* Copies options, ops and pipe. The first flush says the first word. */

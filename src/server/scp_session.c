@@ -192,8 +192,11 @@ static int start_sink(nc_scp_session *s, const nacre_pipe *pipe, int mask)
                                .preserve = s->args.preserve,
                                .keep_special = s->args.preserve, /* it is the user's own wish */
                                .umask = mask};
-    nc_scp_sink_options so = {
-        .allocator = alloc, .recursive = s->args.recursive, .controls = true, .max_depth = DEPTH};
+    nc_scp_sink_options so = {.allocator = alloc,
+                              .recursive = s->args.recursive,
+                              .controls = true,
+                              .eof_ends_file = true,
+                              .max_depth = DEPTH};
     int rc = nc_scp_place_new(&s->place, &po, &s->refused);
     if (rc == NACRE_NO_MEMORY) {
         return rc;

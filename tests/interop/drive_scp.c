@@ -118,6 +118,7 @@ static int connected(nacre_client *c, int argc, char **argv)
     nacre_scp_options o;
     nacre_scp_options_init(&o);
     o.on_warning = warn;
+    o.program = getenv("NACRE_SCP_PROGRAM"); /* a server's that plays scp */
     set_letters(&o, argv[4]);
     int rc = nacre_scp_new(&s, c, &o, &err);
     if (rc != NACRE_OK) {

@@ -272,8 +272,9 @@ class OursToThemselves(unittest.TestCase):
             self.scp(self.remote(remote), place.path("home copy"))
             self.assertEqual(digest(place.path("home copy")), digest(tree / "plain"))
             target.unlink()
-        self.scp(tree / "plain", f"{ME}@127.0.0.1:", check=0)
-        (pathlib.Path.home() / "plain").unlink()
+        source = shutil.copy(tree / "plain", place.path(name))
+        self.scp(source, self.remote())
+        self.assertEqual(digest(target), digest(tree / "plain"))
 
     def test_what_fails_is_told(self):
         into = self.fresh_dir()
@@ -289,25 +290,137 @@ class OursToThemselves(unittest.TestCase):
         self.assertIn(b"Is a directory", result.stderr)
         self.assertEqual(digest(into / "dir" / "size1"), digest(tree / "size1"))
 
-    def test_other_clients(self):
+    def test_dropbears_client(self):
         into = self.fresh_dir()
-        known = place.known_hosts(self.server.port)
-        dropbear = place.fresh("dropbear_key")
-        run(["dropbearconvert", "openssh", "dropbear", place.keys["ed25519"], dropbear], check=0)
+        key = place.fresh("dropbear_key")
+        run(["dropbearconvert", "openssh", "dropbear", place.keys["ed25519"], key], check=0)
         dbclient = place.fresh("dbclient.sh")
-        # scp gives its ssh program options of OpenSSH's.
+        # scp gives its program OpenSSH's options, a host, and the command.
         dbclient.write_text(f"""#!/bin/sh
-while [ $# -gt 0 ]; do case $1 in -o*|-x|-oF*) shift;; -l) user=$2; shift 2;; -p) port=$2; shift 2;; --) shift; break;;
--*) shift;; *) break;; esac; done
-host=$1; shift
-exec dbclient -y -y -i {dropbear} -p {self.server.port} {ME}@127.0.0.1 "$@"
+while [ $# -gt 0 ]; do case $1 in -o|-p|-l|-i|-F) shift 2;; --) shift; break;; -*) shift;; *) break;; esac; done
+shift
+exec dbclient -y -y -i {key} -p {self.server.port} {ME}@127.0.0.1 "$@"
 """)
         os.chmod(dbclient, 0o755)
         run(["scp", "-O", "-r", "-p", "-S", dbclient, tree, self.remote(into / "db")], check=0)
         self.same(into / "db", True)
         run(["scp", "-O", "-r", "-p", "-S", dbclient, self.remote(into / "db"), into / "db back"], check=0)
         self.same(into / "db back", True)
-        del known
+
+    def test_pscp(self):
+        into = self.fresh_dir()
+        key = place.fresh("key.ppk")
+        subprocess.run(["puttygen", place.keys["ed25519"], "-o", key, "-O", "private"], check=True)
+        fields = pathlib.Path(f"{place.host_keys['ed25519']}.pub").read_text().split()
+        fingerprint = subprocess.run(["ssh-keygen", "-lf", f"{place.host_keys['ed25519']}.pub"], check=True,
+                                     capture_output=True, text=True).stdout.split()[1]
+        self.assertEqual(fields[0], "ssh-ed25519")
+        base = ["pscp", "-scp", "-batch", "-q", "-P", self.server.port, "-i", key, "-hostkey", fingerprint, "-r", "-p"]
+        env = {"HOME": str(place.dir)}
+        # It rounds times and sets no modes; and takes wildcards in names of its own side for such.
+        plain = make_tree(place.fresh("pscp_tree"), [n for n in ODD_NAMES if not set(n) & set("*?[]\\")])
+        run([*base, plain, f"{ME}@127.0.0.1:{into}"], env=env, check=0)
+        self.assertEqual(describe(into / plain.name, False), describe(plain, False))
+        back = self.fresh_dir()
+        run([*base, f"{ME}@127.0.0.1:{into}/{plain.name}", back], env=env, check=0)
+        self.assertEqual(describe(back / plain.name, False), describe(plain, False))
+
+    def test_curl(self):
+        into = self.fresh_dir()
+        base = ["curl", "-sS", "-k", "--key", place.keys["ed25519"], "--pubkey", f"{place.keys['ed25519']}.pub",
+                "-u", f"{ME}:"]
+        url = f"scp://127.0.0.1:{self.server.port}"
+        for name in ("size3000001", "size0", "with space"):
+            path = str(into / name).replace(" ", "%20")
+            run([*base, "-T", tree / name, url + path], check=0)
+            self.assertEqual(digest(into / name), digest(tree / name))
+            run([*base, "-o", place.path("curled"), url + path], check=0)
+            self.assertEqual(place.path("curled").read_bytes(), (tree / name).read_bytes())
+
+    def test_a_connection_that_is_cut(self):
+        source = make_file(place.fresh("cut"), 4_000_000)
+        for stem, upwards in (("up", True), ("down", False)):
+            into = self.fresh_dir()
+            (into / "file").write_bytes(b"as it was")
+            proxy = CuttingProxy(self.server.port, 1_000_000, upwards)
+            ends = {"port": proxy.port}
+            server = type("End", (), ends)
+            drive(server, "", *(["put", source, into / "file"] if upwards else ["get", source, into / "file"]), check=1)
+            wait_until(lambda: os.listdir(into) == ["file"], "the half file to go")
+            self.assertEqual((into / "file").read_bytes(), b"as it was")
+
+
+class LyingServer(unittest.TestCase):
+    """A program that plays scp -f with whatever bytes it likes: nothing appears outside of the target, the
+    status is not zero, and the error says what was wrong."""
+
+    def lie(self, said, letters="", ask="/remote/wanted", expect=b"", kept=(), check=1, stays=True):
+        top = place.fresh("lies")
+        into = top / "into"
+        into.mkdir(parents=True)
+        (top / "victim").write_bytes(b"precious")
+        script = place.fresh("liar")
+        script.write_bytes(said)
+        # It says everything at once and then listens, as long as somebody is there.
+        result = drive(openssh, letters, "get", ask, into, check=check,
+                       env={"NACRE_SCP_PROGRAM": f"cat {script} {'-' if stays else ''} #"}, timeout=30)
+        self.assertEqual(sorted(os.listdir(into)), sorted(kept), said)
+        self.assertEqual(sorted(os.listdir(top)), ["into", "victim"])
+        self.assertEqual((top / "victim").read_bytes(), b"precious")
+        self.assertFalse(os.path.exists("/nacre-evil"))
+        self.assertIn(expect, result.stderr)
+        self.assertNotIn(b"\x1b", result.stderr)
+        return result
+
+    def test_names(self):
+        for name in (b"../victim", b"/nacre-evil", b"..", b".", b"", b"a/b", b"/", b"x\x1b[2Jy", b"x\ry", b"wanted/../x"):
+            for letters, ask in (("", "/remote/wanted"), ("rT", "/remote/wanted"), ("rg", "/remote/*")):
+                self.lie(b"C0644 4 " + name + b"\nevil\0", letters, ask, b"a bad name")
+                self.lie(b"D0755 0 " + name + b"\nC0644 4 victim\nevil\0E\n", letters, ask, b"a bad name")
+
+    def test_names_inside_of_directories(self):
+        for name in (b"../../victim", b"/nacre-evil", b".."):
+            self.lie(b"D0755 0 wanted\nC0644 4 " + name + b"\nevil\0E\n", "r", expect=b"a bad name", kept=["wanted"])
+
+    def test_other_names_than_asked_for(self):
+        self.lie(b"C0644 4 .bashrc\nevil\0", expect=b"not asked for")
+        self.lie(b"C0644 4 .bashrc\nevil\0", "g", "/remote/*", b"not asked for")
+        self.lie(b"C0644 4 x.sh\nevil\0", "g", "/remote/*.txt", b"not asked for")
+        self.lie(b"D0755 0 wanted\nC0644 4 x\nevil\0E\n", expect=b"not asked for")
+        self.lie(b"C0644 4 wanted\ngood\0C0644 4 more\nevil\0", expect=b"not asked for", kept=["wanted"])
+        self.lie(b"C0644 4 wanted\ngood\0C0644 4 wanted\nevil\0", expect=b"more than was asked for", kept=["wanted"])
+
+    def test_sizes_and_lines(self):
+        self.lie(b"C0644 9223372036854775808 wanted\nx", expect=b"the size")
+        self.lie(b"C0644 -1 wanted\nx", expect=b"the size")
+        self.lie(b"C0644 2 wanted\nfour\0", expect=b"more data")
+        self.lie(b"C064 4 wanted\ngood\0", expect=b"the mode")
+        self.lie(b"E\n", "r", expect=b"out of place")
+        self.lie(b"Welcome to this server\nC0644 4 wanted\ngood\0", expect=b"print something")
+        self.lie(b"D0755 0 wanted\n" * 70, "r", expect=b"directories in each other", kept=["wanted"])
+
+    def test_the_servers_words(self):
+        self.lie(b"\1scp: wanted: \x1b[2Jgone\n", expect=b"\\033[2Jgone", stays=False)
+        self.lie(b"\2scp: no more\n", expect=b"NACRE_SCP_REFUSED: scp: no more")
+        self.lie(b"C0644 4 wanted\ngood\1scp: wanted: read error\n", expect=b"read error", stays=False)
+
+    def test_an_early_end(self):
+        for said in (b"C0644 9223372036854775807 wanted\nx", b"C0644 4 wanted\ngo", b"C0644 4 wanted\ngood", b"T1 0 1 0\n"):
+            top = place.fresh("lies")
+            top.mkdir()
+            script = place.fresh("liar")
+            script.write_bytes(said)
+            result = drive(openssh, "", "get", "/remote/wanted", top, check=1,
+                           env={"NACRE_SCP_PROGRAM": f"cat {script}; echo because >&2; exit 3 #"})
+            self.assertEqual(os.listdir(top), [])
+            self.assertIn(b"in the middle of", result.stderr)
+            self.assertIn(b"(status 3): because", result.stderr)
+
+    def test_there_is_no_scp(self):
+        for args in (["get", "/remote/wanted", place.path("nothing")], ["put", tree / "plain", "x"]):
+            result = drive(openssh, "", *args, check=1, env={"NACRE_SCP_PROGRAM": "/nonexistent/scp"})
+            self.assertIn(b"(status 127)", result.stderr)
+            self.assertIn(b"/nonexistent/scp", result.stderr)
 
 
 if __name__ == "__main__":

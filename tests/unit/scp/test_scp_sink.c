@@ -146,6 +146,18 @@ static void test_structure(void **state)
     }
 }
 
+static void test_an_end_in_place_of_a_word(void **state)
+{
+    nc_scp_sink_options o = {.eof_ends_file = true, .max_depth = 3};
+    fixture f;
+    (void)state;
+    assert_int_equal(SAY(&f, &o, "C0644 1 a\na", 1), NACRE_OK);
+    assert_string_equal(f.j.log, "file a 0644 1\nwhole 1\n");
+    assert_int_equal(SAY(&f, &o, "C0644 2 a\na", 1), NACRE_INCOMPLETE);
+    assert_string_equal(f.j.log, "file a 0644 2\n");
+    assert_int_equal(SAY(&f, &o, "C0644 1 a\na\1x", 1), NACRE_INCOMPLETE);
+}
+
 static void test_lines_without_an_end(void **state)
 {
     fixture f;
@@ -279,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_only_what_was_asked_for),
         cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_an_end_in_place_of_a_word),
         cmocka_unit_test(test_lines_without_an_end),
         cmocka_unit_test(test_the_peers_words),
         cmocka_unit_test(test_refusals_are_told),
