@@ -186,7 +186,7 @@ static const char *const shield[] = {"/bin/sh", "-c", "trap '' INT; exec \"$@\""
 
 /* As sftp(1) calls ssh: nothing that would come between SFTP and its pipe. */
 static const char *const quiet_options[] = {"-oForwardX11=no", "-oPermitLocalCommand=no",
-                                            "-oClearAllForwardings=yes"};
+                                            "-oClearAllForwardings=yes", "-oControlMaster=no"};
 
 static bool open_ssh(connection *c, const connect_options *o)
 {
