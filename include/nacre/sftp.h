@@ -143,8 +143,8 @@ NACRE_API int nacre_sftp_statvfs_path(nacre_sftp *s, const char *path,
  * NACRE_UNSUPPORTED without users-groups-by-id@openssh.com.
  */
 typedef struct nacre_sftp_id_names {
-    char **users, **groups;
-    void *block;
+    char **users, **groups; /* what the server says: escape it before a terminal sees it */
+    size_t n_users, n_groups;
 } nacre_sftp_id_names;
 NACRE_API int nacre_sftp_names_of_ids(nacre_sftp *s, const uint32_t *uids, size_t n_uids,
                                       const uint32_t *gids, size_t n_gids,

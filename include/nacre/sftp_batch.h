@@ -23,7 +23,8 @@ extern "C" {
 typedef struct nacre_sftp_batch nacre_sftp_batch;
 
 typedef struct nacre_sftp_result {
-    int status;    /* NACRE_OK, NACRE_SFTP_STATUS, or why there is no answer */
+    /* NACRE_OK, NACRE_SFTP_STATUS, or why there is no answer; NACRE_AGAIN until it was sent */
+    int status;
     uint32_t code; /* NACRE_FX_* */
     const char
         *message; /* a sentence with the path in it; "" for success. Borrowed from the batch */
@@ -32,7 +33,8 @@ typedef struct nacre_sftp_result {
 } nacre_sftp_result;
 
 NACRE_API int nacre_sftp_batch_new(nacre_sftp_batch **out, nacre_sftp *s) NACRE_MUST_CHECK;
-NACRE_API void nacre_sftp_batch_free(nacre_sftp_batch *b); /* NULL ok */
+/* Before its session is closed. NULL ok. */
+NACRE_API void nacre_sftp_batch_free(nacre_sftp_batch *b);
 
 /* Each adds a request, which leaves with nacre_sftp_batch_run; *index (NULL ok) names its result. Paths
  * are copied. They fail with NACRE_NO_MEMORY, or NACRE_INVALID_ARGUMENT for an empty path, alone. */
@@ -57,7 +59,7 @@ NACRE_API int nacre_sftp_batch_realpath(nacre_sftp_batch *b, const char *path, s
  * (NACRE_TIMEOUT, NACRE_CANCELLED, a broken connection); results that did not come have that status.
  */
 NACRE_API int nacre_sftp_batch_run(nacre_sftp_batch *b, size_t *refused) NACRE_MUST_CHECK;
-/* NULL when index is beyond the last. Borrowed until the batch is freed. */
+/* NULL when index is beyond the last. Borrowed until the next request is added, or the batch is freed. */
 NACRE_API const nacre_sftp_result *nacre_sftp_batch_result(const nacre_sftp_batch *b, size_t index);
 
 #ifdef __cplusplus

@@ -50,12 +50,6 @@ int nacre_sftp_chmod(nacre_sftp *s, const char *path, uint32_t mode)
     return nacre_sftp_setstat(s, path, &a);
 }
 
-int nacre_sftp_chown(nacre_sftp *s, const char *path, uint32_t uid, uint32_t gid)
-{
-    nacre_sftp_attrs a = {.flags = NACRE_SFTP_ATTR_UIDGID, .uid = uid, .gid = gid};
-    return nacre_sftp_setstat(s, path, &a);
-}
-
 int nacre_sftp_utime(nacre_sftp *s, const char *path, uint32_t atime, uint32_t mtime)
 {
     nacre_sftp_attrs a = {.flags = NACRE_SFTP_ATTR_ACMODTIME, .atime = atime, .mtime = mtime};
@@ -68,7 +62,7 @@ int nacre_sftp_truncate(nacre_sftp *s, const char *path, uint64_t length, uint64
     int rc = nacre_sftp_setstat(s, path, &a);
     if (rc == NACRE_OK && size) {
         rc = nacre_sftp_stat(s, path, &a);
-        *size = a.size;
+        *size = a.flags & NACRE_SFTP_ATTR_SIZE ? a.size : length;
     }
     return rc;
 }
@@ -105,6 +99,13 @@ int nacre_sftp_realpath(nacre_sftp *s, const char *path, char **out)
 int nacre_sftp_readlink(nacre_sftp *s, const char *path, char **out)
 {
     nc_sftp_request r = {.type = NACRE_FXP_READLINK, .path = path};
+    return ask_name(s, &r, out);
+}
+
+int nacre_sftp_home(nacre_sftp *s, const char *user, char **out)
+{
+    nc_sftp_request r = {
+        .type = NACRE_FXP_EXTENDED, .ext = NACRE_SFTP_EXT_HOME_DIRECTORY, .path = user};
     return ask_name(s, &r, out);
 }
 

@@ -252,7 +252,8 @@ static int fail_request(nacre_sftp *s, const nc_sftp_request *r, int rc, const c
 
 int nc_sftp_try(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op, nacre_error *err)
 {
-    if (r->path && !*r->path) {
+    bool may_be_empty = r->type == NACRE_FXP_EXTENDED && r->ext == NACRE_SFTP_EXT_HOME_DIRECTORY;
+    if (r->path && !*r->path && !may_be_empty) {
         return say_failed(r, NACRE_INVALID_ARGUMENT, "the path is empty", err);
     }
     nc_sftp_request joined = *r;

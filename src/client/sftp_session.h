@@ -192,6 +192,7 @@ struct nacre_sftp {
     char *home;                   /* where it began, once that was asked */
     char **marks;                 /* of nacre_sftp_cd; NULL within: where it began */
     size_t mark_count;
+    uint32_t unknown_checks; /* names of check-file that the server does not know: bits, 1 << ext */
 };
 
 /* Makes the session, without its wire. */
