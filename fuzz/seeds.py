@@ -83,7 +83,19 @@ files = {
               sftp(6, u32(5) + string(bytes(8)) + bytes(8) + string("data")) + sftp(5, u32(6) + string(bytes(8)) + bytes(8) + u32(100)) +
               sftp(20, u32(7) + string("a") + string("b")) + sftp(4, u32(8) + string(bytes(8))),
 }
-for folder, seeds in (("engine", wire), ("session", session), ("sftp", files),
+copies = {
+    "sink": b"\x10T1 0 2 0\nD0755 0 a\nC0644 4 ab\ndata\0C0600 0 c\n\0E\n\1scp: gone\nC0644 1 R\n\2scp: end\n",
+    "sink_one": b"\x24C0644 4 ab\nFull\1scp: ab: read error\n",
+    "source": b"\x11" + bytes(60) + b"\1scp: no\n" + bytes(60) + b"\2scp: end\n",
+    "source_steps": b"\x21" + bytes(40) + b"\1scp: no\n" + bytes(80),
+    "line": b"\x02C0644 9223372036854775807 a name",
+    "times": b"\x02T1234567890 0 1234567891 999999",
+    "exact": b"\x03/a/it's [b]*{c,d}",
+    "pattern": b"\x13~/a b/[!a-c]?\\**",
+    "raw": b"\x23'a b'/\"c*\"/x\\ {y,z{1,2}}*",
+}
+
+for folder, seeds in (("engine", wire), ("session", session), ("sftp", files), ("scp", copies),
                       ("packets", {f"mode{i}": bytes([i, i % 4]) + packet(kexinit) * 2 for i in range(0, 112, 7)}),
                       ("messages", {"kexinit": kexinit[1:], "open": string("session") + u32(0) * 3,
                                     "request": u32(0) + string("exec") + b"\1" + string("true")})):
