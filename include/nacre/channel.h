@@ -26,7 +26,7 @@ enum { NACRE_STDOUT = 0, NACRE_STDERR = 1 }; /* streams: data, and extended data
  * Opens a channel; *out is usable at once for queries and freeing, and for data after
  * NACRE_EVENT_CHANNEL_OPENED. data: the type-specific rest of CHANNEL_OPEN, borrowed.
  * window 0: as configured, and it grows with the link (nacre_config.window_cap); else it stays what it
- * is. max_packet 0: as configured; max_packet is at least 1 KiB, and cut to 255 KiB.
+ * is (but see nacre_channel_window_cap). max_packet 0: as configured; max_packet is at least 1 KiB, and cut to 255 KiB.
  * NACRE_LIMIT above max_channels; NACRE_WRONG_STATE before authentication is over.
  */
 NACRE_API int nacre_channel_open(nacre_transport *t, const char *type, nacre_span data,
@@ -94,6 +94,12 @@ NACRE_API size_t nacre_channel_write_room(const nacre_channel *ch);
 NACRE_API int nacre_channel_reserve(nacre_channel *ch, int stream, size_t want, nacre_room *rooms,
                                     size_t *count) NACRE_MUST_CHECK;
 NACRE_API int nacre_channel_commit(nacre_channel *ch, size_t n) NACRE_MUST_CHECK;
+/*
+ * The most that the receive window may grow to, bytes; 0: nacre_config.window_cap, which is also the
+ * most. Not above what the window is now: it grows no more. For channels that were opened with a window
+ * of their own it makes that the one they begin with.
+ */
+NACRE_API void nacre_channel_window_cap(nacre_channel *ch, uint32_t bytes);
 /* n bytes of received data are dealt with: only this gives window back to the peer. */
 NACRE_API int nacre_channel_consumed(nacre_channel *ch, size_t n);
 /* No more data from us (after what was written). Idempotent. */

@@ -37,6 +37,15 @@ void nc_window_size_init(nacre_channel *ch, uint32_t window)
     ch->window_in = w->start;
 }
 
+void nacre_channel_window_cap(nacre_channel *ch, uint32_t bytes)
+{
+    nc_window_size *w = &ch->size;
+    uint32_t most = ch->mux->link->config->window_cap;
+    uint32_t cap = bytes == 0 || bytes > most ? most : bytes;
+    w->cap = cap > ch->window_max ? cap : ch->window_max;
+    w->goal = w->goal < w->cap ? w->goal : w->cap;
+}
+
 void nc_window_size_retire(nacre_channel *ch)
 {
     ch->mux->window_grown -= ch->size.grown;

@@ -258,6 +258,9 @@ static int start(nc_scp_run *r, const char *command)
     int rc = nc_channels_open(c, "session", nc_span(NULL, 0), window_of(&r->s->o),
                               r->s->o.timeout_ms, &r->ch);
     if (rc == NACRE_OK) {
+        if (r->s->o.window == 0 && r->s->o.rate == 0) {
+            nacre_channel_window_cap(r->ch, 0);
+        }
         rc = nacre_channel_exec(r->ch, nc_span_cstr(command), true);
         rc = rc == NACRE_OK ? nacre_client_wait_reply(c, r->ch, r->s->o.timeout_ms) : rc;
     }

@@ -12,10 +12,10 @@ enum {
     /* The machine's least WRITE, and the longest header before it. */
     ENOUGH = 32 * 1024 + 512,
     /*
-     * Receive windows. What a server of ours keeps for us is bounded by its output, not by our window:
-     * twice what a transfer has on the way never stops it, and fills 1 Gbit/s over 60 ms. OpenSSH's
+     * Receive windows at first; they grow with the link. What a server of ours keeps for us is bounded
+     * by its output, not by our window: twice what a transfer has on the way never stops it. OpenSSH's
      * sshd collects up to a whole window from its sftp-server in a buffer that it moves as it grows:
-     * behind 2 MiB it becomes slower, not faster.
+     * behind 2 MiB it becomes slower, not faster, unless the link needs it.
      */
     WINDOW_OURS = 8 * 1024 * 1024,
     WINDOW_OTHERS = 2 * 1024 * 1024,
@@ -177,6 +177,9 @@ static int open_channel(channel_wire *w, const nacre_sftp_options *o, nacre_erro
         *err = *nacre_client_error(w->c);
         return rc;
     }
+    if (o->window == 0) {
+        nacre_channel_window_cap(w->ch, 0);
+    }
     rc = ask_program(w, o);
     if (rc == NACRE_REQUEST_REFUSED) {
         return nc_fail(err, rc, "the server does not offer SFTP (subsystem '%s' was refused)",
@@ -207,8 +210,9 @@ static int start(channel_wire *w, const nacre_sftp_options *o, nacre_sftp **out,
         s->wire = &channel_functions;
         s->wire_ctx = w;
         rc = nc_sftp_start(s);
-        if (w->wide && s->round_trip_ms < NEAR_MS) {
+        if (w->wide && s->depth.round_trip_ms < NEAR_MS) {
             s->read_ahead = NEAR_AHEAD;
+            nc_sftp_depth_start(&s->depth, NEAR_AHEAD);
         }
         s->wire = NULL; /* on failure the caller frees it */
         *err = s->error;

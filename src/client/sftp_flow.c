@@ -11,7 +11,9 @@ enum {
     /* Bounded rates: what a beginning or a pause may make up for at once, and how often we look. */
     RATE_FIRST_MS = 50,
     RATE_BURST_MS = 250,
-    RATE_STEP_MS = 20
+    RATE_STEP_MS = 20,
+    /* What the session's bound leaves is not cut smaller for a request: it waits for more room. */
+    CRUMB = 32 * 1024
 };
 
 typedef struct nc_sftp_block {
@@ -89,13 +91,19 @@ void nc_sftp_chunk_sent(nc_sftp_chunk *c, uint32_t id)
     }
 }
 
-void nc_sftp_chunk_landed(nc_sftp_chunk *c)
+static void off_the_way(nc_sftp_chunk *c)
 {
     nc_sftp_flow *f = c->flow;
     f->flying -= c->len;
     f->requests--;
     f->s->flying -= c->len;
     f->s->flow_requests--;
+}
+
+void nc_sftp_chunk_landed(nc_sftp_chunk *c)
+{
+    off_the_way(c);
+    nc_sftp_depth_landed(&c->flow->s->depth, c->len, nacre_loop_now(NULL));
 }
 
 void nc_sftp_chunk_unlink(nc_sftp_chunk *c)
@@ -123,7 +131,7 @@ void nc_sftp_flow_init(nc_sftp_flow *f, nacre_sftp *s, nacre_span handle, const 
     f->handle = handle;
     f->path = path;
     f->end = UINT64_MAX;
-    f->cap = NC_SFTP_IN_FLIGHT;
+    f->cap = UINT64_MAX;
     /* Half of the machine's table stays free for everything else. */
     f->max_requests = NACRE_SFTP_MAX_REQUESTS / 2;
 }
@@ -131,7 +139,8 @@ void nc_sftp_flow_init(nc_sftp_flow *f, nacre_sftp *s, nacre_span handle, const 
 void nc_sftp_flow_options(nc_sftp_flow *f, const nacre_sftp_transfer_options *o)
 {
     nc_sftp_limiter *l = &f->s->limiter;
-    f->cap = o->in_flight ? o->in_flight : f->cap;
+    f->given = o->in_flight != 0;
+    f->cap = f->given ? o->in_flight : f->cap;
     if (o->max_requests && o->max_requests < f->max_requests) {
         f->max_requests = o->max_requests;
     }
@@ -167,12 +176,26 @@ uint64_t nc_sftp_flow_most(const nc_sftp_flow *f, uint64_t n)
     return f->limited && n > most ? most : n;
 }
 
+/* Of all flows together; 0: none, when something is on the way that will make some. */
+static uint64_t session_room(nc_sftp_flow *f)
+{
+    nacre_sftp *s = f->s;
+    if (s->flying == 0) {
+        return UINT64_MAX;
+    }
+    uint64_t room = f->given ? (f->cap > s->flying ? f->cap - s->flying : 0)
+                             : nc_sftp_depth_room(&s->depth, s->flying);
+    return room < CRUMB && room < f->cap ? 0 : room;
+}
+
 uint64_t nc_sftp_flow_room(nc_sftp_flow *f)
 {
     if (f->requests >= f->max_requests || (f->flying >= f->cap && f->requests > 0)) {
         return 0;
     }
     uint64_t room = f->requests == 0 && f->cap == 0 ? UINT64_MAX : f->cap - f->flying;
+    uint64_t all = session_room(f);
+    room = all < room ? all : room;
     if (f->limited) {
         uint64_t slow = rate_room(&f->s->limiter);
         /* Crumbs of a few bytes would cost more than they bring. */
@@ -231,7 +254,7 @@ static void forget_all(nc_sftp_flow *f)
             nacre_sftp_engine_forget(f->s->engine, c->call.id);
         }
         if (!c->done) {
-            nc_sftp_chunk_landed(c);
+            off_the_way(c);
         }
         nc_sftp_chunk_unlink(c);
         nc_sftp_chunk_give(f->s, c);

@@ -265,6 +265,8 @@ int nc_sftp_try(nacre_sftp *s, const nc_sftp_request *r, nc_sftp_op *op, nacre_e
         nc_free(s->alloc, owned[1]);
     }
     if (rc == NACRE_OK) {
+        size_t outstanding = nacre_sftp_engine_outstanding(s->engine);
+        nc_sftp_depth_asked(&s->depth, op->call.id, outstanding, nacre_loop_now(NULL));
         return nacre_sftp_engine_set_user(s->engine, op->call.id, &op->call);
     }
     op->call.id = 0;

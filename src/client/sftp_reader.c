@@ -306,7 +306,6 @@ void nc_sftp_reader_init(nc_sftp_reader *r, nacre_sftp *s, nacre_span handle, co
                          nc_sftp_sink sink, void *user)
 {
     nc_sftp_flow_init(&r->flow, s, handle, path);
-    r->flow.cap = s->read_ahead;
     r->flow.pump = pump;
     r->flow.user = user;
     r->sink = sink;

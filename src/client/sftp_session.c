@@ -27,7 +27,7 @@ int nc_sftp_new(nacre_sftp **out, const nacre_sftp_options *o, const nacre_pipe 
     s->max_read = o->max_data ? o->max_data : NACRE_SFTP_MAX_DATA;
     s->max_write = s->max_read;
     s->read_ahead = NC_SFTP_IN_FLIGHT;
-    s->round_trip_ms = UINT64_MAX;
+    nc_sftp_depth_init(&s->depth);
     int rc = nacre_sftp_engine_new(&s->engine, s->alloc, pipe);
     if (rc != NACRE_OK) {
         nc_free(s->alloc, s);
@@ -87,9 +87,8 @@ int nc_sftp_start(nacre_sftp *s)
         nacre_sftp_req_limits(s->engine, &start.call.id) == NACRE_OK) {
         rc = nacre_sftp_engine_set_user(s->engine, start.call.id, &start.call);
         if (rc == NACRE_OK) {
-            uint64_t asked_ms = nacre_loop_now(NULL);
+            nc_sftp_depth_asked(&s->depth, start.call.id, 1, nacre_loop_now(NULL));
             rc = nc_sftp_wait(s, is_done, &start, s->timeout_ms);
-            s->round_trip_ms = nacre_loop_now(NULL) - asked_ms;
         }
         if (rc != NACRE_OK) {
             nacre_sftp_engine_forget(s->engine, start.call.id);
@@ -275,6 +274,9 @@ static void dispatch(nacre_sftp *s, const nacre_sftp_event *ev)
     s->replies++;
     if (call) {
         if (ev->done) {
+            if (s->depth.asked) {
+                nc_sftp_depth_answered(&s->depth, call->id, nacre_loop_now(NULL));
+            }
             call->id = 0;
         }
         call->on_reply(call, s, ev);

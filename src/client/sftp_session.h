@@ -53,7 +53,7 @@ void nc_sftp_task_stop(nacre_sftp *s, nc_sftp_task *t); /* nothing when it is no
 typedef struct nc_sftp_flow nc_sftp_flow;
 
 enum {
-    /* 4 MiB fill 1 Gbit/s over 30 ms, and twice what OpenSSH's server side keeps in its window. */
+    /* At first: 4 MiB fill 1 Gbit/s over 30 ms, and twice what OpenSSH's server keeps in its window. */
     NC_SFTP_IN_FLIGHT = 4 * 1024 * 1024
 };
 
@@ -76,9 +76,10 @@ struct nc_sftp_flow {
     void (*drop)(nc_sftp_flow *f); /* gives back what the direction keeps beside it; NULL ok */
     void *user;                    /* of the source or sink */
     uint64_t next;                 /* offset of the next new request */
-    uint64_t end;      /* no request at or behind it: end of file, or of what is wanted */
-    uint64_t moved;    /* bytes that are through: written locally, or acknowledged */
-    uint64_t cap;      /* bytes in flight at most */
+    uint64_t end;   /* no request at or behind it: end of file, or of what is wanted */
+    uint64_t moved; /* bytes that are through: written locally, or acknowledged */
+    uint64_t cap;   /* bytes in flight at most; the session has a bound for all flows, too */
+    bool given;     /* cap is the caller's choice, and bounds all flows in place of the session's */
     uint64_t flying;   /* bytes in flight */
     uint32_t requests; /* in flight */
     uint32_t max_requests;
@@ -165,6 +166,31 @@ typedef struct nc_sftp_limiter {
     uint64_t since_ms;  /* when it was last filled */
 } nc_sftp_limiter;
 
+/* ---- how much all flows together have on the way: sftp_depth.c ----------------------------------------- */
+
+typedef struct nc_sftp_depth {
+    uint64_t now, start;    /* bytes */
+    uint64_t round_trip_ms; /* the smallest seen; UINT64_MAX: not measured */
+    bool asked;             /* a question is on the way, alone: */
+    uint32_t asked_id;
+    uint64_t asked_ms;
+    bool counting, held; /* held: somebody had to wait for it in this round trip */
+    uint64_t since_ms;   /* of the round trip that is counted; may lie ahead */
+    uint64_t counted;    /* bytes that arrived in it */
+    uint64_t used_ms;    /* when a good part of it was last in use */
+    uint64_t rate;       /* bytes a second, when it grew last */
+} nc_sftp_depth;
+
+void nc_sftp_depth_init(nc_sftp_depth *d);
+void nc_sftp_depth_start(nc_sftp_depth *d, uint64_t bytes); /* where it begins, and goes back to */
+/* A single request left; outstanding: with all others. Its answer came. */
+void nc_sftp_depth_asked(nc_sftp_depth *d, uint32_t id, size_t outstanding, uint64_t now_ms);
+void nc_sftp_depth_answered(nc_sftp_depth *d, uint32_t id, uint64_t now_ms);
+/* So many bytes of a flow are through. */
+void nc_sftp_depth_landed(nc_sftp_depth *d, uint64_t bytes, uint64_t now_ms);
+/* Bytes that may be added to those that are on the way. */
+uint64_t nc_sftp_depth_room(nc_sftp_depth *d, uint64_t flying);
+
 /* ---- the session -------------------------------------------------------------------------------------- */
 
 struct nacre_sftp {
@@ -177,12 +203,12 @@ struct nacre_sftp {
     uint32_t status;    /* NACRE_FX_* of the last call */
     uint32_t timeout_ms, default_timeout_ms;
     size_t max_read, max_write;
-    uint64_t read_ahead;    /* bytes that a reader has on the way unless told otherwise */
+    uint64_t read_ahead;    /* bytes that a file object has on the way unless told otherwise */
     uint64_t flying;        /* bytes on the way, of all flows */
     uint32_t flow_requests; /* likewise requests */
     nc_sftp_limiter limiter;
-    uint64_t replies;                /* pieces of answers that came: how progress shows */
-    uint64_t round_trip_ms;          /* of the session's first question; UINT64_MAX: not measured */
+    uint64_t replies; /* pieces of answers that came: how progress shows */
+    nc_sftp_depth depth;
     nc_sftp_task *tasks, *last_task; /* those that are on, in turn */
     nc_sftp_task *next_task;         /* while they are pumped */
     nc_sftp_chunk *pool;
