@@ -28,8 +28,11 @@ int nc_scp_out_push(nc_scp_out *o, const void *p, size_t n)
 int nc_scp_out_words(nc_scp_out *o, int code, const char *text)
 {
     char line[NC_SCP_LINE_MAX];
-    /* The peer reads up to the first newline. */
-    int n = snprintf(line, sizeof(line) - 1, "%cscp: %.*s", code, (int)strcspn(text, "\r\n"), text);
+    size_t one = 0; /* line: the peer reads no further */
+    while (text[one] != '\0' && text[one] != '\n' && text[one] != '\r' && one < sizeof(line)) {
+        one++;
+    }
+    int n = snprintf(line, sizeof(line) - 1, "%cscp: %.*s", code, (int)one, text);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof(line) - 1 ? (size_t)n : sizeof(line) - 2;
     line[len] = '\n';
     return nc_scp_out_push(o, line, len + 1);
