@@ -53,9 +53,12 @@ static int run(nacre_sftp *s, nc_xfer_spec *spec, const nacre_sftp_transfer_opti
     if (nc_sftp_drive(s, is_true, &over, o && o->rate != 0) != NACRE_OK) {
         give_up(s, x, &over);
     }
-    s->error = *nc_xfer_error(x);
-    s->status = nc_xfer_code(x);
+    nacre_error why = *nc_xfer_error(x);
+    uint32_t code = nc_xfer_code(x);
     nc_xfer_free(x);
+    nc_sftp_push(s); /* a CLOSE that nobody waits for leaves now, not with the next call */
+    s->error = why;
+    s->status = code;
     return s->error.status;
 }
 

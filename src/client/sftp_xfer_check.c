@@ -70,7 +70,7 @@ static void ask_hash(nc_xfer *x)
     r->algorithms = x->hasher ? "sha256" : algorithms;
 }
 
-/* Ours, made while the server makes its own: of the kind that we would rather have, or once more. */
+/* Ours, of the kind that the server has made; a stream's was made as it passed. */
 static int our_hash(nc_xfer *x, const nc_hash_alg *alg, uint8_t *out)
 {
     if (x->hasher) {

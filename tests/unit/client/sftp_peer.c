@@ -376,6 +376,22 @@ static void do_stat(sftp_peer *p, nc_wr *w, uint32_t id, nc_rd *r, bool by_name)
     }
 }
 
+/* Names are as they are, with or without the one slash in front. */
+static void do_realpath(nc_wr *w, uint32_t id, nc_rd *r)
+{
+    char name[80];
+    text_of(nc_rd_str(r), name);
+    nc_wr_u8(w, NACRE_FXP_NAME);
+    nc_wr_u32(w, id);
+    nc_wr_u32(w, 1);
+    size_t mark = nc_wr_begin_str(w);
+    nc_wr_u8(w, '/');
+    nc_wr_bytes(w, nc_span_cstr(name[0] == '/' ? name + 1 : name));
+    nc_wr_end_str(w, mark);
+    nc_wr_cstr(w, "");
+    nc_wr_u32(w, 0);
+}
+
 static void do_init(const sftp_peer *p, nc_wr *w)
 {
     nc_wr_u8(w, NACRE_FXP_VERSION);
@@ -441,10 +457,12 @@ static void answer(sftp_peer *p, nc_wr *w, uint8_t type, nc_rd *r)
     case NACRE_FXP_EXTENDED:
         do_extended(p, w, id, r);
         break;
-    case NACRE_FXP_CLOSE: {
+    case NACRE_FXP_CLOSE:
         do_close(p, w, id, r);
         break;
-    }
+    case NACRE_FXP_REALPATH:
+        do_realpath(w, id, r);
+        break;
     default:
         status(w, id, NACRE_FX_OP_UNSUPPORTED);
         break;
@@ -569,6 +587,10 @@ static void wire_free(void *ctx)
 {
     static packet packets[MOST_REPLIES];
     sftp_peer *p = ((wire *)ctx)->p;
+    const nacre_sftp *s = ((wire *)ctx)->s;
+    if (s->flying != 0 || s->flow_requests != 0) {
+        abort(); /* the books of what is on the way do not add up */
+    }
     if (p && !p->silent) {
         (void)answer_all(p, packets);
     }

@@ -10,99 +10,13 @@
 #include <cmocka.h>
 
 #include "client/sftp_xfer.h"
-#include "sftp_peer.h"
+#include "transfer_place.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { LARGE = 700001, MANY = 200 };
-
-static sftp_peer peer;
-static uint8_t content[LARGE + 16];
-static char dir[64];
-static int dir_fd;
-
-/* ---- files -------------------------------------------------------------------------------------------- */
-
-static int set_up(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof(content); i++) {
-        content[i] = (uint8_t)(i * 2654435761u >> 13);
-    }
-    umask(022);
-    sftp_peer_init(&peer);
-    snprintf(dir, sizeof(dir), "/tmp/nacre-xfer-XXXXXX");
-    if (!mkdtemp(dir) || chdir(dir) != 0) {
-        return -1;
-    }
-    dir_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return dir_fd >= 0 ? 0 : -1;
-}
-
-static unsigned local_files(void)
-{
-    DIR *d = opendir(".");
-    unsigned n = 0;
-    assert_non_null(d);
-    while (readdir(d)) {
-        n++;
-    }
-    closedir(d);
-    return n - 2; /* . and .. */
-}
-
-static int tear_down(void **state)
-{
-    char name[32];
-    (void)state;
-    sftp_peer_clear(&peer);
-    close(dir_fd);
-    unlink("target");
-    unlink("source");
-    for (int i = 0; i < MANY; i++) {
-        snprintf(name, sizeof(name), "f%d", i);
-        unlink(name);
-    }
-    return chdir("/") == 0 && rmdir(dir) == 0 ? 0 : -1; /* fails when something was left behind */
-}
-
-static void write_local(const char *name, const void *p, size_t n)
-{
-    FILE *f = fopen(name, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(p, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-}
-
-static bool local_holds(const char *name, const void *p, size_t n)
-{
-    static uint8_t got[LARGE + 32];
-    FILE *f = fopen(name, "rb");
-    bool same = f && fread(got, 1, sizeof(got), f) == n && memcmp(got, p, n) == 0;
-    if (f) {
-        fclose(f);
-    }
-    return same;
-}
-
-static bool remote_holds(const char *name, const void *p, size_t n)
-{
-    const peer_file *f = sftp_peer_find(&peer, name);
-    return f && f->size == n && (n == 0 || memcmp(f->data, p, n) == 0);
-}
-
-static nacre_sftp *begin(void)
-{
-    nacre_sftp *s = NULL;
-    assert_int_equal(sftp_peer_session(&peer, NULL, &s), NACRE_OK);
-    return s;
-}
 
 /* ---- many at once ------------------------------------------------------------------------------------- */
 
@@ -146,7 +60,7 @@ static void many(bool up, bool known)
 {
     job j = {.over = 0};
     char name[32];
-    nacre_sftp *s = begin();
+    nacre_sftp *s = begin_session();
     for (int i = 0; i < MANY; i++) {
         size_t n = sizes[(size_t)i % SIZES];
         snprintf(name, sizeof(name), "f%d", i);
@@ -161,7 +75,7 @@ static void many(bool up, bool known)
         nc_xfer_spec spec = {.up = up,
                              .remote = name,
                              .local = name,
-                             .dir = dir_fd,
+                             .dir = place_fd,
                              .name = name,
                              .attrs = known ? &a : NULL};
         start_one(&j, s, &spec);
@@ -219,18 +133,11 @@ static void many_in_any_order(void **state)
 
 /* ---- round trips -------------------------------------------------------------------------------------- */
 
-static nacre_sftp_transfer_options defaults(void)
-{
-    nacre_sftp_transfer_options o;
-    nacre_sftp_transfer_options_init(&o);
-    return o;
-}
-
 static void trips_of_small_files(void **state)
 {
     (void)state;
     nacre_sftp_transfer_options o = defaults();
-    nacre_sftp *s = begin();
+    nacre_sftp *s = begin_session();
     sftp_peer_put(&peer, "f", content, 1000, 0600);
     assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
     assert_int_equal(peer.trips, 2);
@@ -254,7 +161,7 @@ static void trips_of_small_files(void **state)
 static void trips_of_a_large_file(void **state)
 {
     (void)state;
-    nacre_sftp *s = begin();
+    nacre_sftp *s = begin_session();
     sftp_peer_put(&peer, "f", content, LARGE, 0600);
     assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
     assert_in_range(peer.trips, 3, 6);
@@ -292,7 +199,7 @@ static void streams_down_in_order(void **state)
     sftp_peer_put(&peer, "f", content, LARGE, 0600);
     for (unsigned seed = 0; seed < 4; seed++) {
         for (size_t i = 0; i < 4; i++) {
-            nacre_sftp *s = begin();
+            nacre_sftp *s = begin_session();
             peer.shuffle = seed;
             peer.most = most[i];
             peer.most_reads = 0;
@@ -317,7 +224,7 @@ static void files_down_in_any_order(void **state)
     sftp_peer_put(&peer, "f", content, LARGE, 0600);
     for (unsigned seed = 0; seed < 3; seed++) {
         for (size_t i = 0; i < 4; i++) {
-            nacre_sftp *s = begin();
+            nacre_sftp *s = begin_session();
             peer.shuffle = seed;
             peer.most = most[i];
             assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
@@ -351,7 +258,7 @@ static void streams_up(void **state)
     static const size_t most[] = {0, 1, 1000, 40000};
     (void)state;
     for (size_t i = 0; i < 4; i++) {
-        nacre_sftp *s = begin();
+        nacre_sftp *s = begin_session();
         source k = {.n = most[i] == 1 ? 3000 : LARGE, .most = most[i]};
         assert_int_equal(nacre_sftp_putfo(s, from_source, &k, UINT64_MAX, "f", 0604, NULL),
                          NACRE_OK);
@@ -386,7 +293,7 @@ static void a_size_too_large(void **state)
     write_local("target", "as it was", 9);
     peer.lies = true;
     for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
-        nacre_sftp *s = begin();
+        nacre_sftp *s = begin_session();
         peer.told_size = told[i];
         assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_INCOMPLETE);
         assert_non_null(strstr(nacre_sftp_error(s)->text, "ended at byte 700001"));
@@ -403,7 +310,7 @@ static void a_size_too_small(void **state)
     sftp_peer_put(&peer, "f", content, LARGE, 0600);
     peer.lies = true;
     for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
-        nacre_sftp *s = begin();
+        nacre_sftp *s = begin_session();
         peer.told_size = told[i];
         peer.shuffle = (unsigned)i;
         assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
@@ -430,7 +337,7 @@ static void each_request_refused(void **state)
                 peer.fsync = true;
                 sftp_peer_put(&peer, "old", "as it was", 9, 0600);
                 write_local("source", content, 100000);
-                nacre_sftp *s = begin();
+                nacre_sftp *s = begin_session();
                 peer.fail_at = at;
                 rc = nacre_sftp_put(s, "source", "old", &o);
                 bool reached = peer.requests >= at;
@@ -470,7 +377,7 @@ static void each_request_refused_down(void **state)
     sftp_peer_put(&peer, "f", content, LARGE, 0600);
     for (unsigned at = 1, reached = 1; reached; at++) {
         write_local("target", "as it was", 9);
-        nacre_sftp *s = begin();
+        nacre_sftp *s = begin_session();
         peer.fail_at = at;
         int rc = nacre_sftp_get(s, "f", "target", NULL);
         reached = peer.requests >= at;
@@ -503,7 +410,7 @@ static void cut_at_any_byte(void **state)
             write_local("source", content + 7, 100000);
             nacre_sftp_transfer_options o = defaults();
             o.atomic = true;
-            nacre_sftp *s = begin();
+            nacre_sftp *s = begin_session();
             peer.cut_after = at;
             rc = up ? nacre_sftp_put(s, "source", "f", &o) : nacre_sftp_get(s, "f", "target", &o);
             peer.cut_after = SIZE_MAX;
@@ -527,7 +434,7 @@ static void a_full_disk_there(void **state)
     (void)state;
     write_local("source", content, LARGE);
     nacre_sftp_transfer_options o = defaults();
-    nacre_sftp *s = begin();
+    nacre_sftp *s = begin_session();
     peer.disk = 300000;
     assert_int_equal(nacre_sftp_put(s, "source", "f", NULL), NACRE_SFTP_STATUS);
     assert_non_null(strstr(nacre_sftp_error(s)->text, "write f at offset"));
@@ -554,7 +461,7 @@ static void atomic_without_posix_rename(void **state)
     o.atomic = true;
     peer.posix_rename = false;
     sftp_peer_put(&peer, "f", "as it was", 9, 0600);
-    nacre_sftp *s = begin();
+    nacre_sftp *s = begin_session();
     assert_int_equal(nacre_sftp_put(s, "source", "f", &o), NACRE_OK);
     assert_true(remote_holds("f", content, 1000));
     sftp_peer_put(&peer, "f", "as it was", 9, 0600);
@@ -596,7 +503,7 @@ static void cancelling_one_of_two(void **state)
             sftp_peer_put(&peer, "f", content, 100000, 0600);
             write_local("source", content, 100000);
             write_local("target", "as it was", 9);
-            nacre_sftp *s = begin();
+            nacre_sftp *s = begin_session();
             nc_xfer_spec spec = {
                 .up = up, .remote = "f", .local = up ? "source" : "target", .dir = -1, .o = &o};
             nc_xfer_spec other = {.remote = "f", .local = "f0", .dir = -1, .o = &o};
@@ -626,7 +533,7 @@ static void cancelling_when_nothing_answers(void **state)
         job j = {.over = 0};
         sftp_peer_put(&peer, "f", content, 100000, 0600);
         write_local("source", content, 100000);
-        nacre_sftp *s = begin();
+        nacre_sftp *s = begin_session();
         nc_xfer_spec spec = {.up = up, .remote = "f", .local = up ? "source" : "target", .dir = -1};
         start_one(&j, s, &spec);
         peer.silent = true;
@@ -654,9 +561,9 @@ static void links_are_not_followed_in_trees(void **state)
         job j = {.over = 0};
         assert_int_equal(symlink("source", "target"), 0);
         o.direct = direct;
-        nacre_sftp *s = begin();
+        nacre_sftp *s = begin_session();
         nc_xfer_spec spec = {
-            .remote = "f", .local = "somewhere/target", .dir = dir_fd, .name = "target", .o = &o};
+            .remote = "f", .local = "somewhere/target", .dir = place_fd, .name = "target", .o = &o};
         start_one(&j, s, &spec);
         assert_int_equal(nc_sftp_drive(s, all_over, &j, false), NACRE_OK);
         assert_int_equal(nc_xfer_error(j.xfers[0])->status, direct ? NACRE_IO : NACRE_OK);
@@ -668,7 +575,7 @@ static void links_are_not_followed_in_trees(void **state)
         j = (job){.over = 0};
         assert_int_equal(symlink("source", "target"), 0);
         spec = (nc_xfer_spec){
-            .up = true, .remote = "g", .local = "target", .dir = dir_fd, .name = "target"};
+            .up = true, .remote = "g", .local = "target", .dir = place_fd, .name = "target"};
         start_one(&j, s, &spec);
         assert_int_equal(nc_sftp_drive(s, all_over, &j, false), NACRE_OK);
         assert_int_equal(nc_xfer_error(j.xfers[0])->status, NACRE_IO);
@@ -684,7 +591,7 @@ static void special_bits(void **state)
     (void)state;
     struct stat st;
     nacre_sftp_transfer_options o = defaults();
-    nacre_sftp *s = begin();
+    nacre_sftp *s = begin_session();
     sftp_peer_put(&peer, "f", content, 10, 06755);
     for (int step = 0; step < 3; step++) {
         unlink("target");
@@ -702,7 +609,7 @@ static void special_bits(void **state)
     nacre_sftp_close(s);
 }
 
-#define ROW(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define ROW(fn) cmocka_unit_test_setup_teardown(fn, place_set_up, place_tear_down)
 
 int main(void)
 {
