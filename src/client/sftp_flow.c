@@ -252,8 +252,6 @@ static void forget_all(nc_sftp_flow *f)
         nc_sftp_chunk *c = f->first;
         if (c->call.id) {
             nacre_sftp_engine_forget(f->s->engine, c->call.id);
-        }
-        if (!c->done) {
             off_the_way(c);
         }
         nc_sftp_chunk_unlink(c);

@@ -258,6 +258,10 @@ static uint64_t next_length(nc_sftp_reader *r)
         uint64_t ahead = f->next - r->delivered;
         room = REORDER - ahead < room ? REORDER - ahead : room;
     }
+    if (r->gate) {
+        uint64_t open = *r->gate > f->next ? *r->gate - f->next : 0;
+        room = open < room ? open : room;
+    }
     if (room == 0 || left == 0) {
         return 0;
     }
@@ -315,6 +319,7 @@ void nc_sftp_reader_init(nc_sftp_reader *r, nacre_sftp *s, nacre_span handle, co
     r->most = SIZE_MAX;
     r->whole = 0;
     r->in_order = r->begun = false;
+    r->gate = NULL;
     r->delivered = 0;
     r->early = NULL;
     r->kept = NULL;

@@ -106,7 +106,8 @@ typedef struct nc_sftp_reader {
     uint32_t depth; /* requests beyond the known size, grows with success */
     size_t most;    /* bytes of a request: what the server gave when it gave less than asked */
     uint32_t whole; /* answers as long as asked for since then */
-    bool in_order;  /* the sink cannot seek: what comes early waits */
+    const uint64_t *gate; /* nothing at or behind it is asked for; NULL: no such bound */
+    bool in_order;        /* the sink cannot seek: what comes early waits */
     bool begun;
     uint64_t delivered;  /* in order: behind the last byte that the sink has */
     uint8_t *early;      /* a ring by offset; NULL until something comes early */
