@@ -95,7 +95,14 @@ copies = {
     "raw": b"\x23'a b'/\"c*\"/x\\ {y,z{1,2}}*",
 }
 
-for folder, seeds in (("engine", wire), ("session", session), ("sftp", files), ("scp", copies),
+longnames = {
+    "unix": b"-rw-r--r--+   1 joe      Domain Users     1234 Jan  1 12:34 a file",
+    "link": b"lrwsrwSrwt  12 1000 100 4096 Dec 31  1999 l -> ../target",
+    "iso": b"crw-rw---T 1 root tty 5, 0 2024-02-29 23:59:59.1 +0100 tty",
+    "paramiko": b"d---------   1 0  0  18446744073709551615 (unknown date) x",
+    "little": b"?????????? ? ? ? ? 7. Jan 1970 ?",
+}
+for folder, seeds in (("longname", longnames), ("engine", wire), ("session", session), ("sftp", files), ("scp", copies),
                       ("packets", {f"mode{i}": bytes([i, i % 4]) + packet(kexinit) * 2 for i in range(0, 112, 7)}),
                       ("messages", {"kexinit": kexinit[1:], "open": string("session") + u32(0) * 3,
                                     "request": u32(0) + string("exec") + b"\1" + string("true")})):

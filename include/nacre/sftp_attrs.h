@@ -149,6 +149,27 @@ NACRE_API size_t nacre_sftp_longname(char *out, size_t size, nacre_span name,
                                      const nacre_sftp_attrs *attrs, uint64_t nlink,
                                      const char *user, const char *group, uint64_t now,
                                      int32_t utc_offset);
+/*
+ * The other way round: what a server's longname says, where it is a line of ls -l in any of the usual
+ * ways of writing one (month or day first, ISO dates, a group's name of several words, devices).
+ * NACRE_SYNTAX, and nothing is known: it is not. The spans are borrowed from longname, bytes of the
+ * peer's choice; version 3 has no names of owners elsewhere. name may end in " -> target".
+ */
+#define NACRE_SFTP_LONGNAME_MODE  UINT32_C(1)
+#define NACRE_SFTP_LONGNAME_NLINK UINT32_C(2)
+#define NACRE_SFTP_LONGNAME_USER  UINT32_C(4)
+#define NACRE_SFTP_LONGNAME_GROUP UINT32_C(8)
+#define NACRE_SFTP_LONGNAME_SIZE  UINT32_C(16)
+typedef struct nacre_sftp_longname_parts {
+    uint32_t known;       /* NACRE_SFTP_LONGNAME_*: which fields mean anything */
+    uint32_t permissions; /* type and mode bits */
+    uint64_t nlink, size;
+    nacre_span user, group; /* names, or numbers */
+    nacre_span date;        /* as it stands there, without a zone as a rule */
+    nacre_span name;
+} nacre_sftp_longname_parts;
+NACRE_API int nacre_sftp_longname_parse(nacre_span longname,
+                                        nacre_sftp_longname_parts *out) NACRE_MUST_CHECK;
 /* "drwxr-xr-x" and a terminator: what the permissions say, type included. */
 NACRE_API void nacre_sftp_mode_text(uint32_t permissions, char out[11]);
 

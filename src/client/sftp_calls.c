@@ -159,6 +159,22 @@ int nacre_sftp_symlink(nacre_sftp *s, const char *target, const char *link)
     return nc_sftp_order(s, &r);
 }
 
+/*
+ * SYMLINK's arguments as the server reads them. OpenSSH has them the wrong way round, and nearly everybody
+ * followed it. Twisted reads them as the draft says, and so does AsyncSSH for clients that call
+ * themselves neither OpenSSH nor paramiko, as ours does not.
+ */
+bool nc_sftp_draft_symlink(const char *peer_version)
+{
+    static const char *const draft[] = {"SSH-2.0-AsyncSSH_", "SSH-2.0-Twisted"};
+    for (size_t i = 0; i < sizeof(draft) / sizeof(draft[0]); i++) {
+        if (strncmp(peer_version, draft[i], strlen(draft[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int nacre_sftp_hardlink(nacre_sftp *s, const char *from, const char *to)
 {
     nc_sftp_request r = {

@@ -205,6 +205,9 @@ static int start(channel_wire *w, const nacre_sftp_options *o, nacre_sftp **out,
         return rc;
     }
     w->s = s;
+    nacre_transport *t = nacre_client_transport(w->c);
+    nacre_sftp_engine_set_draft_symlink(
+        s->engine, nc_sftp_draft_symlink(t ? nacre_transport_peer_version(t) : ""));
     rc = nacre_client_on_channel(w->c, w->ch, on_event, w);
     if (rc == NACRE_OK) {
         s->wire = &channel_functions;

@@ -227,6 +227,8 @@ int nc_sftp_new(nacre_sftp **out, const nacre_sftp_options *o, const nacre_pipe 
                 nacre_error *err) NACRE_MUST_CHECK;
 /* The receive window of a session's channel, by what the caller wants and by who the server is. */
 uint32_t nc_sftp_window(const nacre_sftp_options *o, const char *peer_version);
+/* True: the server that calls itself so reads SYMLINK's arguments in the draft's order. */
+bool nc_sftp_draft_symlink(const char *peer_version);
 /* INIT, VERSION, limits; the wire stands. */
 int nc_sftp_start(nacre_sftp *s) NACRE_MUST_CHECK;
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "client/sftp_session.h"
 #include "mem_server.h"
 #include "nacre/sftp_batch.h"
 #include "nacre/sftp_file.h"
@@ -197,6 +198,17 @@ static void links_made_absolute(void **state)
     nacre_sftp_string_free(s, text);
     assert_int_equal(nacre_sftp_readlink_absolute(s, "/home/a", &text), NACRE_SFTP_STATUS);
     assert_null(text);
+}
+
+static void the_order_of_a_symlinks_arguments(void **state)
+{
+    (void)state;
+    assert_false(nc_sftp_draft_symlink(""));
+    assert_false(nc_sftp_draft_symlink("SSH-2.0-OpenSSH_9.2"));
+    assert_false(nc_sftp_draft_symlink("SSH-2.0-nacre_0.1"));
+    assert_false(nc_sftp_draft_symlink("SSH-2.0-paramiko_3.0"));
+    assert_true(nc_sftp_draft_symlink("SSH-2.0-AsyncSSH_2.14.0"));
+    assert_true(nc_sftp_draft_symlink("SSH-2.0-Twisted_24.3.0"));
 }
 
 static void owners(void **state)
@@ -656,6 +668,7 @@ int main(void)
         ROW(a_batch),
         ROW(a_batch_cut_off),
         ROW(failing_memory),
+        ROW(the_order_of_a_symlinks_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
