@@ -95,6 +95,42 @@ copies = {
     "raw": b"\x23'a b'/\"c*\"/x\\ {y,z{1,2}}*",
 }
 
+
+def handle(index, generation=1):
+    return string(u32(index) + u32(generation) + bytes(8))
+
+
+def ext(n, name, *rest):
+    return sftp(200, u32(n) + string(name) + b"".join(rest))
+
+
+u64 = lambda n: n.to_bytes(8, "big")
+init = sftp(1, u32(3))
+served = {
+    "write": b"\0" + init + sftp(3, u32(1) + string("/d/new") + u32(0x1a) + u32(4) + u32(0o640)) +
+             sftp(6, u32(2) + handle(0) + u64(5000) + string("data")) + sftp(5, u32(3) + handle(0) + u64(0) + u32(9000)) +
+             sftp(10, u32(4) + handle(0) + u32(1) + u64(4097)) + sftp(8, u32(5) + handle(0)) + sftp(13, u32(6) + string("/d/new")) +
+             sftp(4, u32(7) + handle(0)),
+    "huge": b"\0" + init + sftp(3, u32(1) + string("/f") + u32(3) + u32(0)) +
+            sftp(6, u32(2) + handle(0) + u64(1 << 60) + string("x")) + sftp(10, u32(3) + handle(0) + u32(1) + u64(1 << 62)) +
+            sftp(6, u32(2) + handle(0) + u64(200000) + string("x")),
+    "names": b"\2" + init + sftp(20, u32(1) + string("../d/l") + string("/d/l")) + sftp(17, u32(2) + string("/d/l/x")) +
+             sftp(20, u32(3) + string("/d") + string("up")) + sftp(18, u32(4) + string("/up/f") + string("/e/g")) +
+             ext(5, "posix-rename@openssh.com", string("/d"), string("/e")) + ext(6, "hardlink@openssh.com", string("/e/g"), string("/h")) +
+             sftp(14, u32(7) + string("/e/x/") + u32(0)) + sftp(18, u32(8) + string("/e") + string("/e/x/y")) +
+             sftp(16, u32(9) + string("up/../e/./x")) + sftp(19, u32(9) + string("/up")) + sftp(15, u32(9) + string("/e/x")),
+    "list": b"\4" + init + sftp(11, u32(1) + string("/")) + sftp(12, u32(2) + handle(0)) + sftp(14, u32(3) + string("/a") + u32(0)) +
+            sftp(12, u32(4) + handle(0)) + sftp(15, u32(5) + string("/a")) + sftp(12, u32(6) + handle(0)) + sftp(4, u32(7) + handle(0)),
+    "check": b"\0" + init + sftp(3, u32(1) + string("/f") + u32(1) + u32(0)) +
+             ext(2, "check-file", handle(0), string("md5,sha1"), u64(0), u64(0), u32(256)) +
+             ext(3, "check-file-name", string("/d/f"), string("none,crc32"), u64(100), u64(5000), u32(0)) +
+             ext(4, "check-file-handle", handle(0), string("sha512"), u64(1 << 63), u64(1 << 63), u32(1 << 31)),
+    "copy": b"\0" + init + sftp(3, u32(1) + string("/f") + u32(1) + u32(0)) + sftp(3, u32(2) + string("/c") + u32(0x0a) + u32(0)) +
+            ext(3, "copy-data", handle(0), u64(1), u64(0), handle(1), u64(7)) +
+            ext(4, "copy-data", handle(0), u64(0), u64(1 << 62), handle(1), u64(1 << 62)) +
+            ext(5, "statvfs@openssh.com", string("/c")) + ext(6, "users-groups-by-id@openssh.com", string(u32(0)), string(u32(9))) +
+            ext(7, "expand-path@openssh.com", string("~/d")) + ext(8, "lsetstat@openssh.com", string("/c"), u32(8), u32(1), u32(2)),
+}
 longnames = {
     "unix": b"-rw-r--r--+   1 joe      Domain Users     1234 Jan  1 12:34 a file",
     "link": b"lrwsrwSrwt  12 1000 100 4096 Dec 31  1999 l -> ../target",
@@ -102,7 +138,7 @@ longnames = {
     "paramiko": b"d---------   1 0  0  18446744073709551615 (unknown date) x",
     "little": b"?????????? ? ? ? ? 7. Jan 1970 ?",
 }
-for folder, seeds in (("longname", longnames), ("engine", wire), ("session", session), ("sftp", files), ("scp", copies),
+for folder, seeds in (("longname", longnames), ("engine", wire), ("session", session), ("sftp", files), ("sftp_server", served), ("scp", copies),
                       ("packets", {f"mode{i}": bytes([i, i % 4]) + packet(kexinit) * 2 for i in range(0, 112, 7)}),
                       ("messages", {"kexinit": kexinit[1:], "open": string("session") + u32(0) * 3,
                                     "request": u32(0) + string("exec") + b"\1" + string("true")})):

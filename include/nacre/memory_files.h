@@ -17,8 +17,10 @@ typedef struct nacre_memory_files nacre_memory_files;
 typedef struct nacre_memory_files_options {
     size_t size; /* set by nacre_memory_files_options_init */
     const nacre_allocator *allocator;
-    uint64_t max_bytes; /* of all files together; default 64 MiB. Beyond: FAILURE, "no space" */
-    size_t max_files;   /* files, directories and links; default 65536 */
+    /* Of all files together, counted in pages of 4 KiB that hold something: holes are free. No file is
+       longer. Default 64 MiB. Beyond: FAILURE, "No space left". */
+    uint64_t max_bytes;
+    size_t max_files; /* files, directories and links, and names of one file; default 65536 */
     /* The clock of times that nobody set, seconds since 1970; NULL: all times are 0. */
     uint32_t (*now)(void *user);
     void *user;
@@ -33,12 +35,17 @@ NACRE_API void nacre_memory_files_free(nacre_memory_files *m);
 /* The vtable; its user argument is the nacre_memory_files. */
 NACRE_API const nacre_sftp_server_ops *nacre_memory_files_ops(void);
 
-/* For the program around it: makes or replaces a file, with its parent directories; a copy of bytes. */
+/*
+ * For the program around it: makes or replaces a file, with its parent directories; a copy of bytes.
+ * NACRE_LIMIT, NACRE_NO_MEMORY; NACRE_EXISTS: something else is there. What failed half way may be there
+ * in part.
+ */
 NACRE_API int nacre_memory_files_put(nacre_memory_files *m, const char *path, nacre_span bytes,
                                      uint32_t mode) NACRE_MUST_CHECK;
-/* The bytes of a file, borrowed until the tree changes. NACRE_NOT_FOUND. */
-NACRE_API int nacre_memory_files_get(const nacre_memory_files *m, const char *path,
+/* The bytes of a file, borrowed until the tree changes; holes are zeros. NACRE_NOT_FOUND, NACRE_NO_MEMORY. */
+NACRE_API int nacre_memory_files_get(nacre_memory_files *m, const char *path,
                                      nacre_span *bytes) NACRE_MUST_CHECK;
+/* With its parents; one that is there already is good. As put. */
 NACRE_API int nacre_memory_files_mkdir(nacre_memory_files *m, const char *path,
                                        uint32_t mode) NACRE_MUST_CHECK;
 
