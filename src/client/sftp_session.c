@@ -109,6 +109,7 @@ void nacre_sftp_close(nacre_sftp *s)
         s->wire->free(s->wire_ctx);
     }
     nc_sftp_blocks_free(s);
+    nc_sftp_late_free(s);
     nc_sftp_cwd_free(s);
     nc_free(s->alloc, s);
 }

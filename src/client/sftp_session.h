@@ -192,6 +192,12 @@ void nc_sftp_depth_landed(nc_sftp_depth *d, uint64_t bytes, uint64_t now_ms);
 /* Bytes that may be added to those that are on the way. */
 uint64_t nc_sftp_depth_room(nc_sftp_depth *d, uint64_t flying);
 
+/* OPENs that were given up and not answered yet: sftp_late.c. */
+typedef struct nc_sftp_late nc_sftp_late;
+/* The handle that this request may still bring is closed, and what it made (NULL: nothing) removed. */
+void nc_sftp_late_open(nacre_sftp *s, uint32_t id, const char *temporary);
+void nc_sftp_late_free(nacre_sftp *s);
+
 /* ---- the session -------------------------------------------------------------------------------------- */
 
 struct nacre_sftp {
@@ -208,6 +214,7 @@ struct nacre_sftp {
     uint64_t flying;        /* bytes on the way, of all flows */
     uint32_t flow_requests; /* likewise requests */
     nc_sftp_limiter limiter;
+    nc_sftp_late *late;
     uint64_t replies; /* pieces of answers that came: how progress shows */
     nc_sftp_depth depth;
     nc_sftp_task *tasks, *last_task; /* those that are on, in turn */

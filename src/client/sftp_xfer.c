@@ -89,7 +89,9 @@ nc_sftp_request *nc_xfer_want(nc_xfer *x, nc_xfer_slot slot, uint8_t type, const
 void nc_xfer_forget(nc_xfer *x, nc_xfer_slot slot)
 {
     nc_xfer_ask *a = &x->asks[slot];
-    if (a->sent && a->op.call.id) {
+    if (a->sent && a->op.call.id && slot == NC_XFER_OPEN) {
+        nc_sftp_late_open(x->s, a->op.call.id, x->temporary);
+    } else if (a->sent && a->op.call.id) {
         nacre_sftp_engine_forget(x->s->engine, a->op.call.id);
     }
     nc_sftp_op_clear(&a->op);

@@ -12,9 +12,12 @@
 #include "client/sftp_xfer.h"
 #include "transfer_place.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -543,10 +546,79 @@ static void cancelling_when_nothing_answers(void **state)
         nc_xfer_cancel(j.xfers[0]);
         assert_int_equal(j.over, 1);
         free_all(&j);
-        nacre_sftp_close(s);
+        /* Answered at last: what was opened is closed, what was made is removed. */
         peer.silent = false;
+        assert_int_equal(nacre_sftp_get(s, "f", "f0", NULL), NACRE_OK);
+        assert_int_equal(nacre_sftp_get(s, "f", "f0", NULL), NACRE_OK);
+        nacre_sftp_close(s);
+        assert_int_equal(sftp_peer_open_handles(&peer), 0);
+        assert_int_equal(sftp_peer_files(&peer), 1);
+        unlink("f0");
     }
     assert_int_equal(local_files(), 1);
+}
+
+/* ---- bounds ------------------------------------------------------------------------------------------- */
+
+/* All files together keep one rate. */
+static void one_rate_for_many(void **state)
+{
+    enum { FILES = 4, EACH = 100000, RATE = 500000 };
+    (void)state;
+    for (int up = 0; up < 2; up++) {
+        job j = {.over = 0};
+        char names[FILES][8];
+        nacre_sftp_transfer_options o = defaults();
+        o.rate = RATE;
+        sftp_peer_put(&peer, "f", content, EACH, 0600);
+        write_local("source", content, EACH);
+        nacre_sftp *s = begin_session();
+        uint64_t start = nacre_loop_now(NULL);
+        for (int i = 0; i < FILES; i++) {
+            snprintf(names[i], sizeof(names[i]), "f%d", i);
+            nc_xfer_spec spec = {.up = up,
+                                 .remote = up ? names[i] : "f",
+                                 .local = up ? "source" : names[i],
+                                 .dir = -1,
+                                 .o = &o};
+            start_one(&j, s, &spec);
+        }
+        assert_int_equal(nc_sftp_drive(s, all_over, &j, true), NACRE_OK);
+        for (int i = 0; i < FILES; i++) {
+            assert_int_equal(nc_xfer_error(j.xfers[i])->status, NACRE_OK);
+            assert_true(up ? remote_holds(names[i], content, EACH)
+                           : local_holds(names[i], content, EACH));
+        }
+        /* 400,000 bytes, and a quarter of a second's may have been saved up. */
+        assert_true(nacre_loop_now(NULL) - start >= 500);
+        free_all(&j);
+        nacre_sftp_close(s);
+    }
+}
+
+/* The file system's own bound: what was there stays, and the sentence says what and why. */
+static void a_full_disk_here(void **state)
+{
+    struct rlimit old;
+    (void)state;
+    sftp_peer_put(&peer, "f", content, LARGE, 0600);
+    write_local("target", "as it was", 9);
+    nacre_sftp *s = begin_session();
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    struct rlimit small = {300000, old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int rc = nacre_sftp_get(s, "f", "target", NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(rc, NACRE_IO);
+    assert_int_equal(nacre_sftp_error(s)->detail, EFBIG);
+    assert_non_null(strstr(nacre_sftp_error(s)->text, "write local target: "));
+    assert_true(local_holds("target", "as it was", 9));
+    assert_int_equal(local_files(), 1);
+    assert_int_equal(nacre_sftp_get(s, "f", "/dev/full", NULL), NACRE_IO);
+    assert_int_equal(nacre_sftp_error(s)->detail, ENOSPC);
+    nacre_sftp_close(s);
+    assert_int_equal(sftp_peer_open_handles(&peer), 0);
 }
 
 /* ---- local places ------------------------------------------------------------------------------------- */
@@ -632,6 +704,8 @@ int main(void)
         ROW(atomic_without_posix_rename),
         ROW(cancelling_one_of_two),
         ROW(cancelling_when_nothing_answers),
+        ROW(one_rate_for_many),
+        ROW(a_full_disk_here),
         ROW(links_are_not_followed_in_trees),
         ROW(special_bits),
     };
