@@ -5,7 +5,8 @@
  *             putfo REMOTE (stdin) | getfo REMOTE (stdout) | quote PATH
  *
  * Letters: recursive, preserve, to a directory, keep special bits, take any name, verbose; g: names are
- * patterns, R: raw; l: 100 kB/s; s: stop at the first failure. Warnings and the error go to stderr, a line
+ * patterns, R: raw; l: 100 kB/s; s: stop at the first failure;
+ * c: cancel after a megabyte; i: tell of each item. Warnings and the error go to stderr, a line
  * with the balance at the end. Exit status 0, or 1.
  */
 #include <nacre/nacre.h>
@@ -18,6 +19,23 @@ static void warn(void *user, const char *text)
 {
     (void)user;
     fprintf(stderr, "warning: %s\n", text);
+}
+
+/* Letter c: enough after a megabyte. */
+static bool not_too_much(void *user, const char *path, uint64_t done, uint64_t total)
+{
+    (void)user;
+    (void)path;
+    return done < 1000 * 1000 || done == total;
+}
+
+/* Letter i: each item as it begins and ends. */
+static void show_item(void *user, const nacre_sftp_item *item)
+{
+    static const char *const words[] = {"started", "copied", "skipped", "failed"};
+    (void)user;
+    fprintf(stderr, "%s %s %s -> %s %llu\n", words[item->outcome], item->directory ? "dir" : "file",
+            item->from, item->to, (unsigned long long)item->bytes);
 }
 
 static void set_letters(nacre_scp_options *o, const char *letters)
@@ -50,6 +68,13 @@ static void set_letters(nacre_scp_options *o, const char *letters)
             break;
         case 'l':
             o->rate = 100 * 1000;
+            break;
+        case 'c':
+            o->progress = not_too_much;
+            o->progress_ms = 1;
+            break;
+        case 'i':
+            o->on_item = show_item;
             break;
         case 's':
             o->stop_on_error = true;

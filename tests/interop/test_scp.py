@@ -187,6 +187,34 @@ class Both:
         drive(self.server(), "r", "get", tree, into, check=1)
         self.assertEqual(os.listdir(elsewhere), ["plain"])
 
+    def test_cancelling(self):
+        source, into = make_file(place.fresh("big"), 40_000_000), self.fresh_dir()
+        (into / "file").write_bytes(b"as it was")
+        result = drive(self.server(), "c", "get", source, into / "file", check=1)
+        self.assertIn(b"NACRE_CANCELLED", result.stderr)
+        self.assertEqual(os.listdir(into), ["file"])
+        self.assertEqual((into / "file").read_bytes(), b"as it was")
+        result = drive(self.server(), "c", "put", source, into / "other", check=1)
+        self.assertIn(b"NACRE_CANCELLED", result.stderr)
+
+    def test_each_item_is_told(self):
+        top, into = self.fresh_dir(), self.fresh_dir()
+        (top / "x").write_bytes(b"12345")
+        result = drive(self.server(), "ri", "put", top, into / "up")
+        lines = result.stderr.decode().splitlines()
+        self.assertEqual(lines[:4], [f"started dir {top} -> {into}/up 0", f"copied dir {top} -> {into}/up 0",
+                                     f"started file {top}/x -> {into}/up 0", f"copied file {top}/x -> {into}/up 5"])
+        result = drive(self.server(), "ri", "get", top, into / "down")
+        self.assertEqual(result.stderr.decode().splitlines()[:4],
+                         [f"started dir {top} -> {into}/down 0", f"copied dir {top} -> {into}/down 0",
+                          f"started file {top} -> {into}/down/x 0", f"copied file {top} -> {into}/down/x 5"])
+
+    def test_stopping_at_the_first_failure(self):
+        into = self.fresh_dir()
+        drive(self.server(), "s", "get", tree / "missing", tree / "plain", into, check=1)
+        drive(self.server(), "s", "put", tree / "missing", tree / "plain", into, check=1)
+        self.assertEqual(os.listdir(into), [])
+
     def test_a_bounded_rate(self):
         source = make_file(place.fresh("big"), 200_000)
         for args in (["put", source, place.fresh("up")], ["get", source, place.fresh("down")]):
