@@ -106,7 +106,12 @@ int nacre_sftp_home(nacre_sftp *s, const char *user, char **out)
 {
     nc_sftp_request r = {
         .type = NACRE_FXP_EXTENDED, .ext = NACRE_SFTP_EXT_HOME_DIRECTORY, .path = user};
-    return ask_name(s, &r, out);
+    int rc = ask_name(s, &r, out);
+    /* OpenSSH 9.2 looks for a user of no name, against its own word that this is the session's. */
+    if (rc == NACRE_SFTP_STATUS && !*user && nacre_sftp_has(s, NACRE_SFTP_EXT_EXPAND_PATH)) {
+        rc = nacre_sftp_expand(s, "~", out);
+    }
+    return rc;
 }
 
 int nacre_sftp_expand(nacre_sftp *s, const char *path, char **out)
