@@ -4,7 +4,6 @@
 #include "app.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,33 +53,43 @@ int complain_sftp(const app *a)
     return complain("%s", nacre_sftp_error(a->s)->text);
 }
 
-/* The server's words, behind the request and its path. */
-static const char *reason(const char *text, const char *path)
+const char *status_words(uint32_t code)
 {
-    char *front = text_of("%s: ", shown(path));
-    const char *at = strstr(text, front);
-    text = at ? at + strlen(front) : text;
-    free(front);
-    return strcmp(text, "No such file") == 0 ? "No such file or directory" : text;
+    return code == NACRE_FX_NO_SUCH_FILE ? "No such file or directory"
+                                         : nacre_sftp_status_text(code);
 }
 
-int complain_path(const app *a, const char *path, const char *fmt, ...)
+int complain_about(const app *a, const char *fmt, ...)
 {
-    const nacre_error *e = nacre_sftp_error(a->s);
-    char what[2048];
     va_list ap;
-    if (e->status != NACRE_SFTP_STATUS) {
+    if (nacre_sftp_error(a->s)->status != NACRE_SFTP_STATUS) {
         return complain_sftp(a);
     }
+    uint32_t code = nacre_sftp_status(a->s);
+    char *what = NULL;
     va_start(ap, fmt);
-    vsnprintf(what, sizeof(what), fmt, ap);
+    int n = vasprintf(&what, fmt, ap);
     va_end(ap);
-    return complain("%s: %s", what, reason(e->text, path));
+    keep(n < 0 ? NULL : what);
+    complain("%s: %s", what, status_words(code));
+    free(what);
+    return -1;
+}
+
+/* What a broken connection leaves to do: nothing. */
+bool session_over(const app *a)
+{
+    const nacre_error *e = nacre_sftp_error(a->s);
+    nacre_class kind = nacre_status_class(e->status);
+    return a->lost ||
+           (e->status != NACRE_OK && e->status != NACRE_CANCELLED && e->status != NACRE_TIMEOUT &&
+            (kind == NACRE_CLASS_CLOSED || kind == NACRE_CLASS_PEER ||
+             e->status == NACRE_SFTP_PROTOCOL));
 }
 
 const char *shown(const char *text)
 {
-    static char buffers[4][4096];
+    static char buffers[4][16384];
     static size_t turn;
     char *out = buffers[turn++ % 4];
     nacre_span span = {(const uint8_t *)text, strlen(text)};

@@ -1,459 +1,293 @@
 /*
- * commands.c - the commands of nacre-sftp but for listing and transferring.
+ * commands.c - the commands of nacre-sftp about names over there and about the session, and the table of all.
  */
 #include "commands.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <strings.h>
 
-/* ---- helpers ------------------------------------------------------------------------------------------ */
-
-/* Options in front of the operands: the letters that are known; *next is the first operand. */
-static int options(const words *w, const char *known, char *given, size_t *next)
+static int judge(const app *a, int rc, const char *operation, const char *path)
 {
-    size_t n = 0;
-    *next = 1;
-    given[0] = '\0';
-    while (*next < w->count && w->at[*next].text[0] == '-' && w->at[*next].text[1]) {
-        if (strcmp(w->at[*next].text, "--") == 0) {
-            (*next)++;
-            break; /* what follows may begin with a dash */
-        }
-        for (const char *p = w->at[(*next)++].text + 1; *p; p++) {
-            if (!strchr(known, *p)) {
-                return complain("%s: unknown option -%s", w->at[0].text, shown(p));
-            }
-            if (!strchr(given, *p)) {
-                given[n++] = *p;
-                given[n] = '\0';
-            }
-        }
-    }
-    return 0;
+    return rc == NACRE_OK ? 0 : complain_about(a, "remote %s \"%s\"", operation, shown(path));
 }
 
-/* A number of a given base, all of the text. */
-static int number(const char *text, int base, unsigned long max, uint32_t *out)
+static int no_path(const call *c)
 {
-    char *end;
-    errno = 0;
-    unsigned long n = strtoul(text, &end, base);
-    if (!*text || *end || errno || n > max || text[0] == '-' || text[0] == '+' || text[0] == ' ') {
-        return complain("%s is not a number that fits here", shown(text));
-    }
-    *out = (uint32_t)n;
-    return 0;
-}
-
-/* Runs fn for each remote path that a word stands for. */
-static int each(app *a, const word *w, int (*fn)(app *a, const char *path, const void *arg),
-                const void *arg)
-{
-    names found;
-    int rc = remote_glob(a, w, &found);
-    for (size_t i = 0; i < found.count && rc == 0 && !a->interrupted; i++) {
-        rc = fn(a, found.at[i], arg);
-    }
-    names_free(&found);
-    return rc;
-}
-
-/* What became of a request about a path. */
-static int judge_path(const app *a, int rc, const char *operation, const char *path)
-{
-    return rc == NACRE_OK ? 0 : complain_path(a, path, "remote %s \"%s\"", operation, shown(path));
+    return complain("You must specify a path after a %s command.", c->name);
 }
 
 /* ---- where we are ------------------------------------------------------------------------------------- */
 
-static int do_cd(app *a, const words *w)
+static int enter(app *a, const char *real)
+{
+    nacre_sftp_attrs attrs;
+    if (nacre_sftp_stat(a->s, real, &attrs) != NACRE_OK) {
+        return complain_about(a, "stat remote");
+    }
+    if (!(attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS)) {
+        return complain("Can't change directory: Can't check target");
+    }
+    if (!is_dir(&attrs)) {
+        return complain("Can't change directory: \"%s\" is not a directory", shown(real));
+    }
+    free(a->pwd);
+    a->pwd = keep(strdup(real));
+    return 0;
+}
+
+static int do_cd(app *a, const call *c)
 {
     char *real = NULL;
-    names found = {0};
-    if (w->count > 1) {
-        if (remote_glob(a, &w->at[1], &found) != 0) {
-            return -1;
-        }
-        if (found.count > 1) {
-            names_free(&found);
-            return complain("%s: several directories match", shown(w->at[1].text));
-        }
-    } else {
-        names_add(&found, keep(strdup(a->start)));
-    }
-    int rc = judge_path(a, nacre_sftp_realpath(a->s, found.at[0], &real), "realpath", found.at[0]);
-    nacre_sftp_attrs attrs;
-    if (rc == 0) {
-        rc = judge_path(a, nacre_sftp_stat(a->s, real, &attrs), "stat", real);
-    }
-    if (rc == 0 && (attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS) && !is_dir(&attrs)) {
-        rc = complain("Can't change directory: \"%s\" is not a directory", shown(found.at[0]));
-    }
-    if (rc == 0) {
-        free(a->pwd);
-        a->pwd = keep(strdup(real));
-    }
+    char *path = absolute(a, c->count > 0 && *c->at[0].text ? c->at[0].text : a->start);
+    int rc = nacre_sftp_realpath(a->s, path, &real) == NACRE_OK
+                 ? enter(a, real)
+                 : complain_about(a, "realpath %s", shown(path));
     nacre_sftp_string_free(a->s, real);
-    names_free(&found);
+    free(path);
     return rc;
 }
 
-static int do_pwd(app *a, const words *w)
+static int do_pwd(app *a, const call *c)
 {
-    (void)w;
+    (void)c;
     printf("Remote working directory: %s\n", shown(a->pwd));
     return 0;
 }
 
-static int do_lcd(app *a, const words *w)
+/* ---- names -------------------------------------------------------------------------------------------- */
+
+static int on_path(app *a, const call *c, const char *operation,
+                   int (*fn)(nacre_sftp *s, const char *path))
 {
-    (void)a;
-    names found = {0};
-    const char *home = getenv("HOME");
-    if (w->count > 1) {
-        if (local_glob(&w->at[1], &found) != 0) {
-            return -1;
-        }
-    } else {
-        names_add(&found, keep(strdup(home ? home : "/")));
+    if (c->count < 1) {
+        return no_path(c);
     }
-    int rc = found.count == 1 ? 0 : complain("%s: several directories match", w->at[1].text);
-    if (rc == 0 && chdir(found.at[0]) != 0) {
-        rc = complain("local directory %s: %s", shown(found.at[0]), strerror(errno));
+    if (c->count > 1) {
+        return complain("%s takes one path: quote the blanks in it", c->name);
     }
-    names_free(&found);
-    return rc;
-}
-
-static int do_lpwd(app *a, const words *w)
-{
-    char *dir = getcwd(NULL, 0);
-    (void)a;
-    (void)w;
-    if (!dir) {
-        return complain("local working directory: %s", strerror(errno));
-    }
-    printf("Local working directory: %s\n", shown(dir));
-    free(dir);
-    return 0;
-}
-
-/* ---- this machine ------------------------------------------------------------------------------------- */
-
-/* The user's own shell, on the user's own command: not a string of any peer's. */
-static int shell(const char *script)
-{
-    const char *sh = getenv("SHELL");
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid < 0) {
-        return complain("fork: %s", strerror(errno));
-    }
-    if (pid == 0) {
-        sh = sh && *sh ? sh : "/bin/sh";
-        if (script) {
-            execl(sh, sh, "-c", script, (char *)NULL);
-        } else {
-            execl(sh, sh, (char *)NULL);
-        }
-        complain("%s: %s", sh, strerror(errno));
-        _exit(127);
-    }
-    int status;
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR) {
-            return complain("wait: %s", strerror(errno));
-        }
-    }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        return 0;
-    }
-    return WIFEXITED(status) ? complain("Shell exited with status %d", WEXITSTATUS(status))
-                             : complain("Shell exited abnormally");
-}
-
-static int do_lls(app *a, const words *w)
-{
-    (void)a;
-    char *script = text_of("ls");
-    for (size_t i = 1; i < w->count; i++) {
-        /* Patterns are the shell's to expand; the rest goes as it was meant. */
-        char *quoted =
-            w->at[i].magic ? keep(strdup(w->at[i].pattern)) : keep(words_quote(w->at[i].text));
-        char *longer = text_of("%s %s", script, quoted);
-        free(quoted);
-        free(script);
-        script = longer;
-    }
-    int rc = shell(script);
-    free(script);
-    return rc;
-}
-
-static int do_lmkdir(app *a, const words *w)
-{
-    (void)a;
-    return mkdir(w->at[1].text, 0777) == 0
-               ? 0
-               : complain("make local directory %s: %s", shown(w->at[1].text), strerror(errno));
-}
-
-static int do_lumask(app *a, const words *w)
-{
-    uint32_t mask;
-    (void)a;
-    if (number(w->at[1].text, 8, 0777, &mask) != 0) {
-        return -1;
-    }
-    umask((mode_t)mask);
-    tell(a, "Local umask: %03o\n", mask);
-    return 0;
-}
-
-/* ---- names over there --------------------------------------------------------------------------------- */
-
-static int do_mkdir(app *a, const words *w)
-{
-    char *path = absolute(a, w->at[1].text);
-    int rc = judge_path(a, nacre_sftp_mkdir(a->s, path, 0777), "mkdir", path);
+    char *path = absolute(a, c->at[0].text);
+    int rc = judge(a, fn(a->s, path), operation, path);
     free(path);
     return rc;
 }
 
-static int do_rmdir(app *a, const words *w)
+static int make_dir(nacre_sftp *s, const char *path)
 {
-    char *path = absolute(a, w->at[1].text);
-    int rc = judge_path(a, nacre_sftp_rmdir(a->s, path), "rmdir", path);
-    free(path);
-    return rc;
+    return nacre_sftp_mkdir(s, path, 0777);
 }
 
-static int remove_one(app *a, const char *path, const void *arg)
+static int do_mkdir(app *a, const call *c)
 {
-    (void)arg;
-    tell(a, "Removing %s\n", shown(path));
-    return judge_path(a, nacre_sftp_remove(a->s, path), "delete", path);
+    return on_path(a, c, "mkdir", make_dir);
 }
 
-static int do_rm(app *a, const words *w)
+static int do_rmdir(app *a, const call *c)
 {
-    char given[1];
-    size_t i;
-    int rc = options(w, "", given, &i);
-    for (; i < w->count && rc == 0; i++) {
-        rc = each(a, &w->at[i], remove_one, NULL);
+    return on_path(a, c, "rmdir", nacre_sftp_rmdir);
+}
+
+static int remove_matches(app *a, const word *w)
+{
+    matches found = {0};
+    char *pattern = absolute_pattern(a, w->pattern);
+    int rc = remote_matches(a, pattern, false, &found);
+    if (rc == 0 && found.count == 0) {
+        matches_add(&found, absolute(a, w->text));
     }
+    for (size_t i = 0; i < found.count && !a->interrupted; i++) {
+        const char *path = found.at[i].path;
+        tell(a, "Removing %s\n", shown(path));
+        if (nacre_sftp_remove(a->s, path) != NACRE_OK) {
+            rc = complain_about(a, "remote delete %s", shown(path));
+        }
+        if ((rc != 0 && a->stop_on_error) || session_over(a)) {
+            break;
+        }
+    }
+    matches_free(&found);
+    free(pattern);
     return rc;
 }
 
-static int two_paths(app *a, const char *operation, const word *from, const word *to,
-                     int (*fn)(nacre_sftp *s, const char *from, const char *to))
+static int do_rm(app *a, const call *c)
 {
-    char *f = absolute(a, from->text);
-    char *t = absolute(a, to->text);
     int rc = 0;
-    if (fn(a->s, f, t) != NACRE_OK) {
-        rc = complain_path(a, t, "remote %s \"%s\" to \"%s\"", operation, shown(f), shown(t));
+    if (c->count < 1) {
+        return no_path(c);
     }
-    free(f);
-    free(t);
+    for (size_t i = 0; i < c->count && !a->interrupted; i++) {
+        rc |= remove_matches(a, &c->at[i]);
+        if (rc != 0 && (a->stop_on_error || session_over(a))) {
+            break;
+        }
+    }
     return rc;
 }
 
-static int do_rename(app *a, const words *w)
+static int two_paths(const call *c)
 {
-    char given[8];
-    size_t i;
-    if (options(w, "l", given, &i) != 0) {
-        return -1;
-    }
-    if (w->count - i != 2) {
-        return complain("usage: rename [-l] from to");
-    }
-    return two_paths(a, "rename", &w->at[i], &w->at[i + 1],
-                     *given ? nacre_sftp_rename_new : nacre_sftp_rename);
+    return c->count == 2  ? 0
+           : c->count < 2 ? complain("You must specify two paths after a %s command.", c->name)
+                          : complain("%s takes two paths: quote the blanks in them", c->name);
+}
+
+static int from_to(app *a, const call *c, const char *operation,
+                   int (*fn)(nacre_sftp *s, const char *from, const char *to))
+{
+    char *from = absolute(a, c->at[0].text);
+    char *to = absolute(a, c->at[1].text);
+    int rc = fn(a->s, from, to) == NACRE_OK ? 0
+                                            : complain_about(a, "remote %s \"%s\" to \"%s\"",
+                                                             operation, shown(from), shown(to));
+    free(from);
+    free(to);
+    return rc;
+}
+
+static int do_rename(app *a, const call *c)
+{
+    return two_paths(c) != 0
+               ? -1
+               : from_to(a, c, "rename",
+                         has_flag(c, 'l') ? nacre_sftp_rename_new : nacre_sftp_rename);
 }
 
 /* The target of a symbolic link goes as it is typed: it is relative to the link. */
-static int link_symbolic(app *a, const char *target, const char *link)
+static int do_symlink(app *a, const call *c)
 {
-    char *path = absolute(a, link);
-    int rc = 0;
-    if (nacre_sftp_symlink(a->s, target, path) != NACRE_OK) {
-        rc = complain_path(a, path, "remote symlink file \"%s\" to \"%s\"", shown(target),
-                           shown(path));
+    if (two_paths(c) != 0) {
+        return -1;
     }
-    free(path);
+    const char *target = c->at[0].text;
+    char *link = absolute(a, c->at[1].text);
+    int rc =
+        nacre_sftp_symlink(a->s, target, link) == NACRE_OK
+            ? 0
+            : complain_about(a, "remote symlink file \"%s\" to \"%s\"", shown(target), shown(link));
+    free(link);
     return rc;
 }
 
-static int do_ln(app *a, const words *w)
+static int do_ln(app *a, const call *c)
 {
-    char given[8];
-    size_t i;
-    if (options(w, "s", given, &i) != 0) {
+    if (has_flag(c, 's')) {
+        return do_symlink(a, c);
+    }
+    if (two_paths(c) != 0) {
         return -1;
     }
-    if (w->count - i != 2) {
-        return complain("usage: ln [-s] existing new");
+    if (!nacre_sftp_has(a->s, NACRE_SFTP_EXT_HARDLINK)) {
+        return complain("Server does not support hardlink@openssh.com extension");
     }
-    if (*given) {
-        return link_symbolic(a, w->at[i].text, w->at[i + 1].text);
+    return from_to(a, c, "link", nacre_sftp_hardlink);
+}
+
+static int copy_file(app *a, const char *from, const char *to)
+{
+    nacre_sftp_attrs attrs;
+    nacre_sftp_transfer_options o;
+    if (nacre_sftp_stat(a->s, from, &attrs) != NACRE_OK) {
+        return complain_about(a, "stat remote");
     }
-    return two_paths(a, "link", &w->at[i], &w->at[i + 1], nacre_sftp_hardlink);
-}
-
-static int do_symlink(app *a, const words *w)
-{
-    return link_symbolic(a, w->at[1].text, w->at[2].text);
-}
-
-/* ---- attributes --------------------------------------------------------------------------------------- */
-
-typedef struct change {
-    uint32_t value;
-    bool keep_links; /* -h: the link itself */
-} change;
-
-static int change_attrs(app *a, const char *path, const change *c, nacre_sftp_attrs *attrs)
-{
-    return c->keep_links ? judge_path(a, nacre_sftp_lsetstat(a->s, path, attrs), "lsetstat", path)
-                         : judge_path(a, nacre_sftp_setstat(a->s, path, attrs), "setstat", path);
-}
-
-static int chmod_one(app *a, const char *path, const void *arg)
-{
-    const change *c = arg;
-    nacre_sftp_attrs attrs = {.flags = NACRE_SFTP_ATTR_PERMISSIONS, .permissions = c->value};
-    tell(a, "Changing mode on %s\n", shown(path));
-    return change_attrs(a, path, c, &attrs);
-}
-
-/* Version 3 sets owner and group together: the other one must be asked for. */
-static int change_owner(app *a, const char *path, const change *c, bool group)
-{
-    nacre_sftp_attrs now;
-    int rc = c->keep_links ? nacre_sftp_lstat(a->s, path, &now) : nacre_sftp_stat(a->s, path, &now);
-    if (rc != NACRE_OK) {
-        return judge_path(a, rc, "stat", path);
+    if ((attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS) &&
+        (attrs.permissions & NACRE_SFTP_S_IFMT) != NACRE_SFTP_S_IFREG) {
+        return complain("Cannot copy non-regular file: %s", shown(from));
     }
-    if (!(now.flags & NACRE_SFTP_ATTR_UIDGID)) {
-        return complain("%s: the server tells no owner", shown(path));
+    nacre_sftp_transfer_options_init(&o);
+    if (nacre_sftp_copy(a->s, from, to, &o) == NACRE_OK) {
+        return 0;
     }
-    nacre_sftp_attrs attrs = {.flags = NACRE_SFTP_ATTR_UIDGID, .uid = now.uid, .gid = now.gid};
-    *(group ? &attrs.gid : &attrs.uid) = c->value;
-    tell(a, "Changing %s on %s\n", group ? "group" : "owner", shown(path));
-    return change_attrs(a, path, c, &attrs);
+    const char *why = nacre_sftp_error(a->s)->text;
+    for (size_t i = 0; i < 2; i++) {
+        char *opening = text_of("open %s:", shown(i == 0 ? from : to));
+        bool it_was = strncmp(why, opening, strlen(opening)) == 0;
+        free(opening);
+        if (it_was) {
+            return complain_about(a, "remote open(\"%s\")", shown(i == 0 ? from : to));
+        }
+    }
+    return complain_about(a, "Couldn't copy file \"%s\" to \"%s\"", shown(from), shown(to));
 }
 
-static int chown_one(app *a, const char *path, const void *arg)
+static int do_copy(app *a, const call *c)
 {
-    return change_owner(a, path, arg, false);
-}
-
-static int chgrp_one(app *a, const char *path, const void *arg)
-{
-    return change_owner(a, path, arg, true);
-}
-
-static int change_all(app *a, const words *w, int base, unsigned long max,
-                      int (*fn)(app *a, const char *path, const void *arg))
-{
-    char given[8];
-    size_t i;
-    change c = {0};
-    if (options(w, "h", given, &i) != 0) {
+    if (two_paths(c) != 0) {
         return -1;
     }
-    if (w->count - i != 2) {
-        return complain("usage: %s [-h] value path", w->at[0].text);
-    }
-    c.keep_links = *given != '\0';
-    return number(w->at[i].text, base, max, &c.value) != 0 ? -1 : each(a, &w->at[i + 1], fn, &c);
-}
-
-static int do_chmod(app *a, const words *w)
-{
-    return change_all(a, w, 8, 07777, chmod_one);
-}
-
-static int do_chown(app *a, const words *w)
-{
-    return change_all(a, w, 10, UINT32_MAX, chown_one);
-}
-
-static int do_chgrp(app *a, const words *w)
-{
-    return change_all(a, w, 10, UINT32_MAX, chgrp_one);
+    char *from = absolute(a, c->at[0].text);
+    char *to = absolute(a, c->at[1].text);
+    int rc = copy_file(a, from, to);
+    free(from);
+    free(to);
+    return rc;
 }
 
 /* ---- transfers ---------------------------------------------------------------------------------------- */
 
-static int transfer(app *a, const words *w,
+static int transfer(app *a, const call *c, bool resume,
                     int (*fn)(app *a, const transfer_flags *f, const word *from, const char *to))
 {
-    char given[16];
-    size_t i;
-    if (options(w, "aRrPpf", given, &i) != 0) {
-        return -1;
+    if (c->count < 1) {
+        return complain("You must specify at least one path after a %s command.", c->name);
     }
-    if (w->count - i < 1 || w->count - i > 2) {
-        return complain("usage: %s [-fpR] from [to]", w->at[0].text);
+    if (c->count > 2) {
+        return complain("%s takes a source and a target: quote the blanks in them", c->name);
     }
-    if (strchr(given, 'a') || a->resume) {
-        return complain("%s -a: resuming is not supported yet", w->at[0].text);
-    }
-    transfer_flags f = {.preserve = a->preserve || strpbrk(given, "pP"),
-                        .recursive = a->recursive || strpbrk(given, "rR"),
-                        .sync = a->sync || strchr(given, 'f')};
-    return fn(a, &f, &w->at[i], i + 1 < w->count ? w->at[i + 1].text : NULL);
+    transfer_flags f = {
+        .preserve = a->preserve || has_flag(c, 'p') || has_flag(c, 'P'),
+        .recursive = a->recursive || has_flag(c, 'r') || has_flag(c, 'R'),
+        .sync = a->sync || has_flag(c, 'f'),
+        .resume = a->resume || resume || has_flag(c, 'a'),
+    };
+    return fn(a, &f, &c->at[0], c->count > 1 ? c->at[1].text : NULL);
 }
 
-static int do_get(app *a, const words *w)
+static int do_get(app *a, const call *c)
 {
-    return transfer(a, w, get_command);
+    return transfer(a, c, false, get_command);
 }
 
-static int do_put(app *a, const words *w)
+static int do_put(app *a, const call *c)
 {
-    return transfer(a, w, put_command);
+    return transfer(a, c, false, put_command);
 }
 
-static int do_unsupported(app *a, const words *w)
+static int do_reget(app *a, const call *c)
 {
-    (void)a;
-    return complain("%s is not supported yet", w->at[0].text);
+    return transfer(a, c, true, get_command);
+}
+
+static int do_reput(app *a, const call *c)
+{
+    return transfer(a, c, true, put_command);
 }
 
 /* ---- the session -------------------------------------------------------------------------------------- */
 
-static int do_bye(app *a, const words *w)
+static int do_bye(app *a, const call *c)
 {
-    (void)w;
+    (void)c;
     a->ended = true;
     return 0;
 }
 
-static int do_progress(app *a, const words *w)
+static int do_progress(app *a, const call *c)
 {
-    (void)w;
+    (void)c;
     a->show_progress = !a->show_progress;
-    tell(a, "Progress meter %s\n", a->show_progress ? "enabled" : "disabled");
+    printf("Progress meter %s\n", a->show_progress ? "enabled" : "disabled");
     return 0;
 }
 
-static int do_version(app *a, const words *w)
+/* What the server can do besides is a person's to see; scripts get the line that they know. */
+static int do_version(app *a, const call *c)
 {
     nacre_span name, data;
-    (void)w;
+    (void)c;
     printf("SFTP protocol version %d\n", (int)NACRE_SFTP_VERSION);
-    for (size_t i = 0; nacre_sftp_extension_at(a->s, i, &name, &data); i++) {
+    for (size_t i = 0; a->interactive && nacre_sftp_extension_at(a->s, i, &name, &data); i++) {
         char *n = keep(strndup((const char *)name.p, name.n));
         char *d = keep(strndup((const char *)data.p, data.n));
         printf("Server supports %s revision %s\n", shown(n), shown(d));
@@ -463,53 +297,80 @@ static int do_version(app *a, const words *w)
     return 0;
 }
 
-static int do_help(app *a, const words *w)
+static int do_help(app *a, const call *c)
 {
     (void)a;
-    (void)w;
+    (void)c;
     printf("Available commands:\n");
     for (size_t i = 0; command_at(i); i++) {
         if (command_at(i)->help) {
             printf("%-34s %s\n", command_at(i)->usage, command_at(i)->help);
         }
     }
-    printf("%-34s %s\n%-34s %s\n", "!command", "Run a command in the local shell", "!",
-           "Escape to the local shell");
     return 0;
 }
 
+static int do_shell(app *a, const call *c)
+{
+    run_shell(a, c->raw + strspn(c->raw, " \t"));
+    return 0;
+}
+
+/* ---- the table ---------------------------------------------------------------------------------------- */
+
 static const command table[] = {
-    {"bye", do_bye, 0, 0, "bye", "Quit"},
-    {"cd", do_cd, 0, 1, "cd [path]", "Change remote directory"},
-    {"chgrp", do_chgrp, 2, 3, "chgrp [-h] gid path", "Change group of remote file"},
-    {"chmod", do_chmod, 2, 3, "chmod [-h] mode path", "Change permissions of remote file"},
-    {"chown", do_chown, 2, 3, "chown [-h] uid path", "Change owner of remote file"},
-    {"copy", do_unsupported, 2, 2, "copy old new", NULL},
-    {"cp", do_unsupported, 2, 2, "cp old new", NULL},
-    {"df", df_command, 0, SIZE_MAX, "df [-hi] [path]", "Show space of remote file system"},
-    {"exit", do_bye, 0, 0, "exit", "Quit"},
-    {"get", do_get, 1, SIZE_MAX, "get [-fpR] remote [local]", "Download files"},
-    {"help", do_help, 0, 0, "help", "Show this text"},
-    {"lcd", do_lcd, 0, 1, "lcd [path]", "Change local directory"},
-    {"lls", do_lls, 0, SIZE_MAX, "lls [options] [path]", "List local directory"},
-    {"lmkdir", do_lmkdir, 1, 1, "lmkdir path", "Make local directory"},
-    {"ln", do_ln, 2, 3, "ln [-s] existing new", "Link remote file (-s: symbolic)"},
-    {"lpwd", do_lpwd, 0, 0, "lpwd", "Show local directory"},
-    {"ls", ls_command, 0, SIZE_MAX, "ls [-1afhlnrSt] [path]", "List remote directory"},
-    {"lumask", do_lumask, 1, 1, "lumask mask", "Set local umask"},
-    {"mkdir", do_mkdir, 1, 1, "mkdir path", "Make remote directory"},
-    {"progress", do_progress, 0, 0, "progress", "Show progress of transfers or not"},
-    {"put", do_put, 1, SIZE_MAX, "put [-fpR] local [remote]", "Upload files"},
-    {"pwd", do_pwd, 0, 0, "pwd", "Show remote directory"},
-    {"quit", do_bye, 0, 0, "quit", "Quit"},
-    {"reget", do_unsupported, 1, SIZE_MAX, "reget remote [local]", NULL},
-    {"rename", do_rename, 2, 3, "rename [-l] old new", "Rename remote file"},
-    {"reput", do_unsupported, 1, SIZE_MAX, "reput local [remote]", NULL},
-    {"rm", do_rm, 1, SIZE_MAX, "rm path ...", "Remove remote files"},
-    {"rmdir", do_rmdir, 1, 1, "rmdir path", "Remove remote directory"},
-    {"symlink", do_symlink, 2, 2, "symlink existing new", "Make remote symbolic link"},
-    {"version", do_version, 0, 0, "version", "Show protocol version and extensions"},
-    {"?", do_help, 0, 0, "?", "The same as help"},
+    {"bye", do_bye, "", ARG_NONE, ARG_NONE, "bye", "Quit"},
+    {"cd", do_cd, "", ARG_REMOTE_DIR, ARG_NONE, "cd [path]", "Change remote directory"},
+    {"chdir", do_cd, "", ARG_REMOTE_DIR, ARG_NONE, "chdir [path]", NULL},
+    {"chgrp", chgrp_command, "h", ARG_NONE, ARG_REMOTE, "chgrp [-h] gid path",
+     "Change group of remote files"},
+    {"chmod", chmod_command, "h", ARG_NONE, ARG_REMOTE, "chmod [-h] mode path",
+     "Change permissions of remote files"},
+    {"chown", chown_command, "h", ARG_NONE, ARG_REMOTE, "chown [-h] uid path",
+     "Change owner of remote files"},
+    {"copy", do_copy, "", ARG_REMOTE, ARG_REMOTE, "copy old new",
+     "Copy remote file to remote file"},
+    {"cp", do_copy, "", ARG_REMOTE, ARG_REMOTE, "cp old new", "The same as copy"},
+    {"df", df_command, "hi", ARG_REMOTE, ARG_NONE, "df [-hi] [path]",
+     "Show space of remote file system"},
+    {"dir", ls_command, "1Safhlnrt", ARG_REMOTE, ARG_REMOTE, "dir [-1afhlnrSt] [path]", NULL},
+    {"exit", do_bye, "", ARG_NONE, ARG_NONE, "exit", "Quit"},
+    {"get", do_get, "afPpRr", ARG_REMOTE, ARG_LOCAL, "get [-afpR] remote [local]",
+     "Download files"},
+    {"help", do_help, "", ARG_NONE, ARG_NONE, "help", "Show this text"},
+    {"lcd", lcd_command, "", ARG_LOCAL_DIR, ARG_NONE, "lcd [path]", "Change local directory"},
+    {"lchdir", lcd_command, "", ARG_LOCAL_DIR, ARG_NONE, "lchdir [path]", NULL},
+    {"lls", lls_command, NULL, ARG_LOCAL, ARG_LOCAL, "lls [ls-options [path]]",
+     "List local directory"},
+    {"lmkdir", lmkdir_command, "", ARG_LOCAL_DIR, ARG_NONE, "lmkdir path", "Make local directory"},
+    {"ln", do_ln, "s", ARG_REMOTE, ARG_REMOTE, "ln [-s] existing new",
+     "Link remote file (-s: symbolic)"},
+    {"lpwd", lpwd_command, "", ARG_NONE, ARG_NONE, "lpwd", "Show local directory"},
+    {"ls", ls_command, "1Safhlnrt", ARG_REMOTE, ARG_REMOTE, "ls [-1afhlnrSt] [path]",
+     "List remote directory"},
+    {"lumask", lumask_command, "", ARG_NONE, ARG_NONE, "lumask mask", "Set local umask"},
+    {"mget", do_get, "afPpRr", ARG_REMOTE, ARG_LOCAL, "mget [-afpR] remote [local]", NULL},
+    {"mkdir", do_mkdir, "", ARG_REMOTE_DIR, ARG_NONE, "mkdir path", "Make remote directory"},
+    {"mput", do_put, "afPpRr", ARG_LOCAL, ARG_REMOTE, "mput [-afpR] local [remote]", NULL},
+    {"progress", do_progress, "", ARG_NONE, ARG_NONE, "progress",
+     "Show progress of transfers or not"},
+    {"put", do_put, "afPpRr", ARG_LOCAL, ARG_REMOTE, "put [-afpR] local [remote]", "Upload files"},
+    {"pwd", do_pwd, "", ARG_NONE, ARG_NONE, "pwd", "Show remote directory"},
+    {"quit", do_bye, "", ARG_NONE, ARG_NONE, "quit", "Quit"},
+    {"reget", do_reget, "afPpRr", ARG_REMOTE, ARG_LOCAL, "reget [-fpR] remote [local]",
+     "Go on with a download"},
+    {"rename", do_rename, "l", ARG_REMOTE, ARG_REMOTE, "rename [-l] old new",
+     "Rename remote file (-l: never replace)"},
+    {"reput", do_reput, "afPpRr", ARG_LOCAL, ARG_REMOTE, "reput [-fpR] local [remote]",
+     "Go on with an upload"},
+    {"rm", do_rm, "", ARG_REMOTE, ARG_REMOTE, "rm path ...", "Remove remote files"},
+    {"rmdir", do_rmdir, "", ARG_REMOTE_DIR, ARG_NONE, "rmdir path", "Remove remote directory"},
+    {"symlink", do_symlink, "", ARG_REMOTE, ARG_REMOTE, "symlink existing new",
+     "Make remote symbolic link"},
+    {"version", do_version, "", ARG_NONE, ARG_NONE, "version", "Show version of the protocol"},
+    {"!", do_shell, NULL, ARG_LOCAL, ARG_LOCAL, "![command]",
+     "Run a command, or a shell, on this machine"},
+    {"?", do_help, "", ARG_NONE, ARG_NONE, "?", "The same as help"},
 };
 
 const command *command_at(size_t index)
@@ -527,30 +388,98 @@ const command *command_find(const char *name)
     return NULL;
 }
 
+/* ---- lines -------------------------------------------------------------------------------------------- */
+
+bool has_flag(const call *c, char letter)
+{
+    return strchr(c->given, letter) != NULL;
+}
+
+/* Flags in front of the operands. Each letter is kept once, where it came last. */
+static int take_flags(const command *cmd, call *c)
+{
+    while (c->count > 0 && c->at[0].text[0] == '-' && c->at[0].text[1]) {
+        const char *text = c->at[0].text + 1;
+        c->at++;
+        c->count--;
+        if (strcmp(text, "-") == 0) {
+            break; /* what follows "--" may begin with a dash */
+        }
+        for (; *text; text++) {
+            if (!strchr(cmd->flags, *text)) {
+                return complain("%s: Invalid flag -%c", cmd->name,
+                                isprint((unsigned char)*text) ? *text : '?');
+            }
+            char *earlier = strchr(c->given, *text);
+            if (earlier) {
+                memmove(earlier, earlier + 1, strlen(earlier));
+            }
+            size_t n = strlen(c->given);
+            c->given[n] = *text;
+            c->given[n + 1] = '\0';
+        }
+    }
+    return 0;
+}
+
+static int run_command(app *a, const command *cmd, call *c)
+{
+    if (cmd->flags && take_flags(cmd, c) != 0) {
+        return -1;
+    }
+    a->busy = cmd->flags != NULL; /* a shell's ^C is the shell's */
+    int rc = cmd->run(a, c);
+    a->busy = 0;
+    return rc;
+}
+
+const char *behind_prefixes(const char *line, bool *may_fail, bool *silent)
+{
+    line += strspn(line, " \t\r\n");
+    for (*may_fail = *silent = false; *line == '-' || *line == '@'; line++) {
+        *(*line == '-' ? may_fail : silent) = true;
+    }
+    return line + strspn(line, " \t\r\n");
+}
+
+/* A command that has the rest of the line for itself, whatever quotes stand in it. */
+static const command *raw_command(const char *line, const char **rest)
+{
+    char name[8] = "!";
+    size_t n = *line == '!' ? 1 : strcspn(line, " \t\r\n");
+    if (n >= sizeof(name)) {
+        return NULL;
+    }
+    memcpy(name, line, n);
+    name[n] = '\0';
+    *rest = line + n;
+    const command *cmd = command_find(name);
+    return cmd && !cmd->flags ? cmd : NULL;
+}
+
 int run_line(app *a, const char *line)
 {
     words w;
     const char *why;
-    line += strspn(line, " \t\r\n");
-    if (*line == '!') {
-        line += 1 + strspn(line + 1, " \t\r\n");
-        return shell(*line ? line : NULL);
+    bool may_fail, silent;
+    call c = {0};
+    line = behind_prefixes(line, &may_fail, &silent);
+    a->stop_on_error = a->batch && !may_fail;
+    const command *cmd = raw_command(line, &c.raw);
+    if (cmd) {
+        c.name = cmd->name;
+        return run_command(a, cmd, &c);
     }
     if (!words_split(line, &w, &why)) {
         return complain("%s", why);
     }
     int rc = 0;
     if (w.count > 0) {
-        const command *c = command_find(w.at[0].text);
-        if (!c) {
-            rc = complain("Invalid command: %s (help lists them)", shown(w.at[0].text));
-        } else if (w.count - 1 < c->least || w.count - 1 > c->most) {
-            rc = complain("usage: %s", c->usage);
-        } else {
-            a->busy = 1;
-            rc = c->run(a, &w);
-            a->busy = 0;
-        }
+        cmd = command_find(w.at[0].text);
+        c.name = cmd ? cmd->name : "";
+        c.at = w.at + 1;
+        c.count = w.count - 1;
+        rc = cmd ? run_command(a, cmd, &c) : complain("Invalid command.");
     }
     words_free(&w);
     fflush(stdout);

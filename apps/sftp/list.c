@@ -1,26 +1,26 @@
 /*
- * list.c - ls and df.
+ * list.c - ls.
  */
 #include "app.h"
 
+#include "../text_width.h"
 #include "nacre/process.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 typedef struct ls_flags {
-    bool one, lines, all, numeric, reverse, size, when, human, unsorted;
+    bool one, lines, numeric, scaled, all, reverse;
+    char sort; /* 'n'ame, 'S'ize, 't'ime, 'f': as they come */
 } ls_flags;
 
 typedef struct entry {
-    char *name; /* as it is shown, escaped; with the directory when several were named */
-    char *longname;
+    char *name;     /* what it is called in this listing, raw */
+    char *longname; /* the server's own line for it, or NULL */
     nacre_sftp_attrs attrs;
-    size_t place; /* in the server's order */
 } entry;
 
 typedef struct listing {
@@ -28,153 +28,46 @@ typedef struct listing {
     size_t count;
 } listing;
 
-static const struct {
-    char letter;
-    size_t at;
-} letters[] = {
-    {'1', offsetof(ls_flags, one)},      {'l', offsetof(ls_flags, lines)},
-    {'a', offsetof(ls_flags, all)},      {'n', offsetof(ls_flags, numeric)},
-    {'r', offsetof(ls_flags, reverse)},  {'S', offsetof(ls_flags, size)},
-    {'t', offsetof(ls_flags, when)},     {'h', offsetof(ls_flags, human)},
-    {'f', offsetof(ls_flags, unsorted)},
-};
-
-static int parse_flags(const char *text, ls_flags *f)
+/* In the order in which they were given: the last one about something counts. */
+static ls_flags read_flags(const call *c)
 {
-    for (const char *p = text + 1; *p; p++) {
-        size_t i = 0;
-        while (i < sizeof(letters) / sizeof(letters[0]) && letters[i].letter != *p) {
-            i++;
-        }
-        if (i == sizeof(letters) / sizeof(letters[0])) {
-            return complain("ls: unknown option -%c", *p);
-        }
-        *((bool *)(void *)((char *)f + letters[i].at)) = true;
-    }
-    return 0;
-}
-
-/* ---- order -------------------------------------------------------------------------------------------- */
-
-static const ls_flags *order; /* qsort takes no argument */
-
-static int compare(const void *pa, const void *pb)
-{
-    const entry *a = pa;
-    const entry *b = pb;
-    int way = order->reverse ? -1 : 1;
-    if (order->unsorted) {
-        return a->place < b->place ? -1 : 1;
-    }
-    if (order->when && a->attrs.mtime != b->attrs.mtime) {
-        return way * (a->attrs.mtime > b->attrs.mtime ? -1 : 1);
-    }
-    if (order->size && a->attrs.size != b->attrs.size) {
-        return way * (a->attrs.size > b->attrs.size ? -1 : 1);
-    }
-    return way * strcmp(a->name, b->name);
-}
-
-/* ---- showing ------------------------------------------------------------------------------------------ */
-
-/* Rounded to a tenth below 100, to a whole above; behind follows a unit, but bytes. */
-static void human(char *out, size_t size, uint64_t n, const char *behind)
-{
-    static const char units[] = "BKMGTPE";
-    size_t i = 0;
-    uint64_t rest = 0;
-    while (n >= 1024 && units[i + 1]) {
-        rest = n % 1024;
-        n /= 1024;
-        i++;
-    }
-    uint64_t tenths = (rest * 10 + 512) / 1024;
-    n += tenths / 10;
-    tenths %= 10;
-    if (i > 0 && n < 100) {
-        snprintf(out, size, "%" PRIu64 ".%" PRIu64 "%c%s", n, tenths, units[i], behind);
-    } else {
-        snprintf(out, size, "%" PRIu64 "%c%s", n + (tenths >= 5), units[i], i > 0 ? behind : "");
-    }
-}
-
-static void print_long(const entry *e, const ls_flags *f)
-{
-    if (*e->longname && !f->numeric && !f->human) {
-        printf("%s\n", shown(e->longname));
-        return;
-    }
-    char mode[11], when[32] = "", size[32];
-    time_t mtime = (time_t)e->attrs.mtime;
-    struct tm tm;
-    double age = difftime(time(NULL), mtime);
-    bool recent = age < 182 * 24 * 3600.0 && age >= 0;
-    nacre_sftp_mode_text(e->attrs.permissions, mode);
-    if (localtime_r(&mtime, &tm)) {
-        if (recent) {
-            strftime(when, sizeof(when), "%b %e %H:%M", &tm);
-        } else {
-            strftime(when, sizeof(when), "%b %e  %Y", &tm);
+    ls_flags f = {.sort = 'n'};
+    for (const char *p = c->given; *p; p++) {
+        switch (*p) {
+        case '1':
+            f.lines = f.numeric = f.scaled = false;
+            f.one = true;
+            break;
+        case 'l':
+        case 'n':
+            f.lines = true;
+            f.numeric = f.numeric || *p == 'n';
+            f.one = false;
+            break;
+        case 'h':
+            f.scaled = true;
+            break;
+        case 'a':
+            f.all = true;
+            break;
+        case 'r':
+            f.reverse = true;
+            break;
+        default:
+            f.sort = *p;
+            break;
         }
     }
-    if (f->human) {
-        human(size, sizeof(size), e->attrs.size, "");
-    } else {
-        snprintf(size, sizeof(size), "%" PRIu64, e->attrs.size);
-    }
-    printf("%s    ? %-8u %-8u %8s %s %s\n", mode, e->attrs.uid, e->attrs.gid, size, when, e->name);
+    return f;
 }
 
-static void print_columns(const listing *l)
-{
-    size_t widest = 1;
-    nacre_pty size;
-    size_t width =
-        nacre_tty_size(STDOUT_FILENO, &size) == NACRE_OK && size.columns > 0 ? size.columns : 80;
-    for (size_t i = 0; i < l->count; i++) {
-        size_t n = strlen(l->at[i].name);
-        widest = n > widest ? n : widest;
-    }
-    size_t columns = width / (widest + 4) ? width / (widest + 4) : 1;
-    size_t rows = (l->count + columns - 1) / columns;
-    for (size_t row = 0; row < rows; row++) {
-        for (size_t i = row; i < l->count; i += rows) {
-            bool last = i + rows >= l->count;
-            printf("%-*s", last ? 0 : (int)widest + 4, l->at[i].name);
-        }
-        putchar('\n');
-    }
-}
-
-static void print_listing(listing *l, const ls_flags *f)
-{
-    order = f;
-    if (l->count > 1) {
-        qsort(l->at, l->count, sizeof(*l->at), compare);
-    }
-    if (!f->lines && !f->numeric && !f->one) {
-        print_columns(l);
-        return;
-    }
-    for (size_t i = 0; i < l->count; i++) {
-        if (f->one && !f->lines && !f->numeric) {
-            printf("%s\n", l->at[i].name);
-        } else {
-            print_long(&l->at[i], f);
-        }
-    }
-}
-
-/* ---- collecting --------------------------------------------------------------------------------------- */
-
-static void add(listing *l, const char *name, const char *longname, const nacre_sftp_attrs *attrs)
+static void add(listing *l, const char *name, char *longname, const nacre_sftp_attrs *attrs)
 {
     l->at = keep(realloc(l->at, (l->count + 1) * sizeof(*l->at)));
-    entry *e = &l->at[l->count];
-    e->name = keep(strdup(shown(name)));
-    e->longname = keep(strdup(longname));
+    entry *e = &l->at[l->count++];
+    e->name = keep(strdup(name));
+    e->longname = longname;
     e->attrs = *attrs;
-    e->place = l->count++;
 }
 
 static void free_listing(listing *l)
@@ -185,6 +78,136 @@ static void free_listing(listing *l)
     }
     free(l->at);
 }
+
+/* ---- order -------------------------------------------------------------------------------------------- */
+
+static int by_flags(const void *pa, const void *pb, void *arg)
+{
+    const entry *a = pa;
+    const entry *b = pb;
+    const ls_flags *f = arg;
+    int way = f->reverse ? -1 : 1;
+    if (f->sort == 't' && a->attrs.mtime != b->attrs.mtime) {
+        return way * (a->attrs.mtime > b->attrs.mtime ? -1 : 1);
+    }
+    if (f->sort == 'S' && a->attrs.size != b->attrs.size) {
+        return way * (a->attrs.size > b->attrs.size ? -1 : 1);
+    }
+    return way * strcmp(a->name, b->name);
+}
+
+/* ---- showing ------------------------------------------------------------------------------------------ */
+
+unsigned terminal_columns(void)
+{
+    nacre_pty size;
+    bool known = nacre_tty_size(STDIN_FILENO, &size) == NACRE_OK ||
+                 nacre_tty_size(STDOUT_FILENO, &size) == NACRE_OK;
+    return known && size.columns > 0 ? size.columns : 80;
+}
+
+void print_padded(const char *text, size_t width)
+{
+    size_t used = text_columns(text);
+    printf("%s%*s", text, used < width ? (int)(width - used) : 0, "");
+}
+
+/* Side by side, each line full before the next, as sftp(1) fills them. more: room that names are to leave. */
+static void print_columns(const listing *l, size_t more)
+{
+    size_t widest = 0;
+    size_t width = terminal_columns();
+    for (size_t i = 0; i < l->count; i++) {
+        size_t n = text_columns(shown(l->at[i].name));
+        widest = n > widest ? n : widest;
+    }
+    size_t columns = width / (widest + more + 2);
+    columns = columns > 0 ? columns : 1;
+    for (size_t i = 0; i < l->count; i++) {
+        print_padded(shown(l->at[i].name), width / columns);
+        if ((i + 1) % columns == 0 || i + 1 == l->count) {
+            putchar('\n');
+        }
+    }
+}
+
+static void time_text(uint32_t seconds, char *out, size_t size)
+{
+    time_t then = (time_t)seconds;
+    time_t now = time(NULL);
+    struct tm tm;
+    bool recent = now - 365 * 24 * 60 * 60 / 2 < then && now >= then;
+    *out = '\0';
+    if (localtime_r(&then, &tm)) {
+        if (recent) {
+            strftime(out, size, "%b %e %H:%M", &tm);
+        } else {
+            strftime(out, size, "%b %e  %Y", &tm);
+        }
+    }
+}
+
+/* A name where there is one, else the number. */
+static char *owner_text(const char *name, uint32_t id, bool numeric)
+{
+    return name && !numeric ? text_of("%s", shown(name)) : text_of("%u", id);
+}
+
+static void print_line(const entry *e, const ls_flags *f)
+{
+    char mode[11], when[32];
+    const nacre_sftp_attrs *at = &e->attrs;
+    char *user = owner_text(owner_name(at->uid), at->uid, f->numeric);
+    char *group = owner_text(group_name(at->gid), at->gid, f->numeric);
+    char *size = f->scaled ? scaled(at->size) : text_of("%" PRIu64, at->size);
+    nacre_sftp_mode_text(at->permissions, mode);
+    time_text(at->mtime, when, sizeof(when));
+    printf("%s    ? ", mode);
+    print_padded(user, 8);
+    putchar(' ');
+    print_padded(group, 8);
+    printf(" %8s %s %s\n", size, when, shown(e->name));
+    free(user);
+    free(group);
+    free(size);
+}
+
+static void print_lines(app *a, const listing *l, const ls_flags *f)
+{
+    if (!f->numeric && l->count > 0) {
+        const nacre_sftp_attrs **attrs = keep(calloc(l->count, sizeof(const nacre_sftp_attrs *)));
+        for (size_t i = 0; i < l->count; i++) {
+            attrs[i] = &l->at[i].attrs;
+        }
+        owners_ask(a, attrs, l->count);
+        free(attrs);
+    }
+    for (size_t i = 0; i < l->count && !a->interrupted; i++) {
+        if (l->at[i].longname) {
+            printf("%s\n", shown(l->at[i].longname));
+        } else {
+            print_line(&l->at[i], f);
+        }
+    }
+}
+
+static void print_listing(app *a, listing *l, const ls_flags *f, size_t more)
+{
+    if (l->count > 1 && f->sort != 'f') {
+        qsort_r(l->at, l->count, sizeof(*l->at), by_flags, (void *)(uintptr_t)f);
+    }
+    if (f->lines) {
+        print_lines(a, l, f);
+    } else if (!f->one) {
+        print_columns(l, more);
+    } else {
+        for (size_t i = 0; i < l->count; i++) {
+            printf("%s\n", shown(l->at[i].name));
+        }
+    }
+}
+
+/* ---- collecting --------------------------------------------------------------------------------------- */
 
 /* The server's line for name, with what we call it instead. A line of another form stays as it is. */
 static char *long_line(const nacre_sftp_name *e, const char *name, const char *full)
@@ -200,166 +223,119 @@ static char *long_line(const nacre_sftp_name *e, const char *name, const char *f
     return renamed;
 }
 
-/* prefix: what stands before each name, or NULL. */
+/* One entry of the directory that is called prefix here. */
+static int add_entry(app *a, listing *l, const char *path, const char *prefix,
+                     const nacre_sftp_name *e, const ls_flags *f)
+{
+    const char *name = (const char *)e->name.p;
+    bool itself = strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+    if (!itself && !nacre_sftp_name_is_plain(e->name)) {
+        return complain("Server sent suspect path \"%s\" during readdir of \"%s\"", shown(name),
+                        shown(path));
+    }
+    if (*name == '.' && !f->all) {
+        return 0;
+    }
+    /* Its own line only where nothing better can be made of the attributes. */
+    bool verbatim = f->lines && !f->numeric && !f->scaled && e->longname.n > 0 &&
+                    !nacre_sftp_has(a->s, NACRE_SFTP_EXT_USERS_GROUPS);
+    char *full = joined(prefix, name);
+    add(l, full, verbatim ? long_line(e, name, full) : NULL, &e->attrs);
+    free(full);
+    return 0;
+}
+
+/* prefix: what stands before each name, "" for nothing. */
 static int list_dir(app *a, const char *path, const char *prefix, const ls_flags *f)
 {
     nacre_sftp_dir *d;
     nacre_sftp_name e;
     listing l = {0};
-    int rc = nacre_sftp_opendir(a->s, path, &d);
-    while (rc == NACRE_OK && !a->interrupted && (rc = nacre_sftp_readdir(d, &e)) == NACRE_OK) {
-        const char *name = (const char *)e.name.p;
-        if (*name == '.' && !f->all) {
-            continue;
-        }
-        char *full = prefix ? joined(prefix, name) : keep(strdup(name));
-        char *line = long_line(&e, name, full);
-        add(&l, full, line, &e.attrs);
-        free(full);
-        free(line);
+    int told = 0;
+    if (nacre_sftp_opendir(a->s, path, &d) != NACRE_OK) {
+        return complain_about(a, "remote readdir(\"%s\")", shown(path));
     }
-    if (rc == NACRE_END || rc == NACRE_OK) {
-        nacre_sftp_closedir(d);
-        print_listing(&l, f);
-        rc = 0;
-    } else {
-        rc = complain_sftp(a);
+    int rc = NACRE_OK;
+    while (!a->interrupted && (rc = nacre_sftp_readdir(d, &e)) == NACRE_OK) {
+        told |= add_entry(a, &l, path, prefix, &e, f);
     }
+    if (rc != NACRE_END && !a->interrupted) {
+        told = complain_about(a, "Couldn't read directory");
+    } else if (!a->interrupted) {
+        print_listing(a, &l, f, text_columns(shown(prefix)));
+    }
+    nacre_sftp_closedir(d);
     free_listing(&l);
-    return rc;
+    return told;
 }
 
-static int not_listed(const app *a, const char *path)
+/* What an absolute path is called here: as it was typed, when that was a relative one. */
+static const char *stripped(const app *a, const word *w, const char *path)
 {
-    if (nacre_sftp_error(a->s)->status == NACRE_SFTP_STATUS &&
-        nacre_sftp_status(a->s) == NACRE_FX_NO_SUCH_FILE) {
-        return complain("Can't ls: \"%s\" not found", shown(path));
+    size_t n = strlen(a->pwd);
+    if (*w->text == '/' || strncmp(path, a->pwd, n) != 0) {
+        return path;
     }
-    return complain_path(a, path, "Can't ls: remote stat \"%s\"", shown(path));
+    return path + n + (a->pwd[n - 1] != '/' && path[n] == '/');
+}
+
+/* All that a word stands for, braces written out. */
+static int find_word(app *a, const word *w, matches *found)
+{
+    char *pattern = absolute_pattern(a, w->pattern);
+    char **patterns = w->braces ? words_braces(pattern) : NULL;
+    int rc = 0;
+    if (patterns) {
+        for (size_t i = 0; patterns[i]; i++) {
+            rc = rc == 0 ? remote_matches(a, patterns[i], true, found) : rc;
+            free(patterns[i]);
+        }
+        free(patterns);
+    } else {
+        rc = remote_matches(a, pattern, true, found);
+    }
+    if (rc == 0 && found->count == 0) {
+        char *path = absolute(a, w->text);
+        rc = complain("Can't ls: \"%s\" not found", shown(path));
+        free(path);
+    }
+    free(pattern);
+    return rc;
 }
 
 /* The files that a pattern stands for, as one listing; a single directory is opened. */
 static int list_word(app *a, const word *w, const ls_flags *f)
 {
-    names found;
+    matches found = {0};
     listing l = {0};
-    nacre_sftp_attrs attrs;
-    int rc = remote_glob(a, w, &found);
-    if (rc != 0) {
-        return rc;
-    }
-    size_t strip = *w->text == '/' ? 0 : strlen(a->pwd) + (a->pwd[1] != '\0');
-    if (found.count == 1 && remote_is_dir(a, found.at[0])) {
-        rc = list_dir(a, found.at[0], w->magic ? found.at[0] + strip : w->text, f);
-        names_free(&found);
-        return rc;
-    }
-    for (size_t i = 0; i < found.count; i++) {
-        if (nacre_sftp_lstat(a->s, found.at[i], &attrs) != NACRE_OK) {
-            rc = not_listed(a, found.at[i]);
-            continue;
+    int rc = find_word(a, w, &found);
+    if (rc == 0 && found.count == 1 && found.at[0].dir) {
+        char *path = joined(found.at[0].path, "");
+        rc = list_dir(a, path, stripped(a, w, path), f);
+        free(path);
+    } else if (rc == 0) {
+        for (size_t i = 0; i < found.count; i++) {
+            const char *name = stripped(a, w, found.at[i].path);
+            char *marked = found.at[i].dir ? joined(name, "") : keep(strdup(name));
+            add(&l, marked, NULL, &found.at[i].attrs);
+            free(marked);
         }
-        char line[1200];
-        const char *name = found.at[i] + strip;
-        nacre_span span = {(const uint8_t *)name, strlen(name)};
-        nacre_sftp_longname(line, sizeof(line), span, &attrs, 1, NULL, NULL, (uint64_t)time(NULL),
-                            0);
-        add(&l, name, line, &attrs);
+        print_listing(a, &l, f, 0);
     }
-    print_listing(&l, f);
     free_listing(&l);
-    names_free(&found);
+    matches_free(&found);
     return rc;
 }
 
-int ls_command(app *a, const words *w)
+int ls_command(app *a, const call *c)
 {
-    ls_flags f = {0};
-    size_t i = 1;
-    for (; i < w->count && w->at[i].text[0] == '-' && w->at[i].text[1]; i++) {
-        if (strcmp(w->at[i].text, "--") == 0) {
-            i++;
-            break;
-        }
-        if (parse_flags(w->at[i].text, &f) != 0) {
-            return -1;
-        }
-    }
-    if (i == w->count) {
-        return list_dir(a, a->pwd, NULL, &f);
+    ls_flags f = read_flags(c);
+    if (c->count == 0) {
+        return list_dir(a, a->pwd, "", &f);
     }
     int rc = 0;
-    for (; i < w->count; i++) {
-        rc |= list_word(a, &w->at[i], &f);
+    for (size_t i = 0; i < c->count && !a->interrupted; i++) {
+        rc |= list_word(a, &c->at[i], &f);
     }
     return rc;
-}
-
-/* ---- df ----------------------------------------------------------------------------------------------- */
-
-/* Of all there is, what root alone may use included; rounded down. */
-static unsigned percent(uint64_t used, uint64_t all)
-{
-    return all == 0 ? 0 : (unsigned)((double)used * 100.0 / (double)all);
-}
-
-static void print_space(const nacre_sftp_statvfs *v, bool human_sizes)
-{
-    uint64_t unit = v->frsize ? v->frsize : v->bsize;
-    uint64_t used = v->blocks - (v->bfree < v->blocks ? v->bfree : v->blocks);
-    uint64_t figures[4] = {v->blocks, used, v->bavail, v->bfree};
-    char text[4][32];
-    int width = human_sizes ? 8 : 12;
-    for (size_t i = 0; i < 4; i++) {
-        if (human_sizes) {
-            human(text[i], sizeof(text[i]), figures[i] * unit, "B");
-        } else {
-            snprintf(text[i], sizeof(text[i]), "%" PRIu64,
-                     (uint64_t)((double)figures[i] * ((double)unit / 1024.0)));
-        }
-    }
-    printf("%*s %*s %*s %*s    %%Capacity\n", width, "Size", width, "Used", width, "Avail", width,
-           "(root)");
-    printf("%*s %*s %*s %*s         %3u%%\n", width, text[0], width, text[1], width, text[2], width,
-           text[3], percent(used, v->blocks));
-}
-
-static void print_inodes(const nacre_sftp_statvfs *v)
-{
-    uint64_t used = v->files - (v->ffree < v->files ? v->ffree : v->files);
-    printf("%11s %11s %11s %11s    %%Capacity\n", "Inodes", "Used", "Avail", "(root)");
-    printf("%11" PRIu64 " %11" PRIu64 " %11" PRIu64 " %11" PRIu64 "         %3u%%\n", v->files,
-           used, v->favail, v->ffree, percent(used, v->files));
-}
-
-int df_command(app *a, const words *w)
-{
-    bool inodes = false, human_sizes = false;
-    nacre_sftp_statvfs v;
-    size_t i = 1;
-    for (; i < w->count && w->at[i].text[0] == '-'; i++) {
-        const char *p = w->at[i].text + 1;
-        inodes = inodes || strchr(p, 'i');
-        human_sizes = human_sizes || strchr(p, 'h');
-        if (p[strspn(p, "hi")] || !*p) {
-            return complain("df: unknown option %s", shown(w->at[i].text));
-        }
-    }
-    if (i + 1 < w->count) {
-        return complain("usage: df [-hi] [path]");
-    }
-    char *path = i < w->count ? absolute(a, w->at[i].text) : keep(strdup(a->pwd));
-    int rc = nacre_sftp_statvfs_path(a->s, path, &v) == NACRE_OK
-                 ? 0
-                 : complain_path(a, path, "remote statvfs \"%s\"", shown(path));
-    free(path);
-    if (rc != 0) {
-        return rc;
-    }
-    if (inodes) {
-        print_inodes(&v);
-    } else {
-        print_space(&v, human_sizes);
-    }
-    return 0;
 }

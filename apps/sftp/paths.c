@@ -1,13 +1,17 @@
 /*
- * paths.c - remote and local paths of nacre-sftp, and the names that a pattern stands for.
+ * paths.c - remote and local paths of nacre-sftp, and what patterns stand for.
  */
 #include "app.h"
 
-#include <errno.h>
+#include "nacre/sftp_batch.h"
+
 #include <glob.h>
+#include <libgen.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 char *joined(const char *dir, const char *name)
 {
@@ -23,10 +27,23 @@ char *absolute(const app *a, const char *path)
     return *path == '/' ? keep(strdup(path)) : joined(a->pwd, path);
 }
 
-const char *base_name(const char *path)
+char *absolute_pattern(const app *a, const char *pattern)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    if (*pattern == '/') {
+        return keep(strdup(pattern));
+    }
+    char *here = keep(words_pattern(a->pwd));
+    char *out = joined(here, pattern);
+    free(here);
+    return out;
+}
+
+char *last_name(const char *path)
+{
+    char *copy = keep(strdup(path));
+    char *name = keep(strdup(basename(copy))); /* libgen.h's, which may write into its argument */
+    free(copy);
+    return name;
 }
 
 static bool has_type(const nacre_sftp_attrs *attrs, uint32_t type)
@@ -40,9 +57,9 @@ bool is_dir(const nacre_sftp_attrs *attrs)
     return has_type(attrs, NACRE_SFTP_S_IFDIR);
 }
 
-bool is_file(const nacre_sftp_attrs *attrs)
+bool is_link(const nacre_sftp_attrs *attrs)
 {
-    return has_type(attrs, NACRE_SFTP_S_IFREG);
+    return has_type(attrs, NACRE_SFTP_S_IFLNK);
 }
 
 bool remote_is_dir(app *a, const char *path)
@@ -57,173 +74,100 @@ bool local_is_dir(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* ---- lists of names ----------------------------------------------------------------------------------- */
-
-void names_add(names *n, char *taken)
+char *tilde(const char *path)
 {
-    n->at = keep(realloc(n->at, (n->count + 1) * sizeof(*n->at)));
-    n->at[n->count++] = taken;
-}
-
-void names_free(names *n)
-{
-    for (size_t i = 0; i < n->count; i++) {
-        free(n->at[i]);
+    if (*path != '~') {
+        return keep(strdup(path));
     }
-    free(n->at);
-    memset(n, 0, sizeof(*n));
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-void names_sort(names *n)
-{
-    if (n->count > 1) {
-        qsort(n->at, n->count, sizeof(*n->at), by_name);
+    size_t n = strcspn(path + 1, "/");
+    const char *home = n == 0 ? getenv("HOME") : NULL;
+    if (!home) {
+        char *name = keep(strndup(path + 1, n));
+        struct passwd *pw = n == 0 ? getpwuid(getuid()) : getpwnam(name);
+        free(name);
+        home = pw ? pw->pw_dir : NULL;
     }
+    return home ? text_of("%s%s", home, path + 1 + n) : keep(strdup(path));
 }
 
-/* ---- remote patterns ---------------------------------------------------------------------------------- */
+/* ---- lists -------------------------------------------------------------------------------------------- */
 
-enum { MAX_MATCHES = 1024 * 1024 };
-
-static bool component_is_magic(const char *p)
+void matches_add(matches *m, char *taken)
 {
-    for (; *p; p++) {
-        if (*p == '\\' && p[1]) {
-            p++;
-        } else if (*p == '*' || *p == '?' || *p == '[') {
-            return true;
+    m->at = keep(realloc(m->at, (m->count + 1) * sizeof(*m->at)));
+    memset(&m->at[m->count], 0, sizeof(*m->at));
+    m->at[m->count++].path = taken;
+}
+
+void matches_free(matches *m)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        free(m->at[i].path);
+    }
+    free(m->at);
+    memset(m, 0, sizeof(*m));
+}
+
+/* ---- remote ------------------------------------------------------------------------------------------- */
+
+/* lstat and stat of each, all on the way together. A link that leads nowhere keeps its own attributes. */
+static int look_at(app *a, matches *m, size_t from)
+{
+    nacre_sftp_batch *b = NULL;
+    int rc = nacre_sftp_batch_new(&b, a->s);
+    for (size_t i = from; i < m->count && rc == NACRE_OK; i++) {
+        rc = nacre_sftp_batch_lstat(b, m->at[i].path, NULL);
+        rc = rc == NACRE_OK ? nacre_sftp_batch_stat(b, m->at[i].path, NULL) : rc;
+    }
+    rc = rc == NACRE_OK ? nacre_sftp_batch_run(b, NULL) : rc;
+    for (size_t i = from; i < m->count && rc == NACRE_OK; i++) {
+        const nacre_sftp_result *itself = nacre_sftp_batch_result(b, 2 * (i - from));
+        const nacre_sftp_result *target = nacre_sftp_batch_result(b, 2 * (i - from) + 1);
+        if (target->status == NACRE_OK) {
+            m->at[i].attrs = target->attrs;
+            m->at[i].dir = is_dir(&target->attrs);
+        } else if (itself->status == NACRE_OK) {
+            m->at[i].attrs = itself->attrs;
         }
     }
-    return false;
+    nacre_sftp_batch_free(b);
+    return rc == NACRE_OK ? 0 : complain_sftp(a);
 }
 
-/* Removes the backslashes of a component that matches only itself. */
-static char *plain_text(const char *p)
-{
-    char *out = keep(malloc(strlen(p) + 1));
-    char *q = out;
-    for (; *p; p++) {
-        p += *p == '\\' && p[1];
-        *q++ = *p;
-    }
-    *q = '\0';
-    return out;
-}
-
-static int match_in(app *a, const char *dir, const char *component, bool dirs_only, names *out)
+int remote_matches(app *a, const char *pattern, bool look, matches *out)
 {
     nacre_sftp_list list;
-    if (nacre_sftp_listdir(a->s, *dir ? dir : ".", &list) != NACRE_OK) {
+    size_t from = out->count;
+    if (nacre_sftp_glob(a->s, pattern, &list) != NACRE_OK) {
         /* What cannot be read has no match; a broken session is a failure. */
         return nacre_sftp_error(a->s)->status == NACRE_SFTP_STATUS ? 0 : complain_sftp(a);
     }
-    for (size_t i = 0; i < list.count && out->count < MAX_MATCHES; i++) {
-        const nacre_sftp_name *e = &list.entries[i];
-        const char *name = (const char *)e->name.p;
-        bool leads_on = !dirs_only || is_dir(&e->attrs) || !is_file(&e->attrs);
-        if (leads_on && nacre_sftp_name_is_plain(e->name) && words_match(component, name)) {
-            names_add(out, joined(dir, name));
-        }
+    for (size_t i = 0; i < list.count; i++) {
+        const nacre_span *name = &list.entries[i].name;
+        matches_add(out, keep(strndup((const char *)name->p, name->n)));
     }
     nacre_sftp_list_free(&list);
-    return 0;
+    return look && out->count > from ? look_at(a, out, from) : 0;
 }
 
-/* One component further, for every path found so far. */
-static int advance(app *a, names *found, const char *component, bool last)
-{
-    names next = {0};
-    int rc = 0;
-    bool magic = component_is_magic(component);
-    for (size_t i = 0; i < found->count && rc == 0; i++) {
-        if (magic) {
-            rc = match_in(a, found->at[i], component, !last, &next);
-        } else {
-            char *text = plain_text(component);
-            names_add(&next, joined(found->at[i], text));
-            free(text);
-        }
-    }
-    names_free(found);
-    *found = next;
-    return rc;
-}
+/* ---- here --------------------------------------------------------------------------------------------- */
 
-/* Behind the last pattern plain components may name nothing: drop those. */
-static void drop_missing(app *a, names *found)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < found->count; i++) {
-        bool exists = false;
-        if (nacre_sftp_exists(a->s, found->at[i], &exists) == NACRE_OK && exists) {
-            found->at[kept++] = found->at[i];
-        } else {
-            free(found->at[i]);
-        }
-    }
-    found->count = kept;
-}
-
-int remote_glob(app *a, const word *w, names *out)
-{
-    memset(out, 0, sizeof(*out));
-    if (!w->magic) {
-        names_add(out, absolute(a, w->text));
-        return 0;
-    }
-    char *pattern = keep(strdup(w->pattern));
-    char *rest = pattern;
-    bool last_magic = true;
-    int rc = 0;
-    names_add(out, keep(strdup(*pattern == '/' ? "/" : a->pwd)));
-    while (rc == 0 && rest) {
-        char *component = rest;
-        rest = strchr(component, '/');
-        if (rest) {
-            *rest++ = '\0';
-        }
-        if (*component) {
-            last_magic = component_is_magic(component);
-            rc = advance(a, out, component, !rest || !*rest);
-        }
-    }
-    free(pattern);
-    if (rc == 0 && !last_magic) {
-        drop_missing(a, out);
-    }
-    if (rc == 0 && out->count == 0) {
-        rc = complain("%s: nothing matches", shown(w->text));
-    }
-    names_sort(out);
-    if (rc != 0) {
-        names_free(out);
-    }
-    return rc;
-}
-
-int local_glob(const word *w, names *out)
+int local_matches(const word *w, matches *out)
 {
     glob_t g;
-    memset(out, 0, sizeof(*out));
-    if (!w->magic) {
-        names_add(out, keep(strdup(w->text)));
-        return 0;
-    }
-    int rc = glob(w->pattern, 0, NULL, &g);
+    int rc = w->magic ? glob(w->pattern, 0, NULL, &g) : GLOB_NOMATCH;
     if (rc == GLOB_NOMATCH) {
-        return complain("local %s: nothing matches", shown(w->text));
+        matches_add(out, keep(strdup(w->text)));
+    } else if (rc != 0) {
+        return complain("File \"%s\" not found.", shown(w->text));
+    } else {
+        for (size_t i = 0; i < g.gl_pathc; i++) {
+            matches_add(out, keep(strdup(g.gl_pathv[i])));
+        }
+        globfree(&g);
     }
-    if (rc != 0) {
-        return complain("local %s: %s", shown(w->text), strerror(errno));
+    for (size_t i = 0; i < out->count; i++) {
+        out->at[i].dir = local_is_dir(out->at[i].path);
     }
-    for (size_t i = 0; i < g.gl_pathc; i++) {
-        names_add(out, keep(strdup(g.gl_pathv[i])));
-    }
-    globfree(&g);
     return 0;
 }

@@ -1,321 +1,363 @@
 /*
- * transfer.c - get and put: what goes where, trees, one file after the other. Names that a server lists
- * are taken only when they name something in the directory that was asked about.
+ * transfer.c - get and put: all that one command names goes as one job, and what becomes of each file is told
+ * as sftp(1) tells it.
  */
 #include "app.h"
 
-#include <dirent.h>
+#include "../progress.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <unistd.h>
 
-enum { MAX_DEPTH = 64 }; /* directories in directories; links that lead round stop here */
+/* One of the things that the command names. */
+typedef struct top {
+    char *from;  /* as the job knows it */
+    char *label; /* as it was found: a directory has a slash behind it */
+    char *to;
+    bool told;
+} top;
 
-typedef struct job {
+typedef struct transfer {
     app *a;
-    transfer_flags flags;
-    int failures;
-} job;
+    const transfer_flags *flags;
+    bool up;
+    nacre_sftp_job *job;
+    progress *bar;
+    top *tops;
+    size_t top_count;
+    int rc;
+} transfer;
 
-static void fill_options(job *j, nacre_sftp_transfer_options *t)
+/* ---- words -------------------------------------------------------------------------------------------- */
+
+static top *top_of(const transfer *t, const char *from)
 {
-    app *a = j->a;
-    nacre_sftp_transfer_options_init(t);
-    t->preserve = j->flags.preserve;
-    t->sync = j->flags.sync;
-    t->rate = a->rate;
-    t->max_requests = a->requests;
-    if (a->show_progress) {
-        t->progress = progress_step;
-        t->user = a;
+    for (size_t i = 0; i < t->top_count; i++) {
+        if (!t->tops[i].told && strcmp(t->tops[i].from, from) == 0) {
+            return &t->tops[i];
+        }
+    }
+    return NULL;
+}
+
+static void announce(const transfer *t, const char *from, const char *to)
+{
+    const char *what = t->up ? (t->flags->resume ? "Resuming upload of" : "Uploading")
+                             : (t->flags->resume ? "Resuming" : "Fetching");
+    tell(t->a, "%s %s to %s\n", what, shown(from), shown(to));
+}
+
+/* A thing that the command names begins: its own line, once. */
+static void begin_top(transfer *t, top *of)
+{
+    if (of && !of->told) {
+        of->told = true;
+        announce(t, of->label, of->to);
     }
 }
 
-static bool stopped(const job *j)
+static void tell_directory(const transfer *t, const top *of, const nacre_sftp_item *item)
 {
-    return j->a->interrupted ||
-           nacre_status_class(nacre_sftp_error(j->a->s)->status) == NACRE_CLASS_CLOSED;
+    const char *from = of && t->up ? of->label : item->from;
+    printf("%s %s\n", t->up ? "Entering" : "Retrieving", shown(from));
+}
+
+/* What the server refused, as sftp(1) words it where it has words for that; else the library's sentence. */
+static void tell_failure(const transfer *t, const nacre_sftp_item *item)
+{
+    bool refused = item->status == NACRE_SFTP_STATUS && item->why;
+    const char *reason = status_words(item->code);
+    if (refused && strncmp(item->why, "open ", 5) == 0) {
+        complain("%s open \"%s\": %s", t->up ? "dest" : "remote",
+                 shown(t->up ? item->to : item->from), reason);
+    } else if (refused && strncmp(item->why, "mkdir ", 6) == 0) {
+        complain("remote mkdir \"%s\": %s", shown(item->to), reason);
+    } else {
+        complain("%s", item->why ? item->why : nacre_status_text(item->status));
+    }
+}
+
+static void tell_failed_file(const transfer *t, const nacre_sftp_item *item)
+{
+    if (t->up) {
+        complain("upload \"%s\" to \"%s\" failed", shown(item->from), shown(item->to));
+    } else {
+        complain("Download of file %s to %s failed", shown(item->from), shown(item->to));
+    }
+}
+
+static void tell_skipped(const transfer *t, const nacre_sftp_item *item)
+{
+    if (t->a->silent) {
+        return;
+    }
+    if (t->up) {
+        char *name = last_name(item->from);
+        complain("%s: not a regular file", shown(name));
+        free(name);
+    } else {
+        complain("download \"%s\": not a regular file", shown(item->from));
+    }
+}
+
+/* A get that went on where nothing was missing. */
+static bool untouched(const transfer *t, const nacre_sftp_item *item)
+{
+    struct stat st;
+    return t->flags->resume && !t->up && item->bytes == 0 && !item->directory &&
+           lstat(item->to, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* ---- the job tells ------------------------------------------------------------------------------------ */
+
+static void on_started(transfer *t, top *of, const nacre_sftp_item *item)
+{
+    if (of || item->directory) {
+        progress_clear(t->bar);
+        begin_top(t, of);
+        if (item->directory) {
+            tell_directory(t, of, item);
+        }
+    }
+}
+
+static void on_over(transfer *t, top *of, const nacre_sftp_item *item)
+{
+    bool good = item->outcome == NACRE_SFTP_COPIED;
+    if (!item->directory) {
+        progress_end(t->bar, item->from, good);
+        progress_end(t->bar, item->to, good);
+    }
+    bool ours = t->a->interrupted && item->status == NACRE_CANCELLED;
+    if (good && !untouched(t, item)) {
+        return;
+    }
+    progress_clear(t->bar);
+    begin_top(t, of);
+    if (good) {
+        if (!t->a->silent) {
+            complain("File \"%s\" was not modified", shown(item->to));
+        }
+    } else if (item->outcome == NACRE_SFTP_SKIPPED) {
+        tell_skipped(t, item);
+    } else {
+        t->rc = -1;
+        if (!ours) {
+            tell_failure(t, item);
+        }
+        if (!ours && !item->directory && t->flags->recursive) {
+            tell_failed_file(t, item);
+        }
+    }
+}
+
+static void on_item(void *user, const nacre_sftp_item *item)
+{
+    transfer *t = user;
+    top *of = top_of(t, item->from);
+    if (item->outcome == NACRE_SFTP_STARTED) {
+        on_started(t, of, item);
+    } else {
+        on_over(t, of, item);
+    }
+}
+
+static bool on_progress(void *user, const char *path, uint64_t done, uint64_t total)
+{
+    transfer *t = user;
+    progress_step(t->bar, path, done, total);
+    return !t->a->interrupted;
+}
+
+/* ---- the job ------------------------------------------------------------------------------------------ */
+
+static int begin(transfer *t)
+{
+    nacre_sftp_tree_options o;
+    const app *a = t->a;
+    nacre_sftp_tree_options_init(&o);
+    o.transfer.preserve = t->flags->preserve;
+    o.transfer.sync = t->flags->sync;
+    o.transfer.resume = t->flags->resume;
+    o.transfer.rate = a->rate;
+    o.transfer.max_requests = a->requests;
+    o.transfer.progress = on_progress;
+    o.transfer.user = t;
+    o.recursive = t->flags->recursive;
+    o.links = NACRE_SFTP_LINKS_KEEP; /* the copy of a tree is the same tree */
+    o.on_item = on_item;
+    o.user = t;
+    return nacre_sftp_job_new(&t->job, t->a->s, &o) == NACRE_OK ? 0 : complain_sftp(t->a);
+}
+
+/* Everything is taken over. */
+static void add(transfer *t, char *from, char *label, char *to)
+{
+    t->tops = keep(realloc(t->tops, (t->top_count + 1) * sizeof(*t->tops)));
+    t->tops[t->top_count++] = (top){.from = from, .label = label, .to = to};
+    int rc = t->up ? nacre_sftp_job_put(t->job, from, to) : nacre_sftp_job_get(t->job, from, to);
+    if (rc != NACRE_OK) {
+        t->rc = complain("%s: %s", shown(label), nacre_status_text(rc));
+    }
+}
+
+static void run(transfer *t)
+{
+    app *a = t->a;
+    if (t->top_count == 0 || a->interrupted) {
+        return;
+    }
+    t->bar = a->show_progress ? progress_start() : NULL;
+    int rc = nacre_sftp_job_run(t->job, NULL);
+    progress_stop(t->bar);
+    t->bar = NULL;
+    if (rc != NACRE_OK && rc != NACRE_SOME_FAILED && !a->interrupted && t->rc == 0) {
+        complain_sftp(a);
+    }
+    if (rc != NACRE_OK) {
+        t->rc = -1;
+    }
+}
+
+static int finish(transfer *t)
+{
+    for (size_t i = 0; i < t->top_count; i++) {
+        free(t->tops[i].from);
+        free(t->tops[i].label);
+        free(t->tops[i].to);
+    }
+    free(t->tops);
+    nacre_sftp_job_free(t->job);
+    return t->a->interrupted ? -1 : t->rc;
+}
+
+/* dir and the last part of path; what has no name of its own (".", "..", "/") becomes dir itself. */
+static char *into(const char *dir, const char *path)
+{
+    char *name = last_name(path);
+    bool none = strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || *name == '/';
+    char *out = none ? keep(strdup(*dir ? dir : ".")) : joined(dir, name);
+    free(name);
+    return out;
+}
+
+static char *without_slash(const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') {
+        n--;
+    }
+    return keep(strndup(path, n));
 }
 
 /* ---- down --------------------------------------------------------------------------------------------- */
 
-static int get_file(job *j, const char *remote, const char *local)
+/* The name of a directory without steps back and links in it, as its contents are told. */
+static char *real_path(app *a, const char *path)
 {
-    app *a = j->a;
-    nacre_sftp_transfer_options t;
-    fill_options(j, &t);
-    progress_begin(a, remote);
-    int rc = nacre_sftp_get(a->s, remote, local, &t);
-    progress_end(a, rc == NACRE_OK);
-    return rc == NACRE_OK ? 0 : complain_sftp(a);
+    char *real = NULL;
+    char *out = NULL;
+    if (nacre_sftp_realpath(a->s, path, &real) == NACRE_OK) {
+        out = keep(strdup(real));
+    }
+    nacre_sftp_string_free(a->s, real);
+    return out ? out : without_slash(path);
 }
 
-static int set_local_dir(const char *local, const nacre_sftp_attrs *attrs)
+static bool not_a_file(const nacre_sftp_attrs *attrs)
 {
-    struct timespec times[2] = {{.tv_sec = (time_t)attrs->atime}, {.tv_sec = (time_t)attrs->mtime}};
-    if ((attrs->flags & NACRE_SFTP_ATTR_PERMISSIONS) &&
-        chmod(local, attrs->permissions & 0777) != 0) {
-        return complain("set mode of local %s: %s", shown(local), strerror(errno));
-    }
-    if ((attrs->flags & NACRE_SFTP_ATTR_ACMODTIME) && utimensat(AT_FDCWD, local, times, 0) != 0) {
-        return complain("set times of local %s: %s", shown(local), strerror(errno));
-    }
-    return 0;
+    return (attrs->flags & NACRE_SFTP_ATTR_PERMISSIONS) &&
+           (attrs->permissions & NACRE_SFTP_S_IFMT) != NACRE_SFTP_S_IFREG;
 }
 
-static int get_tree(job *j, const char *remote, const char *local, const nacre_sftp_attrs *attrs,
-                    int depth);
-
-static int get_entry(job *j, const char *dir, const char *local, const nacre_sftp_name *e,
-                     int depth)
+static void get_match(transfer *t, const match *m, const char *to, bool into_dir)
 {
-    const char *name = (const char *)e->name.p;
-    if (!nacre_sftp_name_is_plain(e->name)) {
-        return complain("%s: the server lists a name that no file can have: %s", shown(dir),
-                        shown(name));
+    char *label = m->dir ? joined(m->path, "") : keep(strdup(m->path));
+    char *local = !to ? into("", m->path) : into_dir ? into(to, m->path) : keep(strdup(to));
+    if (m->dir ? !t->flags->recursive : not_a_file(&m->attrs)) {
+        announce(t, label, local);
+        t->rc = is_link(&m->attrs) /* one that leads nowhere */
+                    ? complain("stat remote: %s", status_words(NACRE_FX_NO_SUCH_FILE))
+                    : complain("download %s: not a regular file", shown(label));
+        free(label);
+        free(local);
+        return;
     }
-    char *from = joined(dir, name);
-    char *to = joined(local, name);
-    int rc = 0;
-    if (is_dir(&e->attrs)) {
-        rc = get_tree(j, from, to, &e->attrs, depth + 1);
-    } else if (is_file(&e->attrs) || !(e->attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS)) {
-        tell(j->a, "Fetching %s to %s\n", shown(from), shown(to));
-        rc = get_file(j, from, to);
-    } else {
-        tell(j->a, "%s: not a regular file, skipped\n", shown(from));
-    }
-    free(from);
-    free(to);
-    return rc;
-}
-
-static int get_tree(job *j, const char *remote, const char *local, const nacre_sftp_attrs *attrs,
-                    int depth)
-{
-    nacre_sftp_list list;
-    int rc = 0;
-    if (depth >= MAX_DEPTH) {
-        return complain("%s: more than %d directories deep", shown(remote), (int)MAX_DEPTH);
-    }
-    tell(j->a, "Retrieving %s\n", shown(remote));
-    if (mkdir(local, 0777) != 0 && !(errno == EEXIST && local_is_dir(local))) {
-        return complain("make local directory %s: %s", shown(local), strerror(errno));
-    }
-    if (nacre_sftp_listdir(j->a->s, remote, &list) != NACRE_OK) {
-        return complain_sftp(j->a);
-    }
-    for (size_t i = 0; i < list.count && !stopped(j); i++) {
-        rc |= get_entry(j, remote, local, &list.entries[i], depth);
-    }
-    nacre_sftp_list_free(&list);
-    if (j->flags.preserve && !stopped(j)) {
-        rc |= set_local_dir(local, attrs);
-    }
-    return rc;
-}
-
-/* Where one of the matches goes. */
-static char *local_target(const char *remote, const char *to, bool into_dir)
-{
-    if (!to) {
-        return keep(strdup(base_name(remote)));
-    }
-    return into_dir ? joined(to, base_name(remote)) : keep(strdup(to));
-}
-
-static void strip_slashes(char *path)
-{
-    size_t n = strlen(path);
-    while (n > 1 && path[n - 1] == '/') {
-        path[--n] = '\0';
-    }
-}
-
-static int get_one(job *j, char *remote, const char *to, bool into_dir)
-{
-    nacre_sftp_attrs attrs;
-    int rc;
-    strip_slashes(remote);
-    if (!*base_name(remote) || strcmp(base_name(remote), "..") == 0) {
-        if (!to) {
-            return complain("%s has no name of its own: say where to", shown(remote));
-        }
-        into_dir = false;
-    }
-    char *local = local_target(remote, to, into_dir);
-    if (j->flags.recursive && nacre_sftp_stat(j->a->s, remote, &attrs) == NACRE_OK &&
-        is_dir(&attrs)) {
-        rc = get_tree(j, remote, local, &attrs, 0);
-    } else {
-        tell(j->a, "Fetching %s to %s\n", shown(remote), shown(local));
-        rc = get_file(j, remote, local);
-    }
-    free(local);
-    return rc;
+    add(t, m->dir ? real_path(t->a, m->path) : keep(strdup(m->path)), label, local);
 }
 
 int get_command(app *a, const transfer_flags *f, const word *from, const char *to)
 {
-    job j = {.a = a, .flags = *f};
-    names found;
-    if (remote_glob(a, from, &found) != 0) {
-        return -1;
-    }
+    transfer t = {.a = a, .flags = f};
+    matches found = {0};
+    char *pattern = absolute_pattern(a, from->pattern);
     bool into_dir = to && local_is_dir(to);
-    int rc = 0;
-    if (found.count > 1 && to && !into_dir) {
-        rc = complain("several files, but local %s is not a directory", shown(to));
+    int rc = remote_matches(a, pattern, true, &found);
+    if (rc == 0 && found.count == 0) {
+        rc = complain("File \"%s\" not found.", shown(pattern));
+    } else if (rc == 0 && found.count > 1 && to && !into_dir) {
+        rc =
+            complain("Multiple source paths, but destination \"%s\" is not a directory", shown(to));
     }
-    for (size_t i = 0; i < found.count && rc == 0 && !stopped(&j); i++) {
-        rc = get_one(&j, found.at[i], to, into_dir);
+    if (rc == 0 && (rc = begin(&t)) == 0) {
+        for (size_t i = 0; i < found.count && !a->interrupted; i++) {
+            get_match(&t, &found.at[i], to, into_dir);
+        }
+        run(&t);
+        rc = finish(&t);
     }
-    names_free(&found);
+    matches_free(&found);
+    free(pattern);
     return rc;
 }
 
 /* ---- up ----------------------------------------------------------------------------------------------- */
 
-static int put_file(job *j, const char *local, const char *remote)
-{
-    app *a = j->a;
-    nacre_sftp_transfer_options t;
-    fill_options(j, &t);
-    progress_begin(a, local);
-    int rc = nacre_sftp_put(a->s, local, remote, &t);
-    progress_end(a, rc == NACRE_OK);
-    return rc == NACRE_OK ? 0 : complain_sftp(a);
-}
-
-static int make_remote_dir(job *j, const char *remote, const struct stat *st)
-{
-    app *a = j->a;
-    if (nacre_sftp_mkdir(a->s, remote, st->st_mode & 0777) == NACRE_OK) {
-        return 0;
-    }
-    nacre_error why = *nacre_sftp_error(a->s);
-    if (why.status == NACRE_SFTP_STATUS && remote_is_dir(a, remote)) {
-        return 0;
-    }
-    return complain("%s", why.text);
-}
-
-static int set_remote_dir(job *j, const char *remote, const struct stat *st)
-{
-    nacre_sftp_attrs attrs = {.flags = NACRE_SFTP_ATTR_PERMISSIONS | NACRE_SFTP_ATTR_ACMODTIME,
-                              .permissions = st->st_mode & 07777,
-                              .atime = (uint32_t)st->st_atime,
-                              .mtime = (uint32_t)st->st_mtime};
-    return nacre_sftp_setstat(j->a->s, remote, &attrs) == NACRE_OK ? 0 : complain_sftp(j->a);
-}
-
-static int put_tree(job *j, const char *local, const char *remote, const struct stat *st,
-                    int depth);
-
-static int put_entry(job *j, const char *local, const char *remote, int depth)
+static void put_match(transfer *t, const match *m, const char *to, bool into_dir)
 {
     struct stat st;
-    if (lstat(local, &st) != 0) {
-        return complain("stat local %s: %s", shown(local), strerror(errno));
+    if (stat(m->path, &st) != 0) {
+        t->rc = complain("stat %s: %s", shown(m->path), strerror(errno));
+        return;
     }
-    if (S_ISDIR(st.st_mode)) {
-        return put_tree(j, local, remote, &st, depth + 1);
+    char *path = without_slash(m->path);
+    char *label = m->dir ? joined(path, "") : keep(strdup(path));
+    char *remote = into_dir ? into(to, m->path) : keep(strdup(to));
+    if (m->dir ? !t->flags->recursive : !S_ISREG(st.st_mode)) {
+        announce(t, label, remote);
+        t->rc = complain("local \"%s\" is not a regular file", shown(label));
+        free(path);
+        free(label);
+        free(remote);
+        return;
     }
-    if (!S_ISREG(st.st_mode)) {
-        tell(j->a, "local %s: not a regular file, skipped\n", shown(local));
-        return 0;
-    }
-    tell(j->a, "Uploading %s to %s\n", shown(local), shown(remote));
-    return put_file(j, local, remote);
-}
-
-static int local_names(const char *dir, names *out)
-{
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    memset(out, 0, sizeof(*out));
-    if (!d) {
-        return complain("open local directory %s: %s", shown(dir), strerror(errno));
-    }
-    while ((e = readdir(d))) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            names_add(out, keep(strdup(e->d_name)));
-        }
-    }
-    closedir(d);
-    names_sort(out);
-    return 0;
-}
-
-static int put_tree(job *j, const char *local, const char *remote, const struct stat *st, int depth)
-{
-    names list;
-    if (depth >= MAX_DEPTH) {
-        return complain("local %s: more than %d directories deep", shown(local), (int)MAX_DEPTH);
-    }
-    tell(j->a, "Entering %s\n", shown(local));
-    if (make_remote_dir(j, remote, st) != 0 || local_names(local, &list) != 0) {
-        return -1;
-    }
-    int rc = 0;
-    for (size_t i = 0; i < list.count && !stopped(j); i++) {
-        char *from = joined(local, list.at[i]);
-        char *to = joined(remote, list.at[i]);
-        rc |= put_entry(j, from, to, depth);
-        free(from);
-        free(to);
-    }
-    names_free(&list);
-    if (j->flags.preserve && !stopped(j)) {
-        rc |= set_remote_dir(j, remote, st);
-    }
-    return rc;
-}
-
-static int put_one(job *j, char *local, const char *to, bool into_dir)
-{
-    struct stat st;
-    strip_slashes(local);
-    if (stat(local, &st) != 0) {
-        return complain("stat local %s: %s", shown(local), strerror(errno));
-    }
-    const char *name = base_name(local);
-    bool nameless = !*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-    char *named = into_dir && !nameless ? joined(to, name) : keep(strdup(to));
-    int rc;
-    if (S_ISDIR(st.st_mode) && !j->flags.recursive) {
-        rc = complain("local %s is a directory: use put -R", shown(local));
-    } else if (S_ISDIR(st.st_mode)) {
-        rc = put_tree(j, local, named, &st, 0);
-    } else {
-        tell(j->a, "Uploading %s to %s\n", shown(local), shown(named));
-        rc = put_file(j, local, named);
-    }
-    free(named);
-    return rc;
+    add(t, path, label, remote);
 }
 
 int put_command(app *a, const transfer_flags *f, const word *from, const char *to)
 {
-    job j = {.a = a, .flags = *f};
-    names found;
-    if (local_glob(from, &found) != 0) {
-        return -1;
-    }
+    transfer t = {.a = a, .flags = f, .up = true};
+    matches found = {0};
     char *target = to ? absolute(a, to) : keep(strdup(a->pwd));
-    bool into_dir = !to || remote_is_dir(a, target);
-    int rc = 0;
-    if (found.count > 1 && !into_dir) {
-        rc = complain("several files, but remote %s is not a directory", shown(target));
+    int rc = local_matches(from, &found);
+    bool into_dir = rc == 0 && (!to || remote_is_dir(a, target));
+    if (rc == 0 && session_over(a)) {
+        rc = complain_sftp(a);
+    } else if (rc == 0 && found.count > 1 && !into_dir) {
+        rc = complain("Multiple paths match, but destination \"%s\" is not a directory",
+                      shown(target));
     }
-    for (size_t i = 0; i < found.count && rc == 0 && !stopped(&j); i++) {
-        rc = put_one(&j, found.at[i], target, into_dir);
+    if (rc == 0 && (rc = begin(&t)) == 0) {
+        for (size_t i = 0; i < found.count && !a->interrupted; i++) {
+            put_match(&t, &found.at[i], target, into_dir);
+        }
+        run(&t);
+        rc = finish(&t);
     }
-    names_free(&found);
+    matches_free(&found);
     free(target);
     return rc;
 }

@@ -419,12 +419,6 @@ class Files(unittest.TestCase):
         self.assertIn(b"usage", shot("h:x1", "y", "z", check=1).stderr)
         self.assertFalse((here / "z").exists() or (here / "nope").exists())
 
-    def test_help_offers_what_works(self):
-        said = self.local(["help", "-copy a b", "-reget a", "-reput a"], check=0)
-        for name in (b"copy", b"reget", b"reput"):
-            self.assertNotIn(b"\n" + name + b" ", said.stdout)
-            self.assertIn(name + b" is not supported yet", said.stderr)
-
     def test_rate_limit(self):
         source, target = make_file(place.fresh("slow"), 500000), place.fresh("slow")
         start = time.monotonic()
