@@ -35,8 +35,8 @@ typedef enum nacre_sftp_links {
 
 typedef struct nacre_sftp_transfer_options {
     size_t size;   /* set by nacre_sftp_transfer_options_init */
-    bool preserve; /* modification and access times, full mode (of a get: without setuid and setgid
-                      unless keep_special) */
+    bool preserve; /* modification and access times, full mode; setuid, setgid and sticky only with
+                      keep_special */
     bool keep_special; /* with preserve: setuid, setgid and sticky bits too */
     /*
      * A temporary name, renamed when all is there. put: off by default. get: this is what happens to

@@ -106,13 +106,32 @@ static int open_direct(nc_local_target *t, unsigned how, nacre_error *err)
     return NACRE_OK;
 }
 
+/* The process's umask, without changing it for a moment: other threads make files, too. */
+static bool read_umask(mode_t *mask)
+{
+    char text[512];
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    const char *line = strstr(text, "\nUmask:");
+    *mask = line ? (mode_t)strtoul(line + strlen("\nUmask:"), NULL, 8) & 0777 : 0;
+    return line != NULL;
+}
+
 /*
- * Made with every permission, for the kernel to take the umask away, which tells us what it is without
- * changing it; and closed to others at once, while there is nothing in it yet.
+ * No more open than what it becomes in the end, at any moment: who opens it early reads it later. Where
+ * neither the mode nor the umask is known it is made with every permission, for the kernel to take the
+ * umask away, which tells us what it is, and closed to others at once, while there is nothing in it.
  */
-static int open_temporary(nc_local_target *t)
+static int open_temporary(nc_local_target *t, mode_t wanted)
 {
     struct stat st;
+    mode_t mask = 0;
+    bool kept = t->replaces || (wanted == 0 && read_umask(&mask));
+    mode_t mode = kept ? 0600 : wanted ? (wanted & MODE_BITS) | S_IWUSR : 0777;
     for (int i = 0; i < TRIES; i++) {
         char random[7];
         if (nc_local_random_name(random) != NACRE_OK) {
@@ -123,8 +142,8 @@ static int open_temporary(nc_local_target *t)
             errno = ENOMEM;
             return -1;
         }
-        t->fd = openat(t->dir, t->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                       t->replaces ? 0600 : 0777);
+        t->fd =
+            openat(t->dir, t->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
         if (t->fd >= 0 || errno != EEXIST) {
             break;
         }
@@ -136,9 +155,12 @@ static int open_temporary(nc_local_target *t)
         t->temporary = NULL;
         return -1;
     }
-    if (!t->replaces && fstat(t->fd, &st) == 0) {
-        t->mode = st.st_mode & 0777;
-        (void)fchmod(t->fd, 0600);
+    if (!t->replaces) {
+        bool seen = !kept && fstat(t->fd, &st) == 0;
+        t->mode = seen ? st.st_mode & MODE_BITS : MODE_BITS & ~mask;
+        if (mode == 0777) {
+            (void)fchmod(t->fd, 0600);
+        }
     }
     t->regular = t->seekable = t->readable = true;
     return 0;
@@ -226,7 +248,7 @@ int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const nc_l
     }
     t->replaces = there;
     t->mode = there ? st.st_mode & MODE_BITS : 0;
-    if (open_temporary(t) != 0 || (there && !keeps_owner(t, &st))) {
+    if (open_temporary(t, where->mode) != 0 || (there && !keeps_owner(t, &st))) {
         drop_temporary(t);
         t->replaces = false;
         return open_direct(t, how, err);

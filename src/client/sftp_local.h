@@ -16,6 +16,7 @@ typedef struct nc_local_place {
     const char *path; /* for messages; what is opened when dir is -1 */
     int dir;          /* not -1: name is opened in it, and no link is followed */
     const char *name;
+    mode_t mode; /* that a new file is to have, less the umask; 0: not known yet */
 } nc_local_place;
 
 typedef struct nc_local_target {

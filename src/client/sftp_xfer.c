@@ -193,7 +193,8 @@ bool nc_xfer_progress(nc_xfer *x, bool always)
     }
     x->told_ms = now;
     x->told = done;
-    if (o->progress(o->user, x->spec.up ? x->spec.local : x->spec.remote, done, x->total)) {
+    const char *path = x->spec.up && x->spec.local ? x->spec.local : x->spec.remote;
+    if (o->progress(o->user, path, done, x->total)) {
         return true;
     }
     nc_xfer_fail(x, NACRE_CANCELLED, "%s: interrupted", x->spec.remote);

@@ -60,14 +60,22 @@ static const nacre_sftp_ext names[] = {NACRE_SFTP_EXT_CHECK_FILE_HANDLE, NACRE_S
                                        NACRE_SFTP_EXT_CHECK_FILE_NAME};
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
 
-static void ask_hash(nc_xfer *x)
+/* False: the server knows it by none of them. */
+static bool ask_hash(nc_xfer *x)
 {
+    while (x->check_name < NAMES && (x->s->unknown_checks & 1u << names[x->check_name])) {
+        x->check_name++;
+    }
+    if (x->check_name == NAMES) {
+        return false;
+    }
     const char *path = x->temporary ? x->temporary : x->spec.remote;
     nc_sftp_request *r = nc_xfer_want(x, NC_XFER_HASH, NACRE_FXP_EXTENDED, path);
     r->ext = names[x->check_name++];
     r->offset = x->check_offset;
     r->length = x->check_length;
     r->algorithms = x->hasher ? "sha256" : algorithms;
+    return true;
 }
 
 /* Ours, of the kind that the server has made; a stream's was made as it passed. */
@@ -99,8 +107,10 @@ static bool hash_answer(nc_xfer *x)
         return false;
     }
     bool unknown = !op->ok && op->code == NACRE_FX_OP_UNSUPPORTED;
-    if (unknown && x->check_name < NAMES) {
-        ask_hash(x);
+    if (unknown) {
+        x->s->unknown_checks |= 1u << names[x->check_name - 1];
+    }
+    if (unknown && ask_hash(x)) {
         return true;
     }
     compare_hashes(x, op);
@@ -118,8 +128,7 @@ void nc_xfer_check_hash(nc_xfer *x, int fd, uint64_t offset, uint64_t n, nc_xfer
     x->checked = n == 0 ? NC_XFER_SAME : NC_XFER_UNCHECKED;
     x->check_name = 0;
     x->step = then;
-    if (n > 0 && nacre_sftp_has(x->s, NACRE_SFTP_EXT_CHECK_FILE)) {
-        ask_hash(x);
+    if (n > 0 && nacre_sftp_has(x->s, NACRE_SFTP_EXT_CHECK_FILE) && ask_hash(x)) {
         x->step = hash_answer;
     }
 }

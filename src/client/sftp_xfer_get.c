@@ -71,6 +71,9 @@ static int open_target(nc_xfer *x)
         return NACRE_OK;
     }
     how |= nc_xfer_wants_hash(x) ? NC_LOCAL_READ : 0u;
+    if (x->stat_taken && (x->remote_attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS)) {
+        where.mode = x->remote_attrs.permissions & 0777;
+    }
     return nc_local_create(&x->target, x->s->alloc, &where, how, &x->error);
 }
 

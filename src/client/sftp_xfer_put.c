@@ -14,7 +14,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { ROOMS = 64, MODE_BITS = 0777, SPECIAL_BITS = 07000 };
+enum {
+    ROOMS = 64,
+    MODE_BITS = 0777,
+    SPECIAL_BITS = 07000,
+    ATTRIBUTE_FILE = 64 * 1024 /* as in a get: an explicit end counts more than so small a size */
+};
 
 /* ---- the local end ------------------------------------------------------------------------------------ */
 
@@ -216,6 +221,11 @@ static int verify_size(nc_xfer *x)
         return nc_xfer_fail(x, NACRE_INCOMPLETE, "%llu bytes were to go to %s, but %llu came",
                             (unsigned long long)x->total, x->spec.remote,
                             (unsigned long long)(sent - x->base));
+    }
+    if (!x->spec.read && S_ISREG(x->st.st_mode) && sent < x->total && x->total > ATTRIBUTE_FILE) {
+        return nc_xfer_fail(x, NACRE_INCOMPLETE,
+                            "local %s became shorter while it was read: %llu bytes of %llu",
+                            x->spec.local, (unsigned long long)sent, (unsigned long long)x->total);
     }
     /* Some servers let nobody ask about what is being written: then there is nothing to compare. */
     if (!stat->ok || !(a->flags & NACRE_SFTP_ATTR_SIZE) || !regular || a->size == sent || grew) {

@@ -681,6 +681,41 @@ static void special_bits(void **state)
     nacre_sftp_close(s);
 }
 
+/* What is new gets the remote mode less the umask, known beforehand or not; what is there keeps its own. */
+static void modes_of_new_files(void **state)
+{
+    static const mode_t modes[] = {0666, 0600, 0755, 0400, 0};
+    (void)state;
+    struct stat st;
+    nacre_sftp *s = begin_session();
+    for (size_t i = 0; i < 5; i++) {
+        mode_t expected = (modes[i] | S_IWUSR) & ~(mode_t)022;
+        sftp_peer_put(&peer, "f", content, 10, 0)->mode = NACRE_SFTP_S_IFREG | modes[i];
+        assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
+        assert_int_equal(stat("target", &st), 0);
+        assert_int_equal(st.st_mode & 07777, expected);
+        unlink("target");
+        job j = {.over = 0};
+        nacre_sftp_attrs a = {.flags = NACRE_SFTP_ATTR_SIZE | NACRE_SFTP_ATTR_PERMISSIONS,
+                              .size = 10,
+                              .permissions = NACRE_SFTP_S_IFREG | modes[i]};
+        nc_xfer_spec spec = {
+            .remote = "f", .local = "target", .dir = place_fd, .name = "target", .attrs = &a};
+        start_one(&j, s, &spec);
+        assert_int_equal(nc_sftp_drive(s, all_over, &j, false), NACRE_OK);
+        assert_int_equal(nc_xfer_error(j.xfers[0])->status, NACRE_OK);
+        free_all(&j);
+        assert_int_equal(stat("target", &st), 0);
+        assert_int_equal(st.st_mode & 07777, expected);
+        assert_int_equal(chmod("target", 0640), 0);
+        assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
+        assert_int_equal(stat("target", &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0640);
+        unlink("target");
+    }
+    nacre_sftp_close(s);
+}
+
 #define ROW(fn) cmocka_unit_test_setup_teardown(fn, place_set_up, place_tear_down)
 
 int main(void)
@@ -708,6 +743,7 @@ int main(void)
         ROW(a_full_disk_here),
         ROW(links_are_not_followed_in_trees),
         ROW(special_bits),
+        ROW(modes_of_new_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
