@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""The example programs: the echo server with OpenSSH's ssh, the two clients with nacre-sshd."""
+"""The example programs: the servers with OpenSSH's ssh and sftp, the clients with nacre-sshd."""
 import os
+import pathlib
 import subprocess
 import unittest
 
@@ -126,6 +127,84 @@ class Clients(unittest.TestCase):
                                      capture_output=True, text=True).stdout.split()[1]
         result = self.event_loop("head -c 20000000 /dev/zero", fingerprint, check=0)
         self.assertEqual(result.stdout, bytes(20000000))
+
+
+def sftp_server(*arguments):
+    options = [a for a in arguments if str(a).startswith("-")]
+    rest = [str(a) for a in arguments if a not in options]
+    return Server(place, lambda port: [str(EXAMPLES / "example-sftp_server"), *options, "-k",
+                                       f"{place.keys['ed25519']}.pub", str(place.host_keys["ed25519"]), str(port), *rest],
+                  "sftp_server")
+
+
+class SftpServer(unittest.TestCase):
+    """A directory as a jail, and a tree in memory."""
+
+    def setUp(self):
+        self.dir = place.fresh("jail")
+        self.dir.mkdir()
+        (self.dir / "in").write_text("inside")
+        self.secret = place.fresh("secret")
+        self.secret.write_text("outside")
+        self.got = place.fresh("got")
+
+    def serve(self, *arguments):
+        server = sftp_server(*arguments)
+        self.addCleanup(server.stop)
+        return server
+
+    def test_directory(self):
+        server = self.serve(self.dir)
+        (self.dir / "absolute").symlink_to("/in")
+        data = make_file(place.fresh("data"), 10_000_000)
+        more = ["cp up copy", "mkdir d", "rename copy d/copy", "ln -s up l", "df"]
+        for program, lines in (("sftp", more), (NACRE_SFTP, [])):
+            result = sftp(program, place, server, ["pwd", f"put {data} up", f"get up {self.got}", *lines, "cd ../../..",
+                                                   "pwd", f"get absolute {self.got}.2"], check=0)
+            self.assertIn(b"Remote working directory: /\n", result.stdout)
+            self.assertEqual(digest(self.got), digest(data))
+            self.assertEqual(pathlib.Path(f"{self.got}.2").read_text(), "inside")
+
+    def test_nothing_outside(self):
+        server = self.serve(self.dir)
+        (self.dir / "out").symlink_to(self.secret)
+        (self.dir / "up").symlink_to("..")
+        name = self.secret.name
+        for path in (self.secret, f"../{name}", f"/../{name}", "out", f"up/{name}"):
+            for line in (f"get {path} {self.got}", f"put {self.dir}/in {path}/x", f"ln {path} in/took",
+                         f"chmod 600 {path}"):
+                with self.subTest(line=line):
+                    self.assertNotEqual(sftp("sftp", place, server, [line]).returncode, 0)
+                    self.assertFalse(self.got.exists())
+        self.assertEqual(self.secret.read_text(), "outside")
+
+    def test_read_only(self):
+        server = self.serve("-r", self.dir)
+        sftp("sftp", place, server, [f"get in {self.got}"], check=0)
+        for line in (f"put {self.got} new", "rm in", "mkdir d", "chmod 600 in"):
+            self.assertNotEqual(sftp("sftp", place, server, [line]).returncode, 0)
+
+    def test_memory(self):
+        server = self.serve("-m")
+        tree = place.fresh("tree")
+        (tree / "a").mkdir(parents=True)
+        make_file(tree / "a" / "f", 5_000_000)
+        sftp("sftp", place, server, [f"put -R {tree} tree", "ln -s tree/a l"], check=0)
+        sftp(NACRE_SFTP, place, server, [f"get l/f {self.got}", "ls -l"], check=0)
+        self.assertEqual(digest(self.got), digest(tree / "a" / "f"))
+        sftp("sftp", place, server, ["get README " + str(place.fresh("readme")), "df"], check=0)
+        hole = place.fresh("hole")
+        hole.touch()
+        os.truncate(hole, 1 << 32)
+        self.assertNotEqual(sftp("sftp", place, server, [f"put {hole} hole"]).returncode, 0)
+        self.assertTrue(server.alive())
+
+    def test_mistakes(self):
+        program = EXAMPLES / "example-sftp_server"
+        run([program], check=2)
+        run([program, "-k", "/nonexistent", place.host_keys["ed25519"], "0", "/"], check=1)
+        server = self.serve("/nonexistent")
+        self.assertNotEqual(sftp("sftp", place, server, ["pwd"]).returncode, 0)
 
 
 if __name__ == "__main__":
