@@ -62,7 +62,7 @@ typedef struct nacre_scp_options {
     bool stop_on_error; /* the first file that fails ends the call */
     uint32_t max_depth; /* of directories in directories; 0: 64 */
     uint64_t rate;      /* bytes per second at most; 0: no bound */
-    uint32_t window;    /* receive window of the channel; 0: a good one for bulk data */
+    uint32_t window;    /* receive window of the channel; 0: one that grows with the link */
     /*
      * Called at the start, at most every progress_ms (default 100), and at the end of each file: path is
      * the local name (of putfo and getfo: the remote one), raw. Returning false ends the call with

@@ -9,7 +9,7 @@
 
 enum {
     COMMAND_MAX = 64 * 1024,
-    WINDOW = 2 * 1024 * 1024,
+    WINDOW_PACED = 2 * 1024 * 1024, /* a rate above it has no use for less */
     WINDOW_LEAST = 32 * 1024,
     CLOSE_MS = 10000, /* for a program that has all it wanted to end */
     RATE_STEP_MS = 20,
@@ -237,10 +237,11 @@ static int make_command(const nacre_scp *s, const nc_scp_command *what, char *ou
     return nacre_scp_quote(o->names, what->path, out + n, size - (size_t)n);
 }
 
+/* 0: one that grows with the link. */
 static uint32_t window_of(const nacre_scp_options *o)
 {
-    if (o->window != 0 || o->rate == 0 || o->rate / 2 > WINDOW) {
-        return o->window ? o->window : WINDOW;
+    if (o->window != 0 || o->rate == 0 || o->rate / 2 > WINDOW_PACED) {
+        return o->window;
     }
     /* What is on the way already cannot be paced any more. */
     return o->rate / 2 < WINDOW_LEAST ? WINDOW_LEAST : (uint32_t)(o->rate / 2);

@@ -70,7 +70,8 @@ static int empty_top(void **state)
 {
     char command[256];
     (void)state;
-    (void)snprintf(command, sizeof(command), "rm -rf %s/* %s/.[!.]*", top, top);
+    (void)snprintf(command, sizeof(command), "chmod -R u+rwX %s; rm -rf %s/* %s/.[!.]*", top, top,
+                   top);
     return system(command) == 0 ? 0 : -1;
 }
 
