@@ -117,7 +117,8 @@ NACRE_API int nacre_sftp_readlink(nacre_sftp *s, const char *path, char **out) N
 /* The same made absolute: a relative target is joined to the link's directory, by text. */
 NACRE_API int nacre_sftp_readlink_absolute(nacre_sftp *s, const char *path,
                                            char **out) NACRE_MUST_CHECK;
-/* NACRE_UNSUPPORTED without home-directory. user "": the session's own. */
+/* NACRE_UNSUPPORTED without home-directory. user "": the session's own (of servers that do not know that,
+ * where "~" leads). */
 NACRE_API int nacre_sftp_home(nacre_sftp *s, const char *user, char **out) NACRE_MUST_CHECK;
 /* "~" and "~user" too; NACRE_UNSUPPORTED without expand-path@openssh.com. */
 NACRE_API int nacre_sftp_expand(nacre_sftp *s, const char *path, char **out) NACRE_MUST_CHECK;

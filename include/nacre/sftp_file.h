@@ -38,7 +38,7 @@ NACRE_API int nacre_sftp_file_open(nacre_sftp *s, const char *path, uint32_t pfl
 /*
  * The same with C's and Python's modes: "r", "r+", "w" (makes or empties), "w+", "a" (makes, appends),
  * "a+", "x" (makes; an error when it is there), "x+"; a "b" anywhere behind the first letter is ignored.
- * NACRE_INVALID_ARGUMENT: another mode. o may be NULL.
+ * NACRE_INVALID_ARGUMENT: another mode. o may be NULL. With "a" the position begins at the end.
  */
 NACRE_API int nacre_sftp_file_fopen(nacre_sftp *s, const char *path, const char *mode,
                                     const nacre_sftp_file_options *o,
@@ -46,7 +46,12 @@ NACRE_API int nacre_sftp_file_fopen(nacre_sftp *s, const char *path, const char 
 
 /* ---- at the position ---------------------------------------------------------------------------------- */
 
-/* Reads up to n bytes, fewer only at the end of the file: *got; NACRE_END when there is none. */
+/*
+ * Reads up to n bytes, fewer only at the end of the file: *got; NACRE_END when there is none (a file that
+ * grows is asked again by the next call). On an error *got is what came before it, and the position is
+ * behind that; after NACRE_TIMEOUT the requests stay on the way for the next call. NACRE_WRONG_STATE: not
+ * open for reading.
+ */
 NACRE_API int nacre_sftp_file_read(nacre_sftp_file *f, void *p, size_t n,
                                    size_t *got) NACRE_MUST_CHECK;
 /*
@@ -55,7 +60,10 @@ NACRE_API int nacre_sftp_file_read(nacre_sftp_file *f, void *p, size_t n,
  */
 NACRE_API int nacre_sftp_file_gets(nacre_sftp_file *f, char *p, size_t size,
                                    size_t *got) NACRE_MUST_CHECK;
-/* Takes all n bytes over; they need not have left. */
+/*
+ * Takes all n bytes over; they need not have left. On an error - a late one of an earlier write, or why
+ * no room came - the position tells how many were taken. NACRE_WRONG_STATE: not open for writing.
+ */
 NACRE_API int nacre_sftp_file_write(nacre_sftp_file *f, const void *p, size_t n) NACRE_MUST_CHECK;
 /* Waits until all that was written is acknowledged. */
 NACRE_API int nacre_sftp_file_flush(nacre_sftp_file *f);
@@ -102,7 +110,10 @@ NACRE_API int nacre_sftp_file_check(nacre_sftp_file *f, const char *algorithms, 
  */
 NACRE_API int nacre_sftp_file_copy_data(nacre_sftp_file *from, uint64_t from_offset, uint64_t n,
                                         nacre_sftp_file *to, uint64_t to_offset);
-/* Flushes, and frees f in any case; an error says what was lost, or what the server said to CLOSE. NULL ok. */
+/*
+ * Flushes, and frees f in any case, also when the connection broke; an error says what was lost, or what
+ * the server said to CLOSE. Before the session is closed. NULL ok.
+ */
 NACRE_API int nacre_sftp_file_close(nacre_sftp_file *f);
 
 #ifdef __cplusplus

@@ -112,6 +112,25 @@ class Clients(unittest.TestCase):
         return run([EXAMPLES / "example-event_loop", "127.0.0.1", self.server.port, ME, place.keys["ed25519"], command],
                    env={"HOST_FINGERPRINT": fingerprint}, **kwargs)
 
+    def sftp_file(self, path, word, check):
+        return run([EXAMPLES / "example-sftp_file", ME, "127.0.0.1", path, word, self.sftp_server.port,
+                    place.keys["ed25519"]], env={"HOME": str(self.home)}, check=check)
+
+    def test_sftp_file(self):
+        type(self).sftp_server = openssh_server(place)
+        self.addCleanup(self.sftp_server.stop)
+        known = self.home / ".ssh/known_hosts"
+        before = known.read_bytes()
+        self.addCleanup(known.write_bytes, before)
+        known.write_bytes(before + place.known_hosts(self.sftp_server.port).read_bytes())
+        log = place.fresh("log")
+        text = "".join(f"{i} {'needle' if i % 1000 == 7 else 'hay'} \x1b[1m\n" for i in range(20000))
+        log.write_text(text)
+        result = self.sftp_file(log, "needle", 0)
+        self.assertEqual(result.stdout.decode().splitlines(), [f"{i} needle \\033[1m" for i in range(7, 20000, 1000)])
+        self.assertEqual(log.read_text(), text + "needle was seen in 20 lines\n")
+        self.assertIn(b"No such file", self.sftp_file(place.fresh("none"), "x", 1).stderr)
+
     def test_event_loop(self):
         shown = self.event_loop("echo never", "SHA256:x", check=255)
         self.assertEqual(shown.stdout, b"")
