@@ -197,7 +197,9 @@ static args_result one(parse *p, int letter, const char *value)
     case '1':
         return wrong(p, "SSH protocol 1 is not supported:", "-1");
     case 'A':
-        return wrong(p, "forwarding of an agent is not supported yet:", "-A");
+        p->a->agent = true;
+        word(p, "-A");
+        return ARGS_GOOD;
     case 'D':
         p->a->server = value;
         return ARGS_GOOD;
@@ -235,6 +237,9 @@ args_result args_parse(scp_args *out, int argc, char **argv, char *why, size_t s
         if (r != ARGS_GOOD) {
             return r;
         }
+    }
+    if (out->agent && !out->program) {
+        return wrong(&p, "forwarding of an agent is not supported yet, but with -S:", "-A");
     }
     if (p.no_memory) {
         (void)snprintf(why, size, "out of memory");

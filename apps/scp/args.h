@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 typedef struct scp_args {
+    bool agent;        /* -A */
     bool direct;       /* -R: the source's host connects to the target's */
     bool batch;        /* -B */
     bool legacy;       /* -O */

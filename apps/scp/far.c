@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- connections ---- */
 
@@ -101,32 +102,125 @@ void far_names_free(far_names *n)
     memset(n, 0, sizeof(*n));
 }
 
-static int match(far *f, const char *pattern, far_names *out)
+/*
+ * A fifo or a device is not opened at all: that could take for ever. Otherwise it was told. attrs may be the
+ * link's own.
+ */
+static bool is_source(scp *a, far *f, const char *path, nacre_sftp_attrs attrs)
+{
+    uint32_t type = attrs.permissions & S_IFMT;
+    if (!(attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS) || type == S_IFLNK) {
+        if (nacre_sftp_stat(f->s, path, &attrs) != NACRE_OK) {
+            fail_sftp(a, f->s, path);
+            return false;
+        }
+        type = attrs.permissions & S_IFMT;
+    }
+    if (!(attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS) || type == S_IFREG ||
+        (type == S_IFDIR && a->args.recursive)) {
+        return true;
+    }
+    fail(a, "%s: not a regular file", shown(path));
+    return false;
+}
+
+static bool is_dots(nacre_span name)
+{
+    return (name.n == 1 && name.p[0] == '.') ||
+           (name.n == 2 && name.p[0] == '.' && name.p[1] == '.');
+}
+
+/*
+ * What matches in one directory. The library's own matching passes over names that could be none; here a
+ * server that lists such things has to be told of.
+ */
+static int match_in(scp *a, far *f, const char *dir, const char *pattern, far_names *out, bool *any)
 {
     nacre_sftp_list list;
-    int rc = nacre_sftp_glob(f->s, pattern, &list);
-    if (rc == NACRE_OK) {
-        for (size_t i = 0; i < list.count; i++) {
-            add_name(out, (const char *)list.entries[i].name.p, list.entries[i].name.n);
+    int rc = nacre_sftp_listdir_sorted(f->s, *dir ? dir : ".", &list);
+    for (size_t i = 0; rc == NACRE_OK && i < list.count; i++) {
+        const nacre_sftp_name *entry = &list.entries[i];
+        const char *name = (const char *)entry->name.p;
+        if (is_dots(entry->name)) {
+            continue;
         }
+        if (!nacre_sftp_name_is_plain(entry->name)) {
+            char text[512];
+            (void)nacre_escape(text, sizeof(text), entry->name);
+            fail(a, "%s: the server lists \"%s\", which is no name", shown(*dir ? dir : "."), text);
+            continue;
+        }
+        if (words_match(pattern, name)) {
+            char *path = keep(name_in(dir, name));
+            *any = true;
+            if (is_source(a, f, path, entry->attrs)) {
+                add_name(out, path, strlen(path));
+            }
+            free(path);
+        }
+    }
+    if (rc == NACRE_OK) {
         nacre_sftp_list_free(&list);
     }
+    return rc;
+}
+
+static bool has_magic(const char *pattern)
+{
+    return strpbrk(pattern, "*?[\\") != NULL;
+}
+
+/* The directories that the front of the pattern means, and in each of them the rest of it. */
+static int match(scp *a, far *f, const char *pattern, far_names *out, bool *any)
+{
+    const char *slash = strrchr(pattern, '/');
+    const char *last = slash ? slash + 1 : pattern;
+    size_t n = (size_t)(last - pattern); /* with the slash: "/" stays what it is */
+    nacre_sftp_list list;
+    char *front = keep(strndup(pattern, n));
+    int rc = NACRE_OK;
+    if (!*last || !has_magic(last)) {
+        rc = nacre_sftp_glob(f->s, pattern, &list);
+        *any = rc == NACRE_OK && list.count > 0;
+        for (size_t i = 0; rc == NACRE_OK && i < list.count; i++) {
+            const nacre_sftp_name *entry = &list.entries[i];
+            if (is_source(a, f, (const char *)entry->name.p, entry->attrs)) {
+                add_name(out, (const char *)entry->name.p, entry->name.n);
+            }
+        }
+    } else if (!has_magic(front)) {
+        rc = match_in(a, f, front, last, out, any);
+        free(front);
+        return rc;
+    } else {
+        front[n - 1] = '\0';
+        rc = nacre_sftp_glob(f->s, front, &list);
+        for (size_t i = 0; rc == NACRE_OK && i < list.count; i++) {
+            /* A file among the directories matches nothing. */
+            (void)match_in(a, f, (const char *)list.entries[i].name.p, last, out, any);
+        }
+    }
+    if (rc == NACRE_OK) {
+        nacre_sftp_list_free(&list);
+    }
+    free(front);
     return rc;
 }
 
 bool far_sources(scp *a, far *f, const char *path, far_names *out)
 {
     nacre_sftp_attrs attrs;
+    bool any = false;
     char *pattern = far_path(a, f, path);
     memset(out, 0, sizeof(*out));
     if (!pattern) {
         return false;
     }
-    int rc = strpbrk(pattern, "*?[\\") ? match(f, pattern, out) : NACRE_OK;
-    if (rc == NACRE_OK && out->count == 0) {
+    int rc = has_magic(pattern) ? match(a, f, pattern, out, &any) : NACRE_OK;
+    if (rc == NACRE_OK && !any) {
         /* Itself, when there is such a thing: also a name that looks like a pattern. */
         rc = nacre_sftp_stat(f->s, pattern, &attrs);
-        if (rc == NACRE_OK) {
+        if (rc == NACRE_OK && is_source(a, f, pattern, attrs)) {
             add_name(out, pattern, strlen(pattern));
         }
     }

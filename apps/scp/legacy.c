@@ -6,9 +6,12 @@
 #include "nacre/scp.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool step(void *user, const char *path, uint64_t done, uint64_t total)
 {
@@ -54,9 +57,11 @@ static void show_stderr(void *user, nacre_span text)
 typedef struct old {
     connection *link;
     nacre_scp *s;
+    int slot; /* in scp.old */
 } old;
 
-static bool open_old(scp *a, old *l, const place *p)
+/* quiet: calls will come from another thread, which must leave the rest of the program alone. */
+static bool open_old(scp *a, old *l, const place *p, bool quiet)
 {
     connect_options co;
     nacre_scp_options o;
@@ -77,9 +82,9 @@ static bool open_old(scp *a, old *l, const place *p)
     o.to_directory = a->args.to_directory;
     o.any_name = a->args.any_name;
     o.rate = a->args.rate;
-    o.progress = step;
-    o.on_item = over;
-    o.on_warning = warn;
+    o.progress = quiet ? NULL : step;
+    o.on_item = quiet ? NULL : over;
+    o.on_warning = quiet ? NULL : warn;
     o.on_stderr = show_stderr;
     o.user = a;
     if (nacre_scp_new(&l->s, c, &o, &why) != NACRE_OK) {
@@ -87,13 +92,14 @@ static bool open_old(scp *a, old *l, const place *p)
         connection_close(l->link);
         return false;
     }
-    a->old = l->s;
+    l->slot = a->old[0] ? 1 : 0;
+    a->old[l->slot] = l->s;
     return true;
 }
 
 static void close_old(scp *a, old *l)
 {
-    a->old = NULL;
+    a->old[l->slot] = NULL;
     nacre_scp_free(l->s);
     connection_close(l->link);
 }
@@ -119,7 +125,7 @@ static const char **paths_of(const place *sources, size_t count)
 void legacy_up(scp *a, const place *sources, size_t count, const place *target)
 {
     old l;
-    if (!open_old(a, &l, target)) {
+    if (!open_old(a, &l, target, false)) {
         return;
     }
     const char **paths = paths_of(sources, count);
@@ -141,11 +147,152 @@ void legacy_down(scp *a, const place *sources, size_t count, const char *target)
                 paths[n++] = sources[k].path;
             }
         }
-        if (n > 0 && open_old(a, &l, &sources[i])) {
+        if (n > 0 && open_old(a, &l, &sources[i], false)) {
             tell(a, &l, nacre_scp_get(l.s, paths, n, target, NULL));
             close_old(a, &l);
         }
     }
     free(paths);
     free(done);
+}
+
+/* ---- from server to server ---- */
+
+/*
+ * The file comes in a thread of its own and leaves in this one; a pipe between them bounds what is in memory.
+ * What the protocol says of the file has to be known before it can be sent on.
+ */
+typedef struct stream {
+    nacre_scp *from;
+    const char *path;
+    int in, out; /* the pipe */
+    pthread_mutex_t lock;
+    pthread_cond_t told;
+    bool begun, over;
+    nacre_scp_stat st;
+    int rc;
+} stream;
+
+static bool on_begin(void *user, const nacre_scp_stat *st)
+{
+    stream *f = user;
+    pthread_mutex_lock(&f->lock);
+    f->st = *st;
+    f->begun = true;
+    pthread_cond_signal(&f->told);
+    pthread_mutex_unlock(&f->lock);
+    return true;
+}
+
+static bool on_bytes(void *user, const void *p, size_t n)
+{
+    const stream *f = user;
+    while (n > 0) {
+        ssize_t some = write(f->out, p, n);
+        if (some < 0 && errno == EINTR) {
+            continue;
+        }
+        if (some <= 0) {
+            return false; /* the other side has given up */
+        }
+        p = (const uint8_t *)p + some;
+        n -= (size_t)some;
+    }
+    return true;
+}
+
+static void *receive(void *user)
+{
+    stream *f = user;
+    int rc = nacre_scp_getfo(f->from, f->path, on_begin, on_bytes, f, NULL);
+    pthread_mutex_lock(&f->lock);
+    f->rc = rc;
+    f->over = true;
+    (void)close(f->out);
+    pthread_cond_signal(&f->told);
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+static bool on_wanted(void *user, void *p, size_t n, size_t *got)
+{
+    const stream *f = user;
+    ssize_t some;
+    do {
+        some = read(f->in, p, n);
+    } while (some < 0 && errno == EINTR);
+    *got = some > 0 ? (size_t)some : 0;
+    return some >= 0;
+}
+
+static void send_on(scp *a, old *from, old *to, stream *f, const char *target)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, receive, f) != 0) {
+        fail_badly(a, "no thread can be made");
+        (void)close(f->out);
+        (void)close(f->in);
+        return;
+    }
+    pthread_mutex_lock(&f->lock);
+    while (!f->begun && !f->over) {
+        pthread_cond_wait(&f->told, &f->lock);
+    }
+    bool begun = f->begun;
+    pthread_mutex_unlock(&f->lock);
+    char *name = keep(name_of(f->path));
+    int rc = NACRE_OK;
+    if (begun) {
+        f->st.has_times = f->st.has_times && a->args.preserve;
+        rc = nacre_scp_putfo(to->s, on_wanted, f, &f->st, name, target);
+    }
+    (void)close(f->in); /* ends the receiving, too, when the sending has failed */
+    (void)pthread_join(thread, NULL);
+    progress_end(a->bar, target, begun && rc == NACRE_OK && f->rc == NACRE_OK);
+    /* The side that failed first is the one that knows why. */
+    if (f->rc != NACRE_OK && f->rc != NACRE_CANCELLED) {
+        tell(a, from, f->rc == NACRE_SOME_FAILED ? NACRE_SCP_REFUSED : f->rc);
+    } else {
+        tell(a, to, rc);
+    }
+    if (rc != NACRE_OK || f->rc != NACRE_OK) {
+        a->status = a->status ? a->status : SCP_FAILED;
+    }
+    free(name);
+}
+
+void legacy_through(scp *a, const place *source, const place *target)
+{
+    old from, to;
+    int pair[2];
+    stream f;
+    if (a->args.recursive) {
+        fail(a, "-O copies single files from server to server: leave -O away, or add -R");
+        return;
+    }
+    if (place_same_host(source, target) && strcmp(source->path, target->path) == 0) {
+        fail(a, "%s: source and target are the same file", shown(source->path));
+        return;
+    }
+    if (!open_old(a, &to, target, false)) {
+        return;
+    }
+    if (open_old(a, &from, source, true)) {
+        memset(&f, 0, sizeof(f));
+        if (pipe2(pair, O_CLOEXEC) != 0) {
+            fail_badly(a, "pipe: %s", strerror(errno));
+        } else {
+            f.from = from.s;
+            f.path = source->path;
+            f.in = pair[0];
+            f.out = pair[1];
+            (void)pthread_mutex_init(&f.lock, NULL);
+            (void)pthread_cond_init(&f.told, NULL);
+            send_on(a, &from, &to, &f, target->path);
+            (void)pthread_cond_destroy(&f.told);
+            (void)pthread_mutex_destroy(&f.lock);
+        }
+        close_old(a, &from);
+    }
+    close_old(a, &to);
 }

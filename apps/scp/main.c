@@ -39,15 +39,17 @@ static void on_signal(int signo)
         _exit(SCP_FAILED);
     }
     the_scp.interrupted = 1;
+    bool any = false;
     for (int i = 0; i < 2; i++) {
+        any = any || the_scp.active[i] || the_scp.old[i];
         if (the_scp.active[i]) {
             nacre_sftp_cancel(the_scp.active[i]);
         }
+        if (the_scp.old[i]) {
+            nacre_scp_cancel(the_scp.old[i]);
+        }
     }
-    if (the_scp.old) {
-        nacre_scp_cancel(the_scp.old);
-    }
-    if (!the_scp.active[0] && !the_scp.active[1] && !the_scp.old) {
+    if (!any) {
         _exit(SCP_FAILED); /* still connecting: there is nothing to be kept whole */
     }
     errno = saved;
@@ -138,8 +140,9 @@ static void to_remote(scp *a, const place *sources, size_t count, const place *t
             copy_direct(a, &remote[i], target);
         }
     } else if (m > 0 && a->args.legacy) {
-        fail(a,
-             "-O cannot copy from server to server through this machine: leave it away, or add -R");
+        for (size_t i = 0; i < m && !a->interrupted; i++) {
+            legacy_through(a, &remote[i], target);
+        }
     } else if (m > 0) {
         copy_through(a, remote, m, target);
     }

@@ -22,7 +22,7 @@ typedef struct scp {
     volatile sig_atomic_t interrupted;
     /* The sessions that a signal cancels. */
     nacre_sftp *volatile active[2];
-    struct nacre_scp *volatile old; /* and with -O */
+    struct nacre_scp *volatile old[2]; /* and with -O */
 } scp;
 
 /* ---- say.c: messages and names */
@@ -62,8 +62,8 @@ typedef struct far_names {
     size_t count;
 } far_names;
 /*
- * The paths that a source names on its server: what its pattern matches, or itself when it is there.
- * False: there are none, told.
+ * The paths that a source names on its server: what its pattern matches, or itself when it is there; files, and
+ * with -r directories, the rest is told of. False: there is no such thing, told.
  */
 bool far_sources(scp *a, far *f, const char *path, far_names *out);
 void far_names_free(far_names *n);
@@ -86,6 +86,7 @@ void copy_here(scp *a, const char *source, const char *target);
  * searched in PATH. */
 void run_here(scp *a, char *const *argv);
 void legacy_up(scp *a, const place *sources, size_t count, const place *target);
+void legacy_through(scp *a, const place *source, const place *target);
 void legacy_down(scp *a, const place *sources, size_t count, const char *target);
 
 /* ---- pump.c: from one server to another */
