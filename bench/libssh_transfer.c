@@ -179,9 +179,7 @@ static int transfer(const job *j, bool report)
     double wall, cpu, gib;
     int bad;
 
-    if (j->get) {
-        (void)unlink(j->to);
-    }
+    (void)unlink(j->to); /* whose pages are reused must not depend on the turn */
     if (s == NULL || sftp_init(s) != SSH_OK) {
         fprintf(stderr, "no SFTP session\n");
         return 1;

@@ -5,7 +5,7 @@ Each round runs every pair of client and server once, one after the other (A B C
 files in /dev/shm over 127.0.0.1; what is printed is the median of the rounds. Absolute figures depend
 on the machine and the hour: compare only within one run. README.md beside this says how to read it.
 
-    NACRE_BUILD=build bench/run.py [--quick] [--runs N] [--size MiB] [--only bulk|login|primitives]
+    NACRE_BUILD=build bench/run.py [--quick] [--runs N] [--size MiB] [--only bulk|near|far|login|primitives|libssh]
 """
 import argparse
 import ctypes
@@ -20,6 +20,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+import files
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.setdefault("NACRE_BUILD", "build")).resolve()
@@ -149,7 +151,7 @@ class Bench:
         self.orphans = Orphans()
         self.place = harness.Place()
         self.log = self.place.path("client.log")
-        apps = BUILD / "apps"
+        apps = self.apps = BUILD / "apps"
         self.programs = {"OpenSSH": {"ssh": "ssh", "sftp": "sftp"}}
         if (apps / "nacre-ssh").exists() and (apps / "nacre-sftp").exists():
             self.programs["nacre"] = {"ssh": apps / "nacre-ssh", "sftp": apps / "nacre-sftp"}
@@ -171,13 +173,19 @@ class Bench:
     def client_options(self, server, extra=()):
         return harness.client_options(self.place, self.servers[server], known=self.known_hosts[server], extra=extra)
 
-    def rounds(self, jobs):
+    median = staticmethod(statistics.median)
+
+    @staticmethod
+    def ratios(base, samples):
+        return ratios(base, samples)
+
+    def rounds(self, jobs, runs=None, warm=True):
         """jobs: {name: callable}. Runs each once for warmth, then in turn; returns {name: [result]}.
 
         A job that fails is left out with a line that says why; the others go on.
         """
         results = {name: [] for name in jobs}
-        for turn in range(self.options.runs + 1):
+        for turn in range(0 if warm else 1, (runs or self.options.runs) + 1):
             for name in [n for n in results]:
                 try:
                     result = jobs[name](turn == 0)
@@ -239,6 +247,41 @@ class Bench:
             print(f"| {cipher} | {direction} | {pair[0]} -> {pair[1]} | {statistics.median(speeds):.0f} "
                   f"({min(speeds):.0f}-{max(speeds):.0f}) | {ratio['wall']} | {middle['client']:.2f} "
                   f"| {ratio['client']} | {middle['server']:.2f} | {ratio['server']} |", flush=True)
+
+    # ---- beside libssh ----
+
+    def library(self, program, direction, _):
+        """One transfer by a library's calls against OpenSSH's server: start and login are not in it."""
+        source, target = self.place.path("source"), self.place.path("target")
+        command = [BUILD / "bench" / program, "-p", self.servers["OpenSSH"].port, "-u", harness.ME,
+                   "-i", self.place.keys["ed25519"], "-c", CIPHERS[self.options.ciphers[0]][0], "-n", 1,
+                   direction, source, target]
+        measure(command, self.clocks["OpenSSH"], self.orphans, self.log)
+        own = json.loads(self.log.read_text().splitlines()[-1])
+        return {"wall": self.options.size * MIB / 1e6 / own["mb_s"], "client": own["client_cpu_s_per_gib"]}
+
+    def beside_libssh(self):
+        names = {"transfer": "nacre", "libssh_transfer": "libssh, asynchronous"}
+        names = {p: n for p, n in names.items() if (BUILD / "bench" / p).exists()}
+        if len(names) < 2:
+            print("\nnote: bench/libssh_transfer is not built (libssh 0.11 or later is needed)")
+            return
+        files.make_file(self.place.path("source"), self.options.size)
+        print(f"\n### Library calls against OpenSSH's server, {self.options.size} MiB, {self.options.ciphers[0]}\n")
+        print("| | library | MB/s | ratio to libssh | client CPU s/GiB | ratio |")
+        print("|---|---|---|---|---|---|")
+        for direction in self.options.directions:
+            jobs = {(p,): (lambda w, p=p: self.library(p, direction, w)) for p in names}
+            results = self.rounds(jobs, warm=False)
+            base = results.get(("libssh_transfer",))
+            for (program,), samples in results.items():
+                wall, client = (statistics.median(s[key] for s in samples) for key in ("wall", "client"))
+                ratio = [ratios([b[key] for b in base], [s[key] for s in samples]) if base else ""
+                         for key in ("wall", "client")]
+                print(f"| {direction} | {names[program]} | {self.options.size * MIB / 1e6 / wall:.0f} | {ratio[0]} "
+                      f"| {client:.2f} | {ratio[1]} |", flush=True)
+        self.place.path("source").unlink()
+        self.place.path("target").unlink(missing_ok=True)
 
     # ---- logins ----
 
@@ -334,7 +377,9 @@ def parse():
     p.add_argument("--quick", action="store_true", help="one cipher, 128 MiB, 3 runs: to see whether it works")
     p.add_argument("--runs", type=int, help="counted rounds (default 5)")
     p.add_argument("--size", type=int, help="MiB of the bulk file (default 512)")
-    p.add_argument("--only", choices=["bulk", "login", "primitives"])
+    p.add_argument("--only", choices=["bulk", "near", "far", "login", "primitives", "libssh"])
+    p.add_argument("--program", choices=["sftp", "scp"], help="near and far: only this one")
+    p.add_argument("--what", action="append", choices=[files.BULK, files.TREE], help="near and far: only this")
     p.add_argument("--cipher", action="append", choices=list(CIPHERS), help="may be repeated")
     p.add_argument("--direction", choices=["get", "put"])
     p.add_argument("--pair", metavar="CLIENT:SERVER", help="only this pair, e.g. nacre:OpenSSH")
@@ -346,6 +391,8 @@ def parse():
     o.size = o.size or (128 if o.quick else 512)
     o.logins = o.logins or (20 if o.quick else 100)
     o.sessions = 5 if o.quick else 20
+    o.near_size, o.far_size = (128, 64) if o.quick else (1024, 256)
+    o.near_files, o.far_files = (500, 20) if o.quick else (5000, 200)
     o.ciphers = o.cipher or (["aes128-gcm"] if o.quick else list(CIPHERS))
     o.directions = [o.direction] if o.direction else ["get", "put"]
     o.sftp_args = shlex.split(o.sftp_args)
@@ -362,6 +409,10 @@ def main():
     bench = Bench(options)
     if options.only in (None, "bulk"):
         bench.bulk()
+    if options.only in (None, "libssh"):
+        bench.beside_libssh()
+    if options.only in (None, "near", "far"):
+        files.Files(bench, measure, harness, BUILD / "bench" / "delay").run()
     if options.only in (None, "login"):
         bench.logins()
 
