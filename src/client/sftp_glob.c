@@ -35,7 +35,7 @@ static int add(paths *p, const char *dir, nacre_span name, const nacre_sftp_attr
     }
     size_t n = strlen(dir);
     bool slash = n > 0 && dir[n - 1] != '/';
-    uint8_t *text = nc_alloc(a, n + name.n + 2);
+    uint8_t *text = nc_alloc(a, n + name.n + 3);
     if (!text) {
         return NACRE_NO_MEMORY;
     }
@@ -47,6 +47,7 @@ static int add(paths *p, const char *dir, nacre_span name, const nacre_sftp_attr
     text[n + name.n] = 0;
     nacre_sftp_name *to = &p->list.entries[p->list.count++];
     memset(to, 0, sizeof(*to));
+    text[n + name.n + 1] = 0; /* room for the slash of a directory */
     to->name = nc_span(text, n + name.n);
     to->longname = nc_span(text + n + name.n, 0);
     if (attrs) {
@@ -156,9 +157,11 @@ static void remove_missing(paths *p, const nacre_sftp_batch *b, bool dirs)
             nc_free(p->list.allocator, (void *)(uintptr_t)e->name.p);
             continue;
         }
-        if (!dirs) {
-            e->attrs = r->attrs;
+        if (dirs && e->name.p[e->name.n - 1] != '/') {
+            ((uint8_t *)(uintptr_t)e->name.p)[e->name.n++] = '/';
         }
+        e->attrs = r->attrs;
+        e->longname = nc_span(e->name.p + e->name.n, 0);
         p->list.entries[kept++] = *e;
     }
     p->list.count = kept;

@@ -240,10 +240,11 @@ void nc_job_dir_failed(nc_job_dir *d, const nacre_error *why, uint32_t code)
     item.status = why->status;
     item.code = code;
     item.why = why->text;
-    if (!d->failed && !d->j->stopping) {
-        nc_job_tell(d->j, &item, false);
+    if (d->failed || d->j->stopping) {
+        return; /* what begun and was given up is told in the end */
     }
     d->failed = true;
+    nc_job_tell(d->j, &item, false);
 }
 
 /* ---- descriptors -------------------------------------------------------------------------------------- */
