@@ -32,7 +32,7 @@ typedef struct nc_scp_run {
     bool closed;
     uint64_t activity; /* grows whenever something comes or goes */
     nacre_exit exit;
-    char words[256]; /* the beginning of what the program said on stderr */
+    char words[256]; /* the end of what the program said on stderr */
     size_t words_len;
     /* bounded rate */
     uint64_t tokens, tokens_at, held_back, timer;

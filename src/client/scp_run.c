@@ -159,6 +159,16 @@ static void on_end(nc_scp_run *r)
     }
 }
 
+/* The last words are the telling ones. */
+static void keep_words(nc_scp_run *r, nacre_span bytes)
+{
+    size_t most = sizeof(r->words), n = bytes.n < most ? bytes.n : most;
+    size_t old = r->words_len < most - n ? r->words_len : most - n;
+    memmove(r->words, r->words + r->words_len - old, old);
+    memcpy(r->words + old, bytes.p + bytes.n - n, n);
+    r->words_len = old + n;
+}
+
 static void on_data(nc_scp_run *r, const nacre_event *ev)
 {
     nacre_span bytes = ev->u.data.bytes;
@@ -168,9 +178,7 @@ static void on_data(nc_scp_run *r, const nacre_event *ev)
         return;
     }
     if (ev->u.data.stream == NACRE_STDERR) {
-        size_t room = sizeof(r->words) - r->words_len, n = bytes.n < room ? bytes.n : room;
-        memcpy(r->words + r->words_len, bytes.p, n);
-        r->words_len += n;
+        keep_words(r, bytes);
         if (r->s->o.on_stderr) {
             r->s->o.on_stderr(r->s->o.user, bytes);
         }
@@ -334,7 +342,11 @@ static int explain(nc_scp_run *r, int rc, const char *what)
     while (n > 0 && (r->words[n - 1] == '\n' || r->words[n - 1] == '\r')) {
         n--;
     }
-    nacre_escape(words, sizeof(words), nc_span(r->words, n));
+    size_t from = n; /* the last line */
+    while (from > 0 && r->words[from - 1] != '\n') {
+        from--;
+    }
+    nacre_escape(words, sizeof(words), nc_span(r->words + from, n - from));
     if (r->exit.exited) {
         snprintf(end, sizeof(end), " (status %u)", r->exit.status);
     } else if (r->exit.signal[0]) {
