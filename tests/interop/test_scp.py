@@ -380,6 +380,45 @@ exec dbclient -y -y -i {key} -p {self.server.port} {ME}@127.0.0.1 "$@"
             self.assertEqual((into / "file").read_bytes(), b"as it was")
 
 
+@unittest.skipUnless(ROOT, "only root can make a user")
+class WhoMayNot(unittest.TestCase):
+    """Serving scp without the user's shell gives nobody what his shell, or a forced command, forbids."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.user = TestUser()
+        cls.addClassCleanup(cls.user.remove)
+
+    def scp(self, server, check):
+        target = pathlib.Path(f"/home/{self.user.name}/sent")
+        target.unlink(missing_ok=True)
+        result = run(["scp", "-O", "-P", server.port, *client_options(place, server), tree / "with space",
+                      f"{self.user.name}@127.0.0.1:sent"])
+        self.assertEqual((result.returncode == 0, target.exists()), (check, check), result.stderr)
+        if check:
+            self.assertEqual((digest(target), target.owner()), (digest(tree / "with space"), self.user.name))
+
+    def test_shells(self):
+        server = nacre_server(place, "SetEnv PATH=/nonexistent")
+        self.addCleanup(server.stop)
+        for shell, may in (("/bin/sh", True), ("/usr/sbin/nologin", False), ("/bin/false", False), ("/bin/rbash", False),
+                           ("/bin/bash", True), ("/nonexistent/sh", False)):
+            with self.subTest(shell):
+                subprocess.run(["usermod", "-s", shell, self.user.name], check=True, capture_output=True)
+                self.scp(server, may)
+
+    def test_forced_commands(self):
+        subprocess.run(["usermod", "-s", "/bin/sh", self.user.name], check=True, capture_output=True)
+        forced = place.fresh("forced_keys")
+        forced.write_text('command="echo no" ' + pathlib.Path(f"{place.keys['ed25519']}.pub").read_text())
+        os.chmod(forced, 0o644)
+        for line in ("ForceCommand echo no", f"AuthorizedKeysFile {forced}"):
+            server = nacre_server(place, line)
+            self.addCleanup(server.stop)
+            with self.subTest(line):
+                self.scp(server, False)
+
+
 class LyingServer(unittest.TestCase):
     """A program that plays scp -f with whatever bytes it likes: nothing appears outside of the target, the
     status is not zero, and the error says what was wrong."""
