@@ -66,9 +66,7 @@ static mem_node *node(const char *path)
     return mem_backend_find(&server.files, path);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------ */
-
-static void a_small_file_costs_one_read(void **state)
+static void a_small_file(void **state)
 {
     char p[100];
     size_t n = 0;
@@ -113,7 +111,7 @@ static void reading_in_a_row(void **state)
     }
 }
 
-static void scattered_reads_ask_for_no_more(void **state)
+static void scattered_reads(void **state)
 {
     uint8_t p[700];
     size_t n = 0;
@@ -134,7 +132,7 @@ static void scattered_reads_ask_for_no_more(void **state)
     assert_int_equal(server.asked, wanted);
 }
 
-static void no_more_is_on_the_way_than_allowed(void **state)
+static void bounded_reading_ahead(void **state)
 {
     nacre_sftp_file_options o;
     nacre_sftp_file *f = NULL;
@@ -216,7 +214,7 @@ static void read_all_of(nacre_sftp_file *f, size_t size, size_t step)
     assert_memory_equal(got_bytes, pattern, size);
 }
 
-static void short_and_late_replies(void **state)
+static void odd_replies(void **state)
 {
     (void)state;
     mem_backend_set(node("/big"), pattern, 400001);
@@ -250,7 +248,7 @@ static bool bad_block(mem_server *m, uint8_t type, uint32_t id, nc_rd r, nc_wr *
 }
 
 /* What was fetched ahead and failed is an error only when the reader comes there. */
-static void errors_come_where_they_are(void **state)
+static void errors_in_place(void **state)
 {
     size_t at = 0;
     size_t n = 0;
@@ -304,7 +302,7 @@ static void lines(void **state)
     end();
 }
 
-static void several_places_at_once(void **state)
+static void several_places(void **state)
 {
     enum { PIECES = 700 };
     static nacre_sftp_piece pieces[PIECES];
@@ -333,9 +331,7 @@ static void several_places_at_once(void **state)
     end();
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------ */
-
-static void small_writes_are_gathered(void **state)
+static void small_writes(void **state)
 {
     (void)state;
     begin();
@@ -352,7 +348,7 @@ static void small_writes_are_gathered(void **state)
     assert_true(server.seen[NACRE_FXP_WRITE] <= BIG / (255 * 1024) + 2);
 }
 
-static void large_and_mixed_writes(void **state)
+static void large_writes(void **state)
 {
     (void)state;
     begin();
@@ -472,8 +468,6 @@ static void reads_see_writes(void **state)
     assert_int_equal(server.files.fsyncs, 1);
 }
 
-/* ---- opening, places ---------------------------------------------------------------------------------- */
-
 static void modes(void **state)
 {
     static const char *const bad[] = {"", "z", "rw", "r++", "+r", "w,", "bw"};
@@ -571,8 +565,6 @@ static void far_places(void **state)
     assert_int_equal(nacre_sftp_file_close(f), NACRE_OK);
     end();
 }
-
-/* ---- together ----------------------------------------------------------------------------------------- */
 
 static void many_files_at_once(void **state)
 {
@@ -682,17 +674,17 @@ static void failing_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(a_small_file_costs_one_read),
+        ROW(a_small_file),
         ROW(reading_in_a_row),
-        ROW(scattered_reads_ask_for_no_more),
-        ROW(no_more_is_on_the_way_than_allowed),
+        ROW(scattered_reads),
+        ROW(bounded_reading_ahead),
         ROW(a_growing_file),
-        ROW(short_and_late_replies),
-        ROW(errors_come_where_they_are),
+        ROW(odd_replies),
+        ROW(errors_in_place),
         ROW(lines),
-        ROW(several_places_at_once),
-        ROW(small_writes_are_gathered),
-        ROW(large_and_mixed_writes),
+        ROW(several_places),
+        ROW(small_writes),
+        ROW(large_writes),
         ROW(late_errors_come_once),
         ROW(writes_that_wait),
         ROW(reads_see_writes),
