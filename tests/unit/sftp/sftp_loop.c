@@ -64,6 +64,12 @@ static void keep(loop *l, const nacre_sftp_event *ev)
     case NACRE_SFTP_EVENT_ATTRS:
         r->attrs = ev->u.attrs;
         break;
+    case NACRE_SFTP_EVENT_HASHES:
+        snprintf(r->message, sizeof(r->message), "%.*s", (int)ev->u.hashes.algorithm.n,
+                 (const char *)ev->u.hashes.algorithm.p);
+        r->len = ev->u.hashes.bytes.n < sizeof(r->bytes) ? ev->u.hashes.bytes.n : 0;
+        memcpy(r->bytes, ev->u.hashes.bytes.p, r->len);
+        break;
     case NACRE_SFTP_EVENT_STATVFS:
         r->statvfs = ev->u.statvfs;
         break;

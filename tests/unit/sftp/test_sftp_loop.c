@@ -583,6 +583,46 @@ static void long_directory(void **state)
     loop_close(&l); /* the handle is closed by the end of the session */
 }
 
+/* check-file out of OPEN and READ that are answered at once, or later. */
+static void check_file(void **state)
+{
+    (void)state;
+    for (int later = 0; later < 2; later++) {
+        loop l;
+        uint8_t keep[256], text[3000];
+        nacre_sftp_check whole = {"sha3,crc32", 0, 0, 0}, blocks = {"md5", 0, 2000, 1000};
+        loop_setup s = {CUT_RANDOM, 1 << 20, 32768, true, NULL, NULL};
+        assert_int_equal(loop_open(&l, s), NACRE_OK);
+        memset(text, 'x', sizeof(text));
+        mem_backend_set(mem_backend_add(&l.backend, "/f", NACRE_SFTP_S_IFREG | 0644), text, 3000);
+        nacre_span h = open_file(&l, "/f", NACRE_FXF_READ, keep);
+        l.backend.later = later;
+        const loop_reply *r = ASK(&l, nacre_sftp_req_check_file_name, SPAN("/f"), &whole);
+        assert_int_equal(r->type, NACRE_SFTP_EVENT_HASHES);
+        assert_string_equal(r->message, "crc32");
+        assert_memory_equal(r->bytes, "\x98\xee\x17\xe7", r->len);
+        assert_int_equal(r->len, 4);
+        r = ASK(&l, nacre_sftp_req_check_file, h, &blocks);
+        assert_int_equal(r->len, 32);
+        assert_memory_equal(r->bytes, r->bytes + 16, 16);
+        refused(ASK(&l, nacre_sftp_req_check_file_name, SPAN("/none"), &whole),
+                NACRE_FX_NO_SUCH_FILE);
+        assert_int_equal(l.backend.open_now, 1);
+        /* The session ends while one is under way. */
+        uint32_t id;
+        assert_int_equal(nacre_sftp_req_check_file_name(l.client, SPAN("/f"), &whole, &id),
+                         NACRE_OK);
+        assert_int_equal(nacre_sftp_engine_flush(l.client), NACRE_OK);
+        uint8_t bytes[300];
+        size_t n = mem_way_take(&l.pipe.up, bytes, sizeof(bytes));
+        assert_int_equal(nacre_sftp_server_input(l.server, nc_span(bytes, n)), NACRE_OK);
+        nacre_sftp_server_free(l.server);
+        l.server = NULL;
+        assert_int_equal(l.backend.ends, 1);
+        loop_close(&l);
+    }
+}
+
 static void session_end(void **state)
 {
     loop l;
@@ -608,7 +648,7 @@ int main(void)
         cmocka_unit_test(small_windows),   cmocka_unit_test(read_only),
         cmocka_unit_test(lists),           cmocka_unit_test(missing_operations),
         cmocka_unit_test(failing_write),   cmocka_unit_test(long_directory),
-        cmocka_unit_test(session_end),
+        cmocka_unit_test(session_end),     cmocka_unit_test(check_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
