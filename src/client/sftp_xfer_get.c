@@ -33,8 +33,9 @@ static void take_attrs(nc_xfer *x, const nacre_sftp_attrs *a)
     bool sized = (a->flags & NACRE_SFTP_ATTR_SIZE) && a->size > 0 &&
                  (!(a->flags & NACRE_SFTP_ATTR_PERMISSIONS) || is_kind(a, NACRE_SFTP_S_IFREG));
     if (sized) {
-        x->reader.size = a->size; /* also of one that is under way already */
-        x->total = a->size;
+        /* UINT64_MAX is "unknown" with us; no file has that size, and none of them comes whole. */
+        x->total = a->size == UINT64_MAX ? UINT64_MAX - 1 : a->size;
+        x->reader.size = x->total; /* also of one that is under way already */
     }
 }
 
