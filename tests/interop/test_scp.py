@@ -187,6 +187,12 @@ class Both:
         drive(self.server(), "r", "get", tree, into, check=1)
         self.assertEqual(os.listdir(elsewhere), ["plain"])
 
+    def test_a_full_disk(self):
+        for args in (["get", tree / "size3000001", "/dev/full"], ["put", tree / "size3000001", "/dev/full"]):
+            result = drive(self.server(), "", *args, check=1)
+            self.assertIn(b"No space left on device", result.stderr)
+        drive(self.server(), "", "get", tree / "size3000001", "/dev/null")
+
     def test_cancelling(self):
         source, into = make_file(place.fresh("big"), 40_000_000), self.fresh_dir()
         (into / "file").write_bytes(b"as it was")
