@@ -142,14 +142,20 @@ static int set_mode_opened(const target *t, mode_t mode)
     return rc;
 }
 
+/* Without openat2 there is nothing younger either: not worth a try. */
+static bool old_kernel(const target *t)
+{
+    return nc_files_jailed(t->f) && t->f->jail.walk;
+}
+
 static int set_mode_found(const target *t, mode_t mode)
 {
 #ifdef SYS_fchmodat2
-    if (syscall(SYS_fchmodat2, t->fd, "", mode, AT_EMPTY_PATH) == 0) {
+    if (!old_kernel(t) && syscall(SYS_fchmodat2, t->fd, "", mode, AT_EMPTY_PATH) == 0) {
         return 0;
     }
     /* A filter of calls that is older than the call says EPERM: the others know better. */
-    if (errno != ENOSYS && errno != EPERM) {
+    if (!old_kernel(t) && errno != ENOSYS && errno != EPERM) {
         return -1;
     }
 #endif
@@ -174,10 +180,10 @@ static int set_mode(const target *t, mode_t mode)
 /* Linux has taken a descriptor of O_PATH since 5.8. */
 static int set_times_found(const target *t, const struct timespec ts[2])
 {
-    if (utimensat(t->fd, "", ts, AT_EMPTY_PATH) == 0) {
+    if (!old_kernel(t) && utimensat(t->fd, "", ts, AT_EMPTY_PATH) == 0) {
         return 0;
     }
-    if (errno != EINVAL && errno != EBADF) {
+    if (!old_kernel(t) && errno != EINVAL && errno != EBADF) {
         return -1;
     }
     if (utimensat(AT_FDCWD, proc_of(t->fd).text, ts, 0) == 0) {

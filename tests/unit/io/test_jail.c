@@ -347,6 +347,34 @@ static void attributes(void **state)
     assert_int_equal(st.st_mode & 07777, 0711);
 }
 
+/* Where there is no /proc to go by: in a root directory of its own. */
+static void without_proc(void **state)
+{
+    (void)state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        nacre_sftp_attrs a = {.flags = NACRE_SFTP_ATTR_PERMISSIONS | NACRE_SFTP_ATTR_ACMODTIME,
+                              .permissions = 0420,
+                              .atime = 1000,
+                              .mtime = 2000};
+        nacre_sftp_attrs got;
+        bool good = chroot(top) == 0 && chdir("/") == 0 &&
+                    ops->setstat(&call, s("file-in"), &a) == NACRE_FX_OK &&
+                    ops->stat(&call, s("d/secret"), &got) == NACRE_FX_OK &&
+                    (got.permissions & 07777) == 0420 && got.mtime == 2000 &&
+                    ops->setstat(&call, s("abs-in"), &a) == NACRE_FX_OK &&
+                    ops->setstat(&call, s("file-out"), &a) == NACRE_FX_NO_SUCH_FILE;
+        _exit(good ? 0 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void starts(void **state)
 {
     char root[512], text[16];
@@ -563,8 +591,8 @@ static void races_as_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(inside), BOTH(outside), BOTH(names),           BOTH(attributes),
-        BOTH(starts), BOTH(races),   BOTH(races_as_nobody),
+        BOTH(inside),       BOTH(outside), BOTH(names), BOTH(attributes),
+        BOTH(without_proc), BOTH(starts),  BOTH(races), BOTH(races_as_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
