@@ -76,15 +76,24 @@ int complain_about(const app *a, const char *fmt, ...)
     return -1;
 }
 
-/* What a broken connection leaves to do: nothing. */
-bool session_over(const app *a)
+/* A broken connection or protocol fails every call; a broken rule of one answer only that one. */
+static bool answers(app *a)
 {
-    const nacre_error *e = nacre_sftp_error(a->s);
-    nacre_class kind = nacre_status_class(e->status);
-    return a->lost ||
-           (e->status != NACRE_OK && e->status != NACRE_CANCELLED && e->status != NACRE_TIMEOUT &&
-            (kind == NACRE_CLASS_CLOSED || kind == NACRE_CLASS_PEER ||
-             e->status == NACRE_SFTP_PROTOCOL));
+    char *path = NULL;
+    int rc = nacre_sftp_realpath(a->s, ".", &path);
+    nacre_sftp_string_free(a->s, path);
+    return rc == NACRE_OK || rc == NACRE_SFTP_STATUS || rc == NACRE_CANCELLED;
+}
+
+bool session_over(app *a)
+{
+    int status = nacre_sftp_error(a->s)->status;
+    nacre_class kind = nacre_status_class(status);
+    bool doubtful =
+        status == NACRE_SFTP_PROTOCOL || kind == NACRE_CLASS_PEER ||
+        (kind == NACRE_CLASS_CLOSED && status != NACRE_CANCELLED && status != NACRE_TIMEOUT);
+    a->lost = a->lost || (status != NACRE_OK && doubtful && !answers(a));
+    return a->lost;
 }
 
 const char *shown(const char *text)

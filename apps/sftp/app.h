@@ -53,8 +53,8 @@ int complain_sftp(const app *a);
  * any other.
  */
 int complain_about(const app *a, const char *fmt, ...) NACRE_PRINTF(2, 3);
-/* The session cannot go on. */
-bool session_over(const app *a);
+/* The session cannot go on. May ask the server, when the last failure leaves that open. */
+bool session_over(app *a);
 /* Text of unknown origin as it may be shown; one of a few static buffers. */
 const char *shown(const char *text);
 /* A status code's text as sftp(1) has it. */
@@ -87,6 +87,7 @@ typedef struct match {
 typedef struct matches {
     match *at;
     size_t count;
+    size_t refused; /* names that are none, which a server listed: told */
 } matches;
 /*
  * Remote paths, absolute, that match an absolute pattern and exist, sorted; added to out. look: attrs and

@@ -98,6 +98,7 @@ static int change_all(app *a, const call *k, int base,
             break;
         }
     }
+    rc = found.refused > 0 ? -1 : rc;
     matches_free(&found);
     return rc;
 }

@@ -106,6 +106,7 @@ static int remove_matches(app *a, const word *w)
             break;
         }
     }
+    rc = found.refused > 0 ? -1 : rc;
     matches_free(&found);
     free(pattern);
     return rc;

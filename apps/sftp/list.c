@@ -322,6 +322,7 @@ static int list_word(app *a, const word *w, const ls_flags *f)
         }
         print_listing(a, &l, f, 0);
     }
+    rc = found.refused > 0 ? -1 : rc;
     free_listing(&l);
     matches_free(&found);
     return rc;

@@ -110,44 +110,131 @@ void matches_free(matches *m)
 
 /* ---- remote ------------------------------------------------------------------------------------------- */
 
-/* lstat and stat of each, all on the way together. A link that leads nowhere keeps its own attributes. */
+/* Not told by a listing: links, and what was never listed. */
+static bool is_open(const match *m)
+{
+    return !(m->attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS) || is_link(&m->attrs);
+}
+
+/* A link that leads nowhere keeps its own attributes. */
+static void settle(match *m, const nacre_sftp_result *itself, const nacre_sftp_result *target)
+{
+    if (target->status == NACRE_OK) {
+        m->attrs = target->attrs;
+        m->dir = is_dir(&target->attrs);
+    } else if (itself->status == NACRE_OK) {
+        m->attrs = itself->attrs;
+    }
+}
+
+/* All asked for together. */
 static int look_at(app *a, matches *m, size_t from)
 {
     nacre_sftp_batch *b = NULL;
+    size_t n = 0;
     int rc = nacre_sftp_batch_new(&b, a->s);
     for (size_t i = from; i < m->count && rc == NACRE_OK; i++) {
-        rc = nacre_sftp_batch_lstat(b, m->at[i].path, NULL);
-        rc = rc == NACRE_OK ? nacre_sftp_batch_stat(b, m->at[i].path, NULL) : rc;
+        m->at[i].dir = is_dir(&m->at[i].attrs);
+        if (is_open(&m->at[i])) {
+            rc = nacre_sftp_batch_lstat(b, m->at[i].path, NULL);
+            rc = rc == NACRE_OK ? nacre_sftp_batch_stat(b, m->at[i].path, NULL) : rc;
+        }
     }
     rc = rc == NACRE_OK ? nacre_sftp_batch_run(b, NULL) : rc;
     for (size_t i = from; i < m->count && rc == NACRE_OK; i++) {
-        const nacre_sftp_result *itself = nacre_sftp_batch_result(b, 2 * (i - from));
-        const nacre_sftp_result *target = nacre_sftp_batch_result(b, 2 * (i - from) + 1);
-        if (target->status == NACRE_OK) {
-            m->at[i].attrs = target->attrs;
-            m->at[i].dir = is_dir(&target->attrs);
-        } else if (itself->status == NACRE_OK) {
-            m->at[i].attrs = itself->attrs;
+        if (is_open(&m->at[i])) {
+            settle(&m->at[i], nacre_sftp_batch_result(b, 2 * n),
+                   nacre_sftp_batch_result(b, 2 * n + 1));
+            n++;
         }
     }
     nacre_sftp_batch_free(b);
     return rc == NACRE_OK ? 0 : complain_sftp(a);
 }
 
-int remote_matches(app *a, const char *pattern, bool look, matches *out)
+/* What cannot be read has no match; a broken session is a failure. */
+static int no_match(app *a)
+{
+    return nacre_sftp_error(a->s)->status == NACRE_SFTP_STATUS ? 0 : complain_sftp(a);
+}
+
+/* The names in one directory. One that is none is told, and the command fails in the end. */
+static int match_in(app *a, const char *dir, const char *part, matches *out)
+{
+    nacre_sftp_dir *d;
+    nacre_sftp_name e;
+    if (nacre_sftp_opendir(a->s, dir, &d) != NACRE_OK) {
+        return no_match(a);
+    }
+    int rc;
+    while ((rc = nacre_sftp_readdir(d, &e)) == NACRE_OK) {
+        const char *name = (const char *)e.name.p;
+        if (nacre_sftp_name_is_plain(e.name)) {
+            if (words_match(part, name)) {
+                matches_add(out, joined(dir, name));
+                out->at[out->count - 1].attrs = e.attrs;
+                out->at[out->count - 1].attrs.extended = (nacre_span){NULL, 0};
+            }
+        } else if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
+            complain("Server sent suspect path \"%s\" during readdir of \"%s\"", shown(name),
+                     shown(dir));
+            out->refused++;
+        }
+    }
+    int told = rc == NACRE_END ? 0 : no_match(a);
+    nacre_sftp_closedir(d);
+    return told;
+}
+
+/* The library's patterns, for all but a last part with magic in it. */
+static int match_whole(app *a, const char *pattern, matches *out)
 {
     nacre_sftp_list list;
-    size_t from = out->count;
     if (nacre_sftp_glob(a->s, pattern, &list) != NACRE_OK) {
-        /* What cannot be read has no match; a broken session is a failure. */
-        return nacre_sftp_error(a->s)->status == NACRE_SFTP_STATUS ? 0 : complain_sftp(a);
+        return no_match(a);
     }
     for (size_t i = 0; i < list.count; i++) {
         const nacre_span *name = &list.entries[i].name;
         matches_add(out, keep(strndup((const char *)name->p, name->n)));
     }
     nacre_sftp_list_free(&list);
-    return look && out->count > from ? look_at(a, out, from) : 0;
+    return 0;
+}
+
+/* In every directory that the front of the pattern means. */
+static int match_last(app *a, const char *pattern, const char *last, matches *out)
+{
+    matches dirs = {0};
+    int rc = 0;
+    char *front = keep(strndup(pattern, (size_t)(last - pattern)));
+    if (strpbrk(front, "*?[")) {
+        rc = match_whole(a, front, &dirs);
+    } else {
+        matches_add(&dirs, keep(words_plain(front)));
+    }
+    for (size_t i = 0; i < dirs.count && rc == 0 && !a->interrupted; i++) {
+        rc = match_in(a, dirs.at[i].path, last, out);
+    }
+    matches_free(&dirs);
+    free(front);
+    return rc;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const match *)a)->path, ((const match *)b)->path);
+}
+
+int remote_matches(app *a, const char *pattern, bool look, matches *out)
+{
+    size_t from = out->count;
+    const char *last = strrchr(pattern, '/') + 1;
+    int rc = *last && strpbrk(last, "*?[") ? match_last(a, pattern, last, out)
+                                           : match_whole(a, pattern, out);
+    if (rc == 0 && out->count > from + 1) {
+        qsort(out->at + from, out->count - from, sizeof(*out->at), by_path);
+    }
+    return rc == 0 && look && out->count > from ? look_at(a, out, from) : rc;
 }
 
 /* ---- here --------------------------------------------------------------------------------------------- */

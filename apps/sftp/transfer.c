@@ -309,6 +309,7 @@ int get_command(app *a, const transfer_flags *f, const word *from, const char *t
         run(&t);
         rc = finish(&t);
     }
+    rc = found.refused > 0 ? -1 : rc;
     matches_free(&found);
     free(pattern);
     return rc;

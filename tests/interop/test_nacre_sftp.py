@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import termios
 import unittest
 
 import trees
@@ -345,7 +346,15 @@ class Resuming(unittest.TestCase):
         self.assertEqual(digest(self.dir / "new"), digest(self.whole))
 
 
-class Typing(TerminalTest):
+class PromptTest(TerminalTest):
+    def prompt(self, t):
+        """Until it waits for keys: the line editor shows its prompt just before it takes them one by one."""
+        got = t.expect(b"sftp> ")
+        wait_until(lambda: not t.attributes()[3] & termios.ICANON, "the line editor")
+        return got
+
+
+class Typing(PromptTest):
     """A person at the prompt."""
 
     def setUp(self):
@@ -357,14 +366,14 @@ class Typing(TerminalTest):
 
     def start(self, *args, server=SFTP_SERVER, columns=120):
         t = self.in_terminal(["env", "-C", self.dir, NACRE_SFTP, *args, "-D", server], columns=columns)
-        t.expect(b"sftp> ")
+        self.prompt(t)
         return t
 
     def says(self, t, keys, wanted):
         """Types, and waits for wanted and for the next prompt."""
         t.send(keys + b"\r")
         got = t.expect(wanted) if wanted else b""
-        return got + t.expect(b"sftp> ")
+        return got + self.prompt(t)
 
     def leave(self, t):
         t.send(b"bye\r")
@@ -376,7 +385,7 @@ class Typing(TerminalTest):
         self.says(t, b"pw\t", b"Remote working directory: ")
         t.send(b"lp\t\t\r")
         t.expect(b"Local working directory: ")
-        t.expect(b"sftp> ")
+        self.prompt(t)
         t.send(b"chm\t\t")
         t.expect(b"od")
         t.send(b"\x15re\t")
@@ -436,7 +445,7 @@ class Typing(TerminalTest):
         t.send(b"half a li")
         t.expect(b"half a li")
         t.send(b"\x03")
-        t.expect(b"sftp> ")
+        self.prompt(t)
         self.says(t, b"pwd", b"Remote working directory")
         self.leave(t)
 
@@ -461,7 +470,7 @@ class Typing(TerminalTest):
             t.expect(b"ETA")
             t.send(b"\x03")
             t.expect(b"Interrupt")
-            t.expect(b"sftp> ")
+            self.prompt(t)
             self.says(t, b"pwd", b"Remote working directory")
         self.assertFalse((self.dir / "copy").exists())
         self.leave(t)
@@ -473,11 +482,11 @@ class Typing(TerminalTest):
         through.chmod(0o700)
         make_file(self.dir / "big", 8_000_000)
         t = self.in_terminal(["env", "-C", self.dir, NACRE_SFTP, "-l", "8000", "-S", through, "h"])
-        t.expect(b"sftp> ")
+        self.prompt(t)
         t.send(b"get big copy\r")
         t.expect(b"ETA")
         t.send(b"\x03")
-        t.expect(b"sftp> ")
+        self.prompt(t)
         self.says(t, b"pwd", b"Remote working directory")
         self.leave(t)
 
@@ -488,14 +497,14 @@ class Typing(TerminalTest):
         t.send(b"ls -1 ev\t\t")
         t.expect(b"evil")
         t.send(b"\x15")
-        seen = t.expect(b"sftp> ") + self.says(t, b"ls -l", b"evil")
+        seen = self.prompt(t) + self.says(t, b"ls -l", b"evil")
         for bad in (b"\x1b]", b"\x07", b"\x1b[31m", b"\xc2\x9b"):
             self.assertNotIn(bad, seen.replace(b"\x07\x07", b""))
         self.assertIn("grün".encode(), self.says(t, b"ls", b"alpha one"))
         self.leave(t)
 
 
-class Progress(TerminalTest):
+class Progress(PromptTest):
     def setUp(self):
         self.dir = place.fresh("progress")
         self.dir.mkdir()
@@ -505,7 +514,7 @@ class Progress(TerminalTest):
 
     def start(self, *args, columns=90):
         t = self.in_terminal(["env", "-C", self.dir, NACRE_SFTP, *args, "-D", SFTP_SERVER], columns=columns)
-        t.expect(b"sftp> ")
+        self.prompt(t)
         return t
 
     def test_line(self):
@@ -516,7 +525,7 @@ class Progress(TerminalTest):
             self.assertIn(b"big", first)
             whole = t.expect(b"100%")
             self.assertRegex(whole, rb"\rbig +[0-9]+% +[0-9]+(KB|MB|) +[0-9.]+[KM]B/s +[0-9]+:[0-9]{2} ETA")
-            self.assertRegex(t.expect(b"sftp> "), rb" 19[0-9]{2}KB .*/s   00:0[0-9]    \r\n")
+            self.assertRegex(self.prompt(t), rb" 19[0-9]{2}KB .*/s   00:0[0-9]    \r\n")
         t.send(b"bye\r")
         self.assertEqual(t.wait(), 0)
 
@@ -543,7 +552,7 @@ class Progress(TerminalTest):
                 break
             self.assertLess(time.monotonic(), end)
         t.send(b"\x03")
-        t.expect(b"sftp> ")
+        self.prompt(t)
 
     def test_every_file_of_a_tree_leaves_a_line(self):
         tree = self.dir / "tree"
@@ -552,7 +561,7 @@ class Progress(TerminalTest):
             (tree / f"file{i:02}").write_bytes(b"x" * (1000 + i))
         t = self.start()
         t.send(b"get -r tree copy\r")
-        seen = t.expect(b"sftp> ")
+        seen = self.prompt(t)
         for i in range(40):
             self.assertRegex(seen, rb"file%02d +100%%[^\r\n]*\r\n" % i)
 
@@ -569,7 +578,7 @@ class Progress(TerminalTest):
         t.expect(b"Progress meter disabled")
         t.send(b"get other copy\r")
         t.expect(b"/other to copy\r\n")
-        self.assertNotIn(b"%", t.expect(b"sftp> "))
+        self.assertNotIn(b"%", self.prompt(t))
         t.send(b"progress\r")
         t.expect(b"Progress meter enabled")
         t.send(b"get other copy\r")
@@ -580,9 +589,9 @@ class Progress(TerminalTest):
             result = run(["env", "-C", self.dir, NACRE_SFTP, *args, "-D", SFTP_SERVER], stdin=b"get big copy\n", check=0)
             self.assertNotIn(b"%", result.stdout + result.stderr)
         t = self.in_terminal(["env", "-C", self.dir, NACRE_SFTP, "-q", "-D", SFTP_SERVER])
-        t.expect(b"sftp> ")
+        self.prompt(t)
         t.send(b"get other copy\r")
-        self.assertNotIn(b"%", t.expect(b"sftp> "))
+        self.assertNotIn(b"%", self.prompt(t))
 
     def test_a_stall_is_shown(self):
         """The server stops in the middle of a file."""
@@ -590,21 +599,21 @@ class Progress(TerminalTest):
         server.write_text(f"#!/bin/sh\nexec {sys.executable} -B {pathlib.Path(__file__).parent / 'bad_server.py'} NeverAnswers\n")
         server.chmod(0o700)
         t = self.in_terminal(["env", "-C", self.dir, NACRE_SFTP, "-D", server])
-        t.expect(b"sftp> ")
+        self.prompt(t)
         t.send(b"get /d/file copy\r")
         t.expect(b"- stalled -")
         t.send(b"\x03")
-        t.expect(b"sftp> ")
+        self.prompt(t)
 
 
-class Connected(TerminalTest):
+class Connected(PromptTest):
     """Over the library's own connection."""
 
     def test_the_connection_lives_while_nobody_types(self):
         server = openssh_server(place, "ClientAliveInterval 1", "ClientAliveCountMax 1", "LogLevel DEBUG1")
         options = client_options(place, server, extra=with_defaults(NACRE_SFTP, []))
         t = self.in_terminal([NACRE_SFTP, "-P", server.port, *options, f"{ME}@127.0.0.1"])
-        t.expect(b"sftp> ")
+        self.prompt(t)
         wait_until(lambda: server.text().count("Got 1") >= 4 or t.process.poll() is not None, "answers to the server's questions")
         t.send(b"pwd\r")
         t.expect(b"Remote working directory")
@@ -615,7 +624,7 @@ class Connected(TerminalTest):
         server = nacre_server(place)
         options = client_options(place, server, extra=with_defaults(NACRE_SFTP, []))
         t = self.in_terminal([NACRE_SFTP, "-P", server.port, *options, f"{ME}@127.0.0.1"])
-        t.expect(b"sftp> ")
+        self.prompt(t)
         server.stop()
         t.expect(b"Connection closed")
         self.assertEqual(t.wait(), 255)
