@@ -12,6 +12,7 @@
 #include "io/local_files.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -404,6 +405,51 @@ static void starts(void **state)
     call.user = files;
 }
 
+/* Any path leads to the same place by both, or nowhere for the same reason. */
+static void agree(void **state)
+{
+    static const char *const words[] = {
+        "a",       "b",    "c",    "d",      "..",    ".",       "abs-in", "rel-out", "file-in",
+        "abs-out", "loop", "none", "secret", "up-in", "dangles", "",       "..",      "far-out"};
+    nc_beneath kernel = files->jail, walk = files->jail;
+    uint32_t random = 1;
+    (void)state;
+    kernel.walk = false;
+    walk.walk = true;
+    if (files->jail.walk) {
+        return; /* this kernel has one of the two only */
+    }
+    for (int i = 0; i < 20000; i++) {
+        char path[512] = "";
+        unsigned n = 1 + (unsigned)i % 9;
+        for (unsigned k = 0; k < n; k++) {
+            random = random * 1664525 + 1013904223;
+            size_t have = strlen(path);
+            (void)snprintf(path + have, sizeof(path) - have, "%s%s",
+                           random & (1u << 24) || k > 0 ? "/" : "",
+                           words[(random >> 16) % (sizeof(words) / sizeof(words[0]))]);
+        }
+        int flags = i % 3 == 0 ? O_PATH | O_NOFOLLOW : i % 3 == 1 ? O_PATH : O_RDONLY;
+        errno = 0;
+        int a = nc_beneath_open(&kernel, path, flags, 0);
+        int why_a = a < 0 ? errno : 0;
+        int b = nc_beneath_open(&walk, path, flags, 0);
+        int why_b = b < 0 ? errno : 0;
+        struct stat sa = {0}, sb = {0};
+        if (why_a != why_b) {
+            print_message("%s: %d and %d\n", path, why_a, why_b);
+        }
+        assert_int_equal(why_a, why_b);
+        if (a >= 0) {
+            assert_int_equal(fstat(a, &sa), 0);
+            assert_int_equal(fstat(b, &sb), 0);
+            assert_int_equal(sa.st_ino, sb.st_ino);
+            (void)close(a);
+            (void)close(b);
+        }
+    }
+}
+
 /* ---- races ---- */
 
 typedef struct shared {
@@ -591,8 +637,15 @@ static void races_as_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(inside),       BOTH(outside), BOTH(names), BOTH(attributes),
-        BOTH(without_proc), BOTH(starts),  BOTH(races), BOTH(races_as_nobody),
+        cmocka_unit_test_setup_teardown(agree, setup_kernel, teardown),
+        BOTH(inside),
+        BOTH(outside),
+        BOTH(names),
+        BOTH(attributes),
+        BOTH(without_proc),
+        BOTH(starts),
+        BOTH(races),
+        BOTH(races_as_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
