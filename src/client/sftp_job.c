@@ -367,6 +367,7 @@ int nacre_sftp_job_run(nacre_sftp_job *j, nacre_sftp_report *report)
         give_up(j);
     }
     nc_sftp_task_stop(s, &j->task);
+    nc_sftp_push(s); /* the last CLOSEs, which nobody waits for */
     rc = result(j);
     if (report) {
         *report = j->report;

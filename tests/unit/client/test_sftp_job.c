@@ -176,6 +176,18 @@ static void a_tree_comes_down_and_goes_up(void **state)
     assert_int_equal(n->size, strlen("/t/sub/f2"));
 }
 
+static void a_server_that_answers_the_youngest_first(void **state)
+{
+    (void)state;
+    server.files.later = true;
+    begin();
+    assert_int_equal(nacre_sftp_get_r(s, "/t", "down", &o, NULL), NACRE_OK);
+    assert_int_equal(nacre_sftp_put_r(s, "down", "/up", &o, NULL), NACRE_OK);
+    end();
+    assert_true(holds("down/f1", "/t/f1") && holds("down/sub/f2", "/t/sub/f2"));
+    assert_non_null(mem_backend_find(&server.files, "/up/sub/f2"));
+}
+
 static void a_directory_must_be_asked_for(void **state)
 {
     nacre_sftp_job *j = NULL;
@@ -590,6 +602,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_PLACE(a_tree_comes_down_and_goes_up),
+        IN_A_PLACE(a_server_that_answers_the_youngest_first),
         IN_A_PLACE(a_directory_must_be_asked_for),
         IN_A_PLACE(few_handles_are_enough),
         IN_A_PLACE(names_that_lead_elsewhere),
