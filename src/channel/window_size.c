@@ -3,7 +3,8 @@
  *
  * One round trip carries at most one window. What the application consumed in a round trip is therefore
  * what the window has to be, and twice that leaves room to find out whether the link carries more. So
- * the aim is twice rate x round trip, and three things keep it from running away:
+ * the aim is twice rate x round trip (at first, as long as whole windows come, four times: a step takes
+ * two round trips), and three things keep it from running away:
  *
  * - It grows only when the rate has grown since it grew last: a window that did not help stays as it is.
  * - Without a round trip to speak of it does not grow at all. There a larger window only fills buffers:
@@ -21,7 +22,11 @@ enum {
     /* A window of which for so long less than an eighth was used goes back to where it started. */
     IDLE_MS = 3000,
     /* Better by less than 1/8 is no better. */
-    BETTER = 8
+    BETTER = 8,
+    /* Up to here it grows in larger steps. */
+    EAGER = 16 * 1024 * 1024,
+    /* Less than this is no transfer yet: the time it took says nothing. */
+    FEW = 64 * 1024
 };
 
 void nc_window_size_init(nacre_channel *ch, uint32_t window)
@@ -71,7 +76,11 @@ static void aim(nacre_channel *ch, uint64_t rate, uint64_t through)
         w->rate = 0;
         return;
     }
-    uint64_t want = through < w->cap / 2 ? through * 2 : w->cap;
+    uint64_t want = through * 2;
+    if (through >= w->goal - w->goal / 8 && want < EAGER) {
+        want = want * 2 < EAGER ? want * 2 : EAGER;
+    }
+    want = want < w->cap ? want : w->cap;
     bool better = rate > w->rate + w->rate / BETTER;
     bool held_up = ch->unconsumed > ch->window_max / 2; /* the application is what limits */
     if (want > w->goal + w->goal / BETTER && better && !held_up) {
@@ -87,7 +96,7 @@ static void count(nacre_channel *ch, uint32_t n)
     nc_window_size *w = &ch->size;
     uint64_t now = ch->mux->link->now_ms;
     uint64_t round_trip = ch->mux->link->round_trip_ms;
-    if (!w->counting) {
+    if (!w->counting || (round_trip == NC_ROUND_TRIP_UNKNOWN && w->counted < FEW)) {
         count_from(w, now);
         w->used_ms = now;
     }
@@ -115,6 +124,7 @@ int nc_window_consumed(nacre_channel *ch, uint32_t n)
     if (l->round_trip_ms == NC_ROUND_TRIP_UNKNOWN) {
         /* Who only ever answers has to ask once; but only for a transfer that may be worth it. */
         bool ask = ch->bytes_in >= w->start / 2 && !ch->mux->pinged;
+        count(ch, n); /* by the time of the answer a round trip is over */
         ch->mux->pinged = ch->mux->pinged || ask;
         int rc = ask ? l->ops->ping(l) : NACRE_OK;
         return rc == NACRE_UNSUPPORTED ? NACRE_OK : rc;

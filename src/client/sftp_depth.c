@@ -16,6 +16,7 @@ enum {
     NEAR_MS = 5, /* 4 MiB in 5 ms are 6.7 Gbit/s */
     IDLE_MS = 3000,
     WHOLE = NACRE_SFTP_MAX_DATA, /* who has a whole request waits when there is less room */
+    EAGER = 16 * 1024 * 1024,    /* up to here it grows in larger steps */
     BETTER = 8                   /* a rate that is better by less than 1/8 is no better */
 };
 
@@ -31,6 +32,17 @@ void nc_sftp_depth_start(nc_sftp_depth *d, uint64_t bytes)
 {
     d->start = bytes;
     d->now = bytes;
+}
+
+static bool is_far(const nc_sftp_depth *d)
+{
+    return d->round_trip_ms >= NEAR_MS && d->round_trip_ms != UINT64_MAX;
+}
+
+/* Where there is a round trip it begins with more, so that it is not what holds up a window that grows. */
+static uint64_t least(const nc_sftp_depth *d)
+{
+    return is_far(d) ? d->start * 2 : d->start;
 }
 
 /* ---- the round trip ----------------------------------------------------------------------------------- */
@@ -52,6 +64,7 @@ void nc_sftp_depth_answered(nc_sftp_depth *d, uint32_t id, uint64_t now_ms)
     uint64_t ms = now_ms - d->asked_ms;
     d->asked = false;
     d->round_trip_ms = ms < d->round_trip_ms ? ms : d->round_trip_ms;
+    d->now = d->now > least(d) ? d->now : least(d);
 }
 
 /* ---- the depth ---------------------------------------------------------------------------------------- */
@@ -69,11 +82,15 @@ static void aim(nc_sftp_depth *d, uint64_t rate, uint64_t through, bool held, ui
     if (held || through >= d->now / 8) {
         d->used_ms = now_ms;
     } else if (now_ms - d->used_ms >= IDLE_MS) {
-        d->now = d->start;
+        d->now = least(d);
         d->rate = 0;
         return;
     }
-    uint64_t want = through < most / 2 ? through * 2 : most;
+    uint64_t want = through * 2;
+    if (through >= d->now - d->now / 8 && want < EAGER) {
+        want = want * 2 < EAGER ? want * 2 : EAGER;
+    }
+    want = want < most ? want : most;
     bool better = rate > d->rate + d->rate / BETTER;
     if (held && better && want > d->now + d->now / BETTER) {
         d->now = want;
@@ -84,7 +101,7 @@ static void aim(nc_sftp_depth *d, uint64_t rate, uint64_t through, bool held, ui
 
 void nc_sftp_depth_landed(nc_sftp_depth *d, uint64_t bytes, uint64_t now_ms)
 {
-    if (d->round_trip_ms < NEAR_MS || d->round_trip_ms == UINT64_MAX) {
+    if (!is_far(d)) {
         d->now = d->start;
         return;
     }

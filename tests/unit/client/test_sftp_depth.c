@@ -155,7 +155,7 @@ static void back_when_idle(void **state)
         nc_sftp_depth_landed(&d, 1000, l.now_ms);
         run(2000);
     }
-    assert_int_equal(d.now, 4 * MIB);
+    assert_int_equal(d.now, 8 * MIB);
     l.idle = false;
     run(2000);
     assert_true(d.now > 16 * MIB);
@@ -171,7 +171,7 @@ static void not_held_no_growth(void **state)
         assert_true(nc_sftp_depth_room(&d, 3 * MIB) >= MIB);
         nc_sftp_depth_landed(&d, 512 * 1024, l.now_ms);
     }
-    assert_int_equal(d.now, 4 * MIB);
+    assert_int_equal(d.now, 8 * MIB);
 }
 
 /* Only a request that was alone on the way, and only its own answer. */
