@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void say(const scp *a, const char *fmt, va_list ap)
+NACRE_PRINTF(2, 0) static void say(const scp *a, const char *fmt, va_list ap)
 {
     progress_clear(a->bar);
     (void)fflush(stdout);
