@@ -29,6 +29,7 @@ static nacre_sftp_tree_options o;
 static nacre_sftp_report report;
 static unsigned started, ended;
 static int64_t cancel_after;
+static unsigned cancel_at; /* told items; 0: never */
 static char place[64];
 static char here[512];
 
@@ -40,6 +41,9 @@ static void on_item(void *user, const nacre_sftp_item *item)
     assert_non_null(item->from);
     assert_non_null(item->to);
     started += item->outcome == NACRE_SFTP_STARTED;
+    if (cancel_at > 0 && --cancel_at == 0) {
+        nacre_sftp_cancel(s);
+    }
     ended += item->outcome == NACRE_SFTP_COPIED || item->outcome == NACRE_SFTP_FAILED;
     assert_true((item->outcome == NACRE_SFTP_FAILED) == (item->status != NACRE_OK));
     assert_true(item->outcome != NACRE_SFTP_FAILED || (item->why && *item->why));
@@ -69,7 +73,8 @@ static int set_up(void **state)
     o.on_item = on_item;
     started = ended = 0;
     cancel_after = -1;
-    strcpy(place, "/tmp/nacre-job-XXXXXX");
+    cancel_at = 0;
+    snprintf(place, sizeof(place), "/tmp/nacre-job-XXXXXX");
     assert_non_null(mkdtemp(place));
     assert_non_null(getcwd(here, sizeof(here)));
     return chdir(place);
@@ -482,6 +487,57 @@ static void no_more_means_no_more(void **state)
     }
 }
 
+static void cancelled_from_elsewhere(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n < 60; n += 6) {
+        begin();
+        cancel_at = n;
+        assert_int_equal(nacre_sftp_get_r(s, "/t", "down", &o, NULL), NACRE_CANCELLED);
+        cancel_at = 0;
+        assert_int_equal(nacre_sftp_get_r(s, "/t", "down", &o, NULL), NACRE_OK);
+        cancel_at = n;
+        assert_int_equal(nacre_sftp_put_r(s, "down", "/up", &o, NULL), NACRE_CANCELLED);
+        end();
+        count_names("down");
+    }
+}
+
+/* After so many requests nothing is answered any more. */
+static bool falls_silent(mem_server *m, uint8_t type, uint32_t id, nc_rd r, nc_wr *w)
+{
+    (void)type;
+    (void)id;
+    (void)r;
+    (void)w;
+    return ++m->said > long_rounds;
+}
+
+static void a_server_that_falls_silent(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(nacre_sftp_get_r(s, "/t", "local", &o, NULL), NACRE_OK);
+    end();
+    server.script = falls_silent;
+    for (long_rounds = 4; long_rounds < 50; long_rounds += 9) {
+        for (int up = 0; up < 2; up++) {
+            begin();
+            nacre_sftp_set_timeout(s, 100);
+            int rc = up ? nacre_sftp_put_r(s, "local", "/up", &o, NULL)
+                        : nacre_sftp_get_r(s, "/t", "down", &o, NULL);
+            assert_int_equal(rc, NACRE_TIMEOUT);
+            mem_server_close(&server, s);
+            assert_int_equal(started, ended);
+            struct stat st;
+            if (stat("down", &st) == 0) {
+                count_names("down");
+            }
+            remove_all(AT_FDCWD, "down");
+        }
+    }
+}
+
 static void it_breaks_off_anywhere(void **state)
 {
     (void)state;
@@ -558,9 +614,11 @@ static void check_glob(const char *pattern, const char *want)
     nacre_sftp_list list;
     char got[400] = "";
     assert_int_equal(nacre_sftp_glob(s, pattern, &list), NACRE_OK);
+    size_t n = 0;
     for (size_t i = 0; i < list.count; i++) {
         assert_int_equal(strlen((const char *)list.entries[i].name.p), list.entries[i].name.n);
-        strcat(strcat(got, i ? " " : ""), (const char *)list.entries[i].name.p);
+        n += (size_t)snprintf(got + n, sizeof(got) - n, "%s%s", i ? " " : "",
+                              (const char *)list.entries[i].name.p);
     }
     assert_string_equal(got, want);
     nacre_sftp_list_free(&list);
@@ -611,6 +669,8 @@ int main(void)
         IN_A_PLACE(a_tree_without_end),
         IN_A_PLACE(links_in_the_way_are_not_followed),
         IN_A_PLACE(no_more_means_no_more),
+        IN_A_PLACE(cancelled_from_elsewhere),
+        IN_A_PLACE(a_server_that_falls_silent),
         IN_A_PLACE(it_breaks_off_anywhere),
         IN_A_PLACE(the_first_failure_ends_it),
         IN_A_PLACE(memory_that_fails),
