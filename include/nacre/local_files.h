@@ -23,7 +23,8 @@ typedef struct nacre_local_files_options {
      * whatever names, "..", links or renames somebody comes up with: paths are resolved below its
      * descriptor (openat2(2) with RESOLVE_IN_ROOT where the kernel has it, else step by step without
      * following links unseen). Opened once, when the backend is made. Links inside are followed, seen
-     * from the jail's top. "~" is the top.
+     * from the jail's top. "~" is the top. A file or directory that somebody on this machine moves out
+     * while it is open stays what it is.
      */
     const char *root;
     bool read_only; /* whatever would change something is refused with PERMISSION_DENIED */
