@@ -332,7 +332,8 @@ static char *with_alternative(const char *pattern, const char *open, const char 
         size_t n = (size_t)(open - pattern);
         memcpy(out, pattern, n);
         memcpy(out + n, from, (size_t)(to - from));
-        strcpy(out + n + (to - from), close + 1);
+        n += (size_t)(to - from);
+        memcpy(out + n, close + 1, strlen(close)); /* with its end */
     }
     return out;
 }
