@@ -4,6 +4,7 @@ what a person at a terminal does with it."""
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import termios
@@ -619,6 +620,32 @@ class Connected(PromptTest):
         t.expect(b"Remote working directory")
         t.send(b"bye\r")
         self.assertEqual(t.wait(), 0)
+
+    def test_a_tree_there_and_back(self):
+        source = trees.make_tree(place.fresh("tree"), wide=200, big=1 << 20)
+        wanted = trees.snapshot(source, times=True, directory_times=True)
+        for name, server in (("sshd", openssh_server(place)), ("nacre-sshd", nacre_server(place))):
+            with self.subTest(name):
+                up, down = place.fresh("up"), place.fresh("down")
+                sftp(NACRE_SFTP, place, server, [f"put -Rp {source} {up}", f"get -Rp {up} {down}"], check=0)
+                self.assertEqual(trees.snapshot(up, times=True, directory_times=True), wanted)
+                self.assertEqual(trees.snapshot(down, times=True, directory_times=True), wanted)
+
+    def test_an_interrupt_ends_a_batch(self):
+        server = openssh_server(place)
+        big, copy = make_file(place.fresh("big"), 20_000_000), place.fresh("copy")
+        script = place.fresh("batch")
+        script.write_text(f"get {big} {copy}\nmkdir {copy}.after\n")
+        options = client_options(place, server, extra=with_defaults(NACRE_SFTP, []))
+        process = subprocess.Popen([NACRE_SFTP, "-l", "8000", "-b", script, "-P", str(server.port), *map(str, options), f"{ME}@127.0.0.1"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        self.addCleanup(process.stdout.close)
+        wait_until(lambda: any(p.name.startswith("." + copy.name) and p.stat().st_size > 0 for p in copy.parent.iterdir()), "some of the file")
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        self.assertEqual(process.wait(DEADLINE), 1)
+        left = [p.name for p in copy.parent.iterdir() if copy.name in p.name]
+        self.assertEqual(left, [])
 
     def test_the_end_of_the_connection_is_told_at_the_prompt(self):
         server = nacre_server(place)
