@@ -34,7 +34,7 @@ static void warn(void *user, const char *text)
 {
     scp *a = user;
     if (!a->interrupted) {
-        fail(a, "%s", text);
+        fail(a, "%s", strncmp(text, "scp: ", 5) == 0 ? text + 5 : text); /* the name is ours */
     }
 }
 

@@ -202,7 +202,7 @@ static void copy_on_server(pump *p, const char *from, const char *to)
     debug(p->a, "Copying %s to %s on the server", shown(from), shown(to));
     int rc = nacre_sftp_copy(p->from, from, to, &o);
     if (rc != NACRE_OK && !p->a->interrupted) {
-        fail_sftp(p->a, p->from, from);
+        fail_sentence(p->a, nacre_sftp_error(p->from)->text); /* it can be about either path */
     }
     progress_end(p->a->bar, from, rc == NACRE_OK);
 }

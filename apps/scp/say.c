@@ -82,6 +82,14 @@ void fail_sftp(scp *a, nacre_sftp *s, const char *path)
     }
 }
 
+void fail_sentence(scp *a, const char *text)
+{
+    static const char short_form[] = "No such file";
+    size_t n = strlen(text), tail = sizeof(short_form) - 1;
+    bool same = n >= tail && strcmp(text + n - tail, short_form) == 0;
+    fail(a, "%s%s", text, same ? " or directory" : "");
+}
+
 void *keep(void *p)
 {
     if (!p) {
@@ -98,16 +106,6 @@ bool on_progress(void *user, const char *path, uint64_t done, uint64_t total)
     scp *a = user;
     progress_step(a->bar, path, done, total);
     return !a->interrupted;
-}
-
-static void tell_failure(scp *a, const nacre_sftp_item *item)
-{
-    const char *plain = item->status == NACRE_SFTP_STATUS ? status_text(item->code) : NULL;
-    if (plain && !strstr(item->why, plain)) {
-        fail(a, "%s: %s", item->why, plain);
-    } else {
-        fail(a, "%s", item->why);
-    }
 }
 
 void on_item(void *user, const nacre_sftp_item *item)
@@ -127,7 +125,7 @@ void on_item(void *user, const nacre_sftp_item *item)
         break;
     case NACRE_SFTP_FAILED:
         if (!a->interrupted) {
-            tell_failure(a, item);
+            fail_sentence(a, item->why);
         }
         break;
     default:

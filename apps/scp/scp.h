@@ -35,6 +35,8 @@ void fail_badly(scp *a, const char *fmt, ...) NACRE_PRINTF(2, 3);
 void debug(const scp *a, const char *fmt, ...) NACRE_PRINTF(2, 3);
 /* What the session's last call says, with the path it was about. */
 void fail_sftp(scp *a, nacre_sftp *s, const char *path);
+/* The library's sentence, which names the path; a server's words end as the C library would put them. */
+void fail_sentence(scp *a, const char *text);
 /* Text of unknown origin as it may be shown; one of a few static buffers. */
 const char *shown(const char *text);
 /* p, or the end of the program when there is no memory. */

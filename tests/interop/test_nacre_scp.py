@@ -4,6 +4,7 @@ import fcntl
 import os
 import pathlib
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -144,6 +145,17 @@ class LikeScp(unittest.TestCase):
                 result = Scene().run(NACRE_SCP, host, args)
                 self.assertEqual(result.returncode, 1, args)
                 self.assertIn(b"fifo", result.stderr)
+
+    def test_words_of_failures(self):
+        """The path that failed, and why, as the C library puts it."""
+        for host in ("theirs", "ours"):
+            for args, path in ((["f1", "{r}/missing/x"], "remote/missing/x"), (["{r}/nothing", "new"], "remote/nothing"),
+                               (["{r}/no*", "new"], "remote/no*"), (["nothing", "{r}/new"], "nothing"),
+                               (["{r}/f1", "missing/x"], "missing/x"), (["{r}/f1", "{r}/missing/x"], "remote/missing/x"),
+                               (["-r", "{r}/dangling", "new"], "remote/dangling"), (["-O", "{r}/nothing", "new"], "remote/nothing"),
+                               (["-O", "f1", "{r}/missing/x"], "remote/missing/x"), (["-O", "nothing", "{r}/new"], "nothing")):
+                said = Scene().run(NACRE_SCP, host, args).stderr.decode()
+                self.assertRegex(said, f"^nacre-scp: (.*[ /])?{re.escape(path)}: No such file or directory\n$", args)
 
     def test_with_openssh(self):
         self.compare("theirs")
