@@ -137,8 +137,9 @@ typedef struct nacre_sftp_tree_options {
     bool recursive;     /* directories with all that is in them; else a directory is an error */
     bool stop_on_error; /* the first failure ends the job; what is on the way is given up cleanly */
     nacre_sftp_links links;
-    uint32_t
-        files_at_once;  /* open at the same time at most; 0: 64, less when the server has a limit */
+    /* Open at the same time at most. 0: 64, or 256 on a long line; less when the server or our own limit of
+     * descriptors allows less. */
+    uint32_t files_at_once;
     uint32_t max_depth; /* directories in directories; 0: 64 */
     /*
      * Told of each item when it begins (STARTED) and when it is over. NULL ok. Must not call into the

@@ -7,9 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 enum {
-    FILES = 64,   /* at once */
+    FILES = 64, /* at once */
+    /* Far away a file is two round trips of waiting: more at once, when the server says that it may be. */
+    FAR_FILES = 256,
+    FAR_MS = 10,
     LISTS = 16,   /* remote directories open at once */
     RESERVED = 8, /* of the server's handles: the caller may have some open */
     DEPTH = 64
@@ -290,12 +294,24 @@ nc_job_dir *nc_job_into(nacre_sftp_job *j, const char *local_dir)
 
 /* ---- running ------------------------------------------------------------------------------------------ */
 
+/* Each file at once holds a descriptor here; half of those that we may have stay free for others. */
+static uint32_t files_at_once(const nacre_sftp_job *j, const nacre_sftp_limits *limits)
+{
+    struct rlimit own;
+    bool far = j->s->depth.round_trip_ms != UINT64_MAX && j->s->depth.round_trip_ms >= FAR_MS;
+    uint32_t most = far && limits->max_handles > FAR_FILES ? FAR_FILES : FILES;
+    if (getrlimit(RLIMIT_NOFILE, &own) == 0 && own.rlim_cur / 2 < most) {
+        most = own.rlim_cur > 2 ? (uint32_t)(own.rlim_cur / 2) : 1;
+    }
+    return most;
+}
+
 static void set_bounds(nacre_sftp_job *j)
 {
     nacre_sftp_limits limits;
     nacre_sftp_get_limits(j->s, &limits);
     j->handles = SIZE_MAX;
-    j->files_most = j->o.files_at_once ? j->o.files_at_once : FILES;
+    j->files_most = j->o.files_at_once ? j->o.files_at_once : files_at_once(j, &limits);
     j->lists_most = LISTS;
     if (limits.max_handles > 0 && limits.max_handles < SIZE_MAX) {
         j->handles = (size_t)limits.max_handles;
