@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 ALLOWED = set("""
-malloc realloc free memcpy memmove memset memcmp memchr memrchr memmem strlen strcmp strncmp strchr strrchr
+malloc realloc free memcpy memmove memset memcmp memchr memrchr memmem strlen strcmp strncmp strchr strrchr strcspn
 strcasecmp strncasecmp strnlen strstr snprintf vsnprintf strtoul strtoull qsort bsearch abort
 __stack_chk_fail __assert_fail _GLOBAL_OFFSET_TABLE_ __tls_get_addr
 __memcpy_chk __memmove_chk __memset_chk __snprintf_chk __vsnprintf_chk __explicit_bzero_chk explicit_bzero
