@@ -46,6 +46,12 @@ typedef struct nacre_sftp_transfer_options {
     bool sync;   /* put: fsync@openssh.com when the server has it; get: fsync(2) */
     bool direct; /* get: write the target itself, no temporary name */
     /*
+     * put: what is there is overwritten as the bytes come and cut to their length at the end (when it fails,
+     * to what is through), in place of being emptied first. So a file survives being copied onto itself,
+     * and its readers see the new beginning with the old rest for a while. Nothing with atomic.
+     */
+    bool in_place;
+    /*
      * Go on behind what is there (reget, reput). What is there must be the beginning of the source: its
      * hash is compared when the server has check-file, else its last bytes (up to 1 MiB). Another
      * beginning, or more than the source has, is NACRE_MISMATCH, and nothing is touched. A target that

@@ -124,7 +124,7 @@ static void want_open(nc_xfer *x)
     uint32_t pflags = NACRE_FXF_WRITE | NACRE_FXF_CREAT;
     if (x->temporary) {
         pflags |= NACRE_FXF_EXCL;
-    } else if (x->base == 0) {
+    } else if (x->base == 0 && !x->o->in_place) {
         pflags |= NACRE_FXF_TRUNC;
     }
     pflags |= nc_xfer_wants_hash(x) ? NACRE_FXF_READ : 0u;
@@ -297,9 +297,20 @@ static bool put_last(nc_xfer *x)
     return true;
 }
 
+/* Refused by devices and pipes, which have no size; what a file has in the end is compared. */
+static void want_cut(nc_xfer *x, uint64_t size)
+{
+    uint8_t type = x->handle_len > 0 ? NACRE_FXP_FSETSTAT : NACRE_FXP_SETSTAT;
+    x->cut = (nacre_sftp_attrs){.flags = NACRE_SFTP_ATTR_SIZE, .size = size};
+    nc_xfer_want(x, NC_XFER_SIZE, type, x->spec.remote)->attrs = &x->cut;
+}
+
 static void want_last(nc_xfer *x)
 {
     const char *path = written_path(x);
+    if (x->o->in_place && !x->temporary && x->base == 0) {
+        want_cut(x, x->flow->next);
+    }
     x->attrs = final_attrs(x);
     if (x->attrs.flags) {
         nc_xfer_want(x, NC_XFER_ATTRS, NACRE_FXP_FSETSTAT, path)->attrs = &x->attrs;
@@ -493,7 +504,8 @@ static void tell_what_is_there(nc_xfer *x)
 {
     const nc_sftp_op *stat = &x->asks[NC_XFER_STAT].op;
     uint64_t there = nc_sftp_flow_through(x->flow);
-    if (stat->done && stat->ok && (stat->attrs.flags & NACRE_SFTP_ATTR_SIZE)) {
+    bool cut = x->asks[NC_XFER_SIZE].op.ok;
+    if (!cut && stat->done && stat->ok && (stat->attrs.flags & NACRE_SFTP_ATTR_SIZE)) {
         there = stat->attrs.size;
     }
     char *end = x->error.text + strlen(x->error.text);
@@ -549,8 +561,13 @@ static bool clean_up(nc_xfer *x)
             nc_xfer_forget(x, (nc_xfer_slot)i);
         }
     }
+    bool partial = x->flow && !x->temporary && !x->written && !x->hurried;
+    if (partial && x->base == 0) {
+        /* Writes behind the one that failed may have made it as long as a whole one. */
+        want_cut(x, nc_sftp_flow_through(x->flow));
+    }
     if (x->handle_len > 0) {
-        if (x->flow && !x->temporary && !x->written && !x->hurried) {
+        if (partial) {
             nc_xfer_want(x, NC_XFER_STAT, NACRE_FXP_FSTAT, x->spec.remote);
         }
         nc_xfer_want(x, NC_XFER_CLOSE, NACRE_FXP_CLOSE, x->spec.remote);

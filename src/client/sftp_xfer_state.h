@@ -17,7 +17,8 @@ typedef enum nc_xfer_slot {
     NC_XFER_OLD,   /* STAT of what an atomic put replaces */
     NC_XFER_OPEN,  /* of the file that is read or written */
     NC_XFER_MODE,  /* FSETSTAT ahead of the bytes */
-    NC_XFER_ATTRS, /* FSETSTAT behind them */
+    NC_XFER_SIZE,  /* FSETSTAT behind them: what was there may have been longer */
+    NC_XFER_ATTRS, /* FSETSTAT behind that */
     NC_XFER_SYNC,
     NC_XFER_STAT,
     NC_XFER_HASH,
@@ -56,6 +57,7 @@ struct nc_xfer {
 
     nc_xfer_ask asks[NC_XFER_SLOTS];
     nacre_sftp_attrs attrs; /* sent, or to be sent, by ATTRS and OPEN */
+    nacre_sftp_attrs cut;   /* by SIZE */
     uint8_t handle[NACRE_SFTP_MAX_HANDLE];
     size_t handle_len; /* 0: none, or CLOSE is on its way */
 

@@ -356,6 +356,17 @@ static void do_remove(sftp_peer *p, nc_wr *w, uint32_t id, nc_rd *r)
     status(w, id, f ? NACRE_FX_OK : NACRE_FX_NO_SUCH_FILE);
 }
 
+static void do_setstat(sftp_peer *p, nc_wr *w, uint32_t id, nc_rd *r)
+{
+    char name[80];
+    text_of(nc_rd_str(r), name);
+    peer_file *f = sftp_peer_find(p, name);
+    if (f) {
+        take_attrs(r, f);
+    }
+    status(w, id, f ? NACRE_FX_OK : NACRE_FX_NO_SUCH_FILE);
+}
+
 static void do_stat(sftp_peer *p, nc_wr *w, uint32_t id, nc_rd *r, bool by_name)
 {
     char name[80];
@@ -447,6 +458,9 @@ static void answer(sftp_peer *p, nc_wr *w, uint8_t type, nc_rd *r)
             take_attrs(r, f);
             status(w, id, NACRE_FX_OK);
         }
+        break;
+    case NACRE_FXP_SETSTAT:
+        do_setstat(p, w, id, r);
         break;
     case NACRE_FXP_RENAME:
         do_rename(p, w, id, r, false);

@@ -455,6 +455,44 @@ static void a_full_disk_there(void **state)
     assert_int_equal(sftp_peer_open_handles(&peer), 0);
 }
 
+static bool old_is_there_at_first(void *user, const char *path, uint64_t done, uint64_t total)
+{
+    (void)path;
+    (void)total;
+    if (done == 0) {
+        *(bool *)user = remote_holds("f", content, LARGE);
+    }
+    return true;
+}
+
+/* Nothing is emptied before the bytes come, and nothing of a longer old file stays. */
+static void in_place(void **state)
+{
+    (void)state;
+    nacre_sftp_transfer_options o = defaults();
+    bool kept = false;
+    o.in_place = true;
+    o.progress = old_is_there_at_first;
+    o.user = &kept;
+    sftp_peer_put(&peer, "f", content, LARGE, 0600);
+    write_local("source", content + 1, 1000);
+    nacre_sftp *s = begin_session();
+    assert_int_equal(nacre_sftp_put(s, "source", "f", &o), NACRE_OK);
+    assert_true(kept);
+    assert_true(remote_holds("f", content + 1, 1000));
+    /* A part of the new with the rest of the old would pass for a whole file. */
+    sftp_peer_put(&peer, "f", content, LARGE, 0600);
+    write_local("source", content, LARGE);
+    peer.disk = 300000;
+    assert_int_equal(nacre_sftp_put(s, "source", "f", &o), NACRE_SFTP_STATUS);
+    assert_non_null(strstr(nacre_sftp_error(s)->text, "of 700001 bytes are there"));
+    const peer_file *f = sftp_peer_find(&peer, "f");
+    assert_non_null(f);
+    assert_true(f->size <= 300000);
+    nacre_sftp_close(s);
+    assert_int_equal(sftp_peer_open_handles(&peer), 0);
+}
+
 /* A RENAME that cannot replace: the old one is removed first, unless the refusal had another reason. */
 static void atomic_without_posix_rename(void **state)
 {
@@ -736,6 +774,7 @@ int main(void)
         ROW(each_request_refused_down),
         ROW(cut_at_any_byte),
         ROW(a_full_disk_there),
+        ROW(in_place),
         ROW(atomic_without_posix_rename),
         ROW(cancelling_one_of_two),
         ROW(cancelling_when_nothing_answers),
