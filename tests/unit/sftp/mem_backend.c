@@ -122,9 +122,20 @@ static uint32_t op_start(nacre_sftp_call *call)
     return NACRE_FX_OK;
 }
 
+/* An open whose answer nobody waits for any more has no other owner. */
 static void op_end(void *user)
 {
-    ((mem_backend *)user)->ends++;
+    mem_backend *b = user;
+    b->ends++;
+    for (size_t i = 0; i < b->late_count; i++) {
+        if (b->late[i].kind == NACRE_FXP_OPEN) {
+            mem_open *o = b->late[i].file;
+            b->open_now--;
+            o->node->opened--;
+            free(o);
+        }
+    }
+    b->late_count = 0;
 }
 
 static mem_open *make_open(mem_backend *b, mem_node *n)
