@@ -7,16 +7,23 @@
 #include "base/mem.h"
 #include "io/local_path.h"
 
+#include <dirent.h>
 #include <glob.h>
 #include <string.h>
+#include <sys/stat.h>
 
-enum { PATHS_MAX = 65536 /* of one command, wildcards included */ };
+enum {
+    PATHS_MAX = 65536, /* of one command, wildcards included */
+    LOOKS_MAX = 100000 /* names and directories that its wildcards may have looked at */
+};
 
 /* A word, twice: as it is, and as a pattern in which what was quoted has a backslash. */
 typedef struct word {
     char *text, *pattern;
     size_t text_len, pattern_len;
-    bool there, wild, tilde;
+    bool there, wild;
+    bool tilde; /* it begins with one */
+    bool whose; /* and what follows up to the slash has nothing quoted in it */
 } word;
 
 static void add(word *w, char c, bool quoted)
@@ -51,15 +58,18 @@ static const char *in_quotes(const char *p, word *w)
 static const char *next_word(const char *p, word *w)
 {
     w->text_len = w->pattern_len = 0;
-    w->there = w->wild = w->tilde = false;
+    w->there = w->wild = false;
     while (*p == ' ' || *p == '\t') {
         p++;
     }
     if (*p == '#') {
         return NULL;
     }
-    w->tilde = *p == '~';
+    w->tilde = w->whose = *p == '~';
+    bool in_name = w->tilde;
     while (p && *p && *p != ' ' && *p != '\t') {
+        in_name = in_name && *p != '/';
+        w->whose = w->whose && !(in_name && strchr("'\"\\", *p));
         if (*p == '\'' || *p == '"') {
             p = in_quotes(p, w);
         } else if (*p == '\\') {
@@ -123,31 +133,116 @@ static void append_quoted(char *out, size_t *len, const char *text)
     }
 }
 
-/* Relative patterns are looked up below start, and their matches are relative again. */
+/*
+ * What glob looks at is counted, because a few names can stand for any number of paths, and nobody else on
+ * this thread has a turn meanwhile: what needs more is the shell's own business.
+ */
+static _Thread_local size_t looks_left;
+
+#ifdef GLOB_ALTDIRFUNC
+enum { GLOB_FLAGS = GLOB_ALTDIRFUNC };
+
+static bool may_look(void)
+{
+    looks_left -= looks_left > 0 ? 1 : 0;
+    return looks_left > 0;
+}
+
+static void *look_opendir(const char *path)
+{
+    return may_look() ? opendir(path) : NULL;
+}
+
+static struct dirent *look_readdir(void *dir)
+{
+    return may_look() ? readdir(dir) : NULL;
+}
+
+static void look_closedir(void *dir)
+{
+    (void)closedir(dir);
+}
+
+static int look_stat(const char *path, struct stat *st)
+{
+    return may_look() ? stat(path, st) : -1;
+}
+
+static int look_lstat(const char *path, struct stat *st)
+{
+    return may_look() ? lstat(path, st) : -1;
+}
+
+static bool can_glob(glob_t *g, const char *pattern)
+{
+    (void)pattern;
+    memset(g, 0, sizeof(*g));
+    g->gl_opendir = look_opendir;
+    g->gl_readdir = look_readdir;
+    g->gl_closedir = look_closedir;
+    g->gl_stat = look_stat;
+    g->gl_lstat = look_lstat;
+    return looks_left > 0;
+}
+#else
+enum { GLOB_FLAGS = 0, BLIND_LOOKS = 1000 /* what one pattern may cost */ };
+
+/* Wildcards in one name only: that is one directory. */
+static bool can_glob(glob_t *g, const char *pattern)
+{
+    const char *wild = strpbrk(pattern, "*?[");
+    const char *slash = wild ? strchr(wild, '/') : NULL;
+    memset(g, 0, sizeof(*g));
+    looks_left -= looks_left < BLIND_LOOKS ? looks_left : BLIND_LOOKS;
+    return looks_left > 0 && !(slash && strpbrk(slash, "*?["));
+}
+#endif
+
+/* The pattern as a whole path. Relative ones are looked up below start, whose length is *skip then. */
+static char *whole_pattern(const nc_scp_args *a, const word *w, const char *start, size_t *skip)
+{
+    size_t len = 0, n = strlen(start);
+    char *whole = nc_alloc(a->alloc, 2 * n + w->pattern_len + 2);
+    *skip = 0;
+    if (whole && w->pattern[0] != '/') {
+        append_quoted(whole, &len, start);
+        *skip = n;
+        if (n == 0 || start[n - 1] != '/') {
+            whole[len++] = '/';
+            ++*skip;
+        }
+    }
+    if (whole) {
+        memcpy(whole + len, w->pattern, w->pattern_len + 1);
+    }
+    return whole;
+}
+
+/* The matches, relative again where the pattern was. */
 static int add_matches(nc_scp_args *a, const word *w, const char *start)
 {
-    bool relative = w->pattern[0] != '/';
-    size_t skip = relative ? strlen(start) + 1 : 0, len = 0;
-    char *whole = nc_alloc(a->alloc, 2 * strlen(start) + w->pattern_len + 2);
+    size_t skip = 0;
     glob_t found;
     int rc = NACRE_OK;
+    char *whole = whole_pattern(a, w, start, &skip);
     if (!whole) {
         return NACRE_NO_MEMORY;
     }
-    if (relative) {
-        append_quoted(whole, &len, start);
-        whole[len++] = '/';
-    }
-    memcpy(whole + len, w->pattern, w->pattern_len + 1);
-    int globbed = glob(whole, 0, NULL, &found);
+    int globbed = can_glob(&found, whole) ? glob(whole, GLOB_FLAGS, NULL, &found) : GLOB_ABORTED;
     nc_free(a->alloc, whole);
-    if (globbed != 0) { /* no match is the word itself, as with sh */
-        return globbed == GLOB_NOSPACE ? NACRE_NO_MEMORY : add_path(a, w->text);
+    if (looks_left == 0) {
+        rc = NACRE_UNSUPPORTED;
+    } else if (globbed == GLOB_NOSPACE) {
+        rc = NACRE_NO_MEMORY;
+    } else if (globbed != 0) { /* no match is the word itself, as with sh */
+        rc = add_path(a, w->text);
     }
-    for (size_t i = 0; i < found.gl_pathc && rc == NACRE_OK; i++) {
+    for (size_t i = 0; i < found.gl_pathc && globbed == 0 && rc == NACRE_OK; i++) {
         rc = add_path(a, found.gl_pathv[i] + skip);
     }
-    globfree(&found);
+    if (globbed == 0 || globbed == GLOB_NOSPACE) {
+        globfree(&found);
+    }
     return rc;
 }
 
@@ -155,7 +250,7 @@ static int add_word(nc_scp_args *a, const word *w, const char *start, const char
 {
     nc_path expanded;
     if (w->tilde) {
-        if (w->wild || expand_tilde(w->text, home, &expanded) != 0) {
+        if (w->wild || !w->whose || expand_tilde(w->text, home, &expanded) != 0) {
             return NACRE_UNSUPPORTED;
         }
         return add_path(a, expanded.text);
@@ -241,6 +336,7 @@ int nc_scp_args_parse(nc_scp_args *out, const char *command, const char *start, 
     memset(out, 0, sizeof(*out));
     memset(&w, 0, sizeof(w));
     out->alloc = alloc;
+    looks_left = LOOKS_MAX;
     size_t n = strlen(command);
     w.text = nc_alloc(alloc, n + 1);
     w.pattern = nc_alloc(alloc, 2 * n + 1);

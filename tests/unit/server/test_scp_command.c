@@ -64,6 +64,11 @@ static void test_tilde(void **state)
     expect("scp -f ~root/x", "f", "/root/x|");
     assert_int_equal(parse(&a, "scp -f ~nobody-has-this-name/x"), NACRE_UNSUPPORTED);
     assert_int_equal(parse(&a, "scp -f ~/*"), NACRE_UNSUPPORTED);
+    /* What is quoted in the name makes it no name: a shell knows. Behind the slash it means nothing. */
+    expect("scp -f ~/'x y' ~/\"z\"", "f", "/home/me/x y|/home/me/z|");
+    assert_int_equal(parse(&a, "scp -f ~'/x'"), NACRE_UNSUPPORTED);
+    assert_int_equal(parse(&a, "scp -f ~ro\\ot/x"), NACRE_UNSUPPORTED);
+    assert_int_equal(parse(&a, "scp -f ~\"\""), NACRE_UNSUPPORTED);
 }
 
 static void test_what_is_left_to_the_shell(void **state)
@@ -138,6 +143,54 @@ static void test_wildcards(void **state)
     }
 }
 
+/* Below the root, as for somebody without a home. */
+static void test_wildcards_from_the_root(void **state)
+{
+    nc_scp_args a;
+    (void)state;
+    assert_int_equal(nc_scp_args_parse(&a, "scp -f et[c]", "/", NULL, NULL), NACRE_OK);
+    assert_int_equal(a.count, 1);
+    assert_string_equal(a.paths[0], "etc");
+    nc_scp_args_clear(&a);
+    assert_int_equal(nc_scp_args_parse(&a, "scp -f e[t]c/passw[d]", "/", NULL, NULL), NACRE_OK);
+    assert_int_equal(a.count, 1);
+    assert_string_equal(a.paths[0], "etc/passwd");
+    nc_scp_args_clear(&a);
+}
+
+/* A few names can stand for more paths than there are atoms: whoever wants them has a shell for it. */
+static void test_wildcards_that_explode(void **state)
+{
+    enum { DIRS = 20, TURNS = 12, WORDS = 20000 };
+    nc_scp_args a;
+    char path[256], command[512] = "scp -f ";
+    char *many = malloc(4 * WORDS);
+    (void)state;
+    assert_non_null(many);
+    for (int i = 0; i < DIRS; i++) {
+        (void)snprintf(path, sizeof(path), "%s/d%d", dir, i);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    for (int i = 0; i < TURNS; i++) {
+        (void)snprintf(command + strlen(command), sizeof(command) - strlen(command), "*/../");
+    }
+    (void)alarm(60); /* without a bound it does not end */
+    assert_int_equal(parse(&a, command), NACRE_UNSUPPORTED);
+    /* Neither do many words that each go through a directory add up to more. */
+    (void)snprintf(many, 4 * WORDS, "scp -f");
+    for (size_t i = 0, at = strlen(many); i < WORDS; i++, at += 3) {
+        memcpy(many + at, " x*", 4);
+    }
+    assert_int_equal(parse(&a, many), NACRE_UNSUPPORTED);
+    (void)alarm(0);
+    expect("scp -f d[0-2]/.. d1[0]", "f", "d0/..|d1/..|d2/..|d10|");
+    for (int i = 0; i < DIRS; i++) {
+        (void)snprintf(path, sizeof(path), "%s/d%d", dir, i);
+        assert_int_equal(rmdir(path), 0);
+    }
+    free(many);
+}
+
 typedef struct failing {
     size_t left;
 } failing;
@@ -181,8 +234,12 @@ static void test_every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_clients_send),         cmocka_unit_test(test_tilde),
-        cmocka_unit_test(test_what_is_left_to_the_shell), cmocka_unit_test(test_wildcards),
+        cmocka_unit_test(test_what_clients_send),
+        cmocka_unit_test(test_tilde),
+        cmocka_unit_test(test_what_is_left_to_the_shell),
+        cmocka_unit_test(test_wildcards),
+        cmocka_unit_test(test_wildcards_from_the_root),
+        cmocka_unit_test(test_wildcards_that_explode),
         cmocka_unit_test(test_every_allocation_may_fail),
     };
     (void)snprintf(dir, sizeof(dir), "/tmp/nacre[scp]XXXXXX");
