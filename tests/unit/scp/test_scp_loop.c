@@ -13,7 +13,7 @@
 static const script_thing tree[] = {
     {.kind = NC_SCP_DIR, .name = "top", .mode = 0755, .has_times = true, .mtime = 1, .atime = 2},
     {.kind = NC_SCP_FILE, .name = "empty", .mode = 0644, .size = 0},
-    {.kind = NC_SCP_FILE, .name = "big", .mode = 0600, .size = 300000, .has_times = true},
+    {.kind = NC_SCP_FILE, .name = "big", .mode = 0600, .size = 80000, .has_times = true},
     {.kind = NC_SCP_DIR, .name = "inner", .mode = 0700},
     {.kind = NC_SCP_FILE, .name = "no", .mode = 0644, .size = 5000},
     {.kind = NC_SCP_FILE, .name = "short", .mode = 0644, .size = 5000, .missing = 4000},
@@ -30,7 +30,7 @@ static const script_thing tree[] = {
 
 static const char received[] = "dir top 0755 0 1 2\n"
                                "file empty 0644 0\nwhole 0\n"
-                               "file big 0600 300000 0 0\nwhole 300000\n"
+                               "file big 0600 80000 0 0\nwhole 80000\n"
                                "dir inner 0700 0\n";
 static const char sent[] = "top ok\nempty ok\nbig ok\ninner ok\nno scp: no: refused\n";
 
