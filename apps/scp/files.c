@@ -35,6 +35,7 @@ jobs *jobs_new(scp *a, far *f, bool up)
     j->options.user = a;
     nacre_sftp_transfer_options *t = &j->options.transfer;
     t->preserve = a->args.preserve;
+    t->in_place = up; /* what is copied onto itself stays whole */
     t->rate = a->args.rate;
     t->max_requests = a->args.requests;
     t->progress = on_progress;
@@ -102,6 +103,13 @@ void jobs_run(jobs *j)
 
 /* ---- up ---- */
 
+static bool is_directory(const char *path, bool *there)
+{
+    struct stat st;
+    *there = stat(path, &st) == 0;
+    return *there && S_ISDIR(st.st_mode);
+}
+
 /* A source that can be sent at all; else it was told why not. */
 static bool is_source(scp *a, const char *path)
 {
@@ -120,7 +128,7 @@ static bool is_source(scp *a, const char *path)
 static void add_up(scp *a, far *f, const place *sources, const bool *good, size_t count,
                    const char *target)
 {
-    bool directory = false;
+    bool directory = false, there;
     if (nacre_sftp_isdir(f->s, target, &directory) != NACRE_OK) {
         fail_sftp(a, f->s, target);
         return;
@@ -135,6 +143,10 @@ static void add_up(scp *a, far *f, const place *sources, const bool *good, size_
     jobs *j = jobs_new(a, f, true);
     for (size_t i = 0; i < count; i++) {
         if (!good[i]) {
+            continue;
+        }
+        if (!directory && name_of_directory(target) && !is_directory(sources[i].path, &there)) {
+            fail(a, "%s: Not a directory", shown(target));
             continue;
         }
         char *name = keep(name_of(sources[i].path));
@@ -178,11 +190,16 @@ static bool fits_here(const char *name)
     return nacre_sftp_name_is_plain((nacre_span){(const uint8_t *)name, strlen(name)});
 }
 
-static bool is_directory(const char *path, bool *there)
+/* A file cannot become what has a slash behind its name; true: told. */
+static bool is_file_for_directory(scp *a, nacre_sftp *s, const char *from, const char *target)
 {
-    struct stat st;
-    *there = stat(path, &st) == 0;
-    return *there && S_ISDIR(st.st_mode);
+    bool directory = false;
+    if (!name_of_directory(target) ||
+        (a->args.recursive && nacre_sftp_isdir(s, from, &directory) == NACRE_OK && directory)) {
+        return false;
+    }
+    fail(a, "%s: Not a directory", shown(target));
+    return true;
 }
 
 static void add_matches(scp *a, jobs *j, const far_names *found, const char *target)
@@ -205,7 +222,7 @@ static void add_matches(scp *a, jobs *j, const far_names *found, const char *tar
         char *name = keep(name_of(found->at[i]));
         if (directory && *name && !fits_here(name)) {
             fail(a, "%s: no name for a file here", shown(found->at[i]));
-        } else {
+        } else if (directory || !is_file_for_directory(a, j->f->s, found->at[i], target)) {
             char *to = keep(name_in(target, directory ? name : ""));
             jobs_add(j, found->at[i], to);
             free(to);

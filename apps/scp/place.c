@@ -169,6 +169,12 @@ char *name_in(const char *dir, const char *name)
     return text;
 }
 
+bool name_of_directory(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 0 && path[n - 1] == '/';
+}
+
 const char *name_from_home(const char *path)
 {
     if (*path != '~') {

@@ -34,6 +34,8 @@ bool place_same_host(const place *a, const place *b);
 char *name_of(const char *path); /* malloc'd; NULL: no memory */
 /* dir/name, or dir alone when name is ""; malloc'd. */
 char *name_in(const char *dir, const char *name);
+/* A slash behind a name: it can only be a directory's. */
+bool name_of_directory(const char *path);
 /*
  * Where a remote path begins: "~" and "~/x" are the home directory, where a session begins. NULL: it needs
  * expanding ("~user").

@@ -14,7 +14,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { CHUNK = 256 * 1024, CHUNK_MIN = 512, REQUEST = 32 * 1024, DEPTH_MAX = 64 };
+enum {
+    CHUNK = 256 * 1024,
+    CHUNK_MIN = 512,
+    REQUEST = 32 * 1024,
+    SERVER_PIECE = 16 * 1024 * 1024,
+    DEPTH_MAX = 64
+};
 
 /* A directory that is being copied, and those above it: a link that leads back is not followed. */
 typedef struct above {
@@ -81,6 +87,7 @@ typedef struct file_copy {
     uint64_t size, done;
     int rc;
     bool reading; /* what failed; else the writing */
+    char why[1024];
 } file_copy;
 
 static void move_bytes(pump *p, file_copy *f, const char *from)
@@ -106,6 +113,51 @@ static void move_bytes(pump *p, file_copy *f, const char *from)
     free(buffer);
 }
 
+/* What failed last, before other calls take its place. */
+static void keep_words(pump *p, file_copy *f)
+{
+    const nacre_error *e = nacre_sftp_error(f->reading ? p->from : p->to);
+    (void)snprintf(f->why, sizeof(f->why), "%s",
+                   p->a->interrupted ? "interrupted"
+                   : e->text[0]      ? e->text
+                                     : "failed");
+}
+
+/* Devices and pipes have no length. */
+static int cut(file_copy *f)
+{
+    nacre_sftp_attrs now;
+    int rc = nacre_sftp_file_truncate(f->out, f->done);
+    bool none = rc == NACRE_SFTP_STATUS && nacre_sftp_file_stat(f->out, &now) == NACRE_OK &&
+                (now.flags & NACRE_SFTP_ATTR_PERMISSIONS) && !has_type(&now, S_IFREG);
+    return none ? NACRE_OK : rc;
+}
+
+/* Between two files of one server, in pieces that leave room for an interrupt. */
+static void move_on_server(pump *p, file_copy *f, const char *from)
+{
+    nacre_sftp_attrs now;
+    uint64_t piece = p->a->args.rate ? chunk_of(p) : SERVER_PIECE;
+    while (f->rc == NACRE_OK && f->done < f->size) {
+        uint64_t n = f->size - f->done < piece ? f->size - f->done : piece;
+        f->rc = nacre_sftp_file_copy_data(f->in, f->done, n, f->out, f->done);
+        if (f->rc == NACRE_OK) {
+            f->done += n;
+            f->rc = on_progress(p->a, from, f->done, f->size) ? NACRE_OK : NACRE_CANCELLED;
+            slow_down(p, n);
+        }
+    }
+    /* A server does not say how much there was to copy. */
+    if (f->rc == NACRE_OK && nacre_sftp_file_stat(f->in, &now) == NACRE_OK &&
+        (now.flags & NACRE_SFTP_ATTR_SIZE) && now.size < f->done) {
+        f->done = now.size;
+    }
+}
+
+/*
+ * What is there is not emptied when it is opened, for it may be the source under another name, on another
+ * server even; so its length is set in the end, and not at all when not everything came.
+ */
 static void finish(pump *p, file_copy *f, const nacre_sftp_attrs *attrs)
 {
     nacre_sftp_attrs kept = *attrs;
@@ -114,26 +166,30 @@ static void finish(pump *p, file_copy *f, const nacre_sftp_attrs *attrs)
     if (f->rc == NACRE_OK) {
         f->rc = nacre_sftp_file_flush(f->out);
     }
+    if (f->rc == NACRE_OK) {
+        f->rc = cut(f);
+    }
     if (f->rc == NACRE_OK && p->a->args.preserve) {
         kept.flags &= NACRE_SFTP_ATTR_PERMISSIONS | NACRE_SFTP_ATTR_ACMODTIME;
         kept.permissions &= 0777; /* setuid and setgid are not for another machine's users */
         kept.extended_count = 0;
         f->rc = nacre_sftp_file_setstat(f->out, &kept);
     }
+    keep_words(p, f);
     rc = nacre_sftp_file_close(f->out);
-    f->rc = f->rc == NACRE_OK ? rc : f->rc;
+    if (f->rc == NACRE_OK && rc != NACRE_OK) {
+        f->rc = rc;
+        keep_words(p, f);
+    }
 }
 
 static void tell(pump *p, const file_copy *f, const char *from, const char *to)
 {
     nacre_sftp *s = f->reading ? p->from : p->to;
-    if (p->a->interrupted) {
-        return;
-    }
-    if (f->out && f->done > 0) {
-        fail(p->a, "%s: %s (%" PRIu64 " bytes of it are there)", shown(f->reading ? from : to),
-             nacre_sftp_error(s)->text, f->done);
-    } else {
+    if (f->out) {
+        fail(p->a, "%s: %s; %s is incomplete: %" PRIu64 " bytes are written",
+             shown(f->reading ? from : to), f->why, shown(to), f->done);
+    } else if (!p->a->interrupted) {
         fail_sftp(p->a, s, f->reading ? from : to);
     }
 }
@@ -141,7 +197,7 @@ static void tell(pump *p, const file_copy *f, const char *from, const char *to)
 static void copy_file(pump *p, const char *from, const char *to, const nacre_sftp_attrs *attrs)
 {
     nacre_sftp_file_options o;
-    file_copy f = {NULL, NULL, UINT64_MAX, 0, NACRE_OK, true};
+    file_copy f = {.size = UINT64_MAX, .reading = true};
     bool known = attrs->flags & NACRE_SFTP_ATTR_SIZE;
     uint32_t mode = attrs->flags & NACRE_SFTP_ATTR_PERMISSIONS ? attrs->permissions & 0777 : 0666;
     f.size = known ? attrs->size : UINT64_MAX;
@@ -150,12 +206,19 @@ static void copy_file(pump *p, const char *from, const char *to, const nacre_sft
     f.rc = nacre_sftp_file_fopen(p->from, from, "r", &o, &f.in);
     if (f.rc == NACRE_OK) {
         f.reading = false;
-        f.rc = nacre_sftp_file_open(p->to, to, NACRE_FXF_WRITE | NACRE_FXF_CREAT | NACRE_FXF_TRUNC,
-                                    mode, &f.out);
+        f.rc = nacre_sftp_file_open(p->to, to, NACRE_FXF_WRITE | NACRE_FXF_CREAT, mode, &f.out);
     }
     if (f.rc == NACRE_OK) {
         (void)on_progress(p->a, from, 0, f.size);
-        move_bytes(p, &f, from);
+        bool there = p->from == p->to && known && f.size > 0; /* 0: also files of /proc */
+        if (there) {
+            move_on_server(p, &f, from);
+        }
+        /* Not every server copies between two names of one file. */
+        if (!there || f.rc == NACRE_UNSUPPORTED || (f.rc == NACRE_SFTP_STATUS && f.done == 0)) {
+            f.rc = NACRE_OK;
+            move_bytes(p, &f, from);
+        }
         finish(p, &f, attrs);
     }
     if (f.rc != NACRE_OK) {
@@ -173,24 +236,26 @@ static void copy_file(pump *p, const char *from, const char *to, const nacre_sft
 
 /* ---- on one server ---- */
 
-/* True when both are there and are the same: to empty the one would be to lose the other. */
 static bool is_same_place(pump *p, const char *from, const char *to)
 {
     char *a = NULL, *b = NULL;
-    bool there = false;
-    bool same = nacre_sftp_exists(p->to, to, &there) == NACRE_OK && there &&
-                nacre_sftp_realpath(p->from, from, &a) == NACRE_OK &&
+    bool same = nacre_sftp_realpath(p->from, from, &a) == NACRE_OK &&
                 nacre_sftp_realpath(p->to, to, &b) == NACRE_OK && strcmp(a, b) == 0;
     nacre_sftp_string_free(p->from, a);
     nacre_sftp_string_free(p->to, b);
     return same;
 }
 
-static void copy_on_server(pump *p, const char *from, const char *to)
+static void copy_on_server(pump *p, const char *from, const char *to, const nacre_sftp_attrs *attrs)
 {
     nacre_sftp_transfer_options o;
-    if (is_same_place(p, from, to)) {
-        fail(p->a, "%s and %s are the same file", shown(from), shown(to));
+    bool there = false;
+    if (nacre_sftp_exists(p->to, to, &there) == NACRE_OK && there) {
+        if (is_same_place(p, from, to)) {
+            fail(p->a, "%s and %s are the same file", shown(from), shown(to));
+        } else {
+            copy_file(p, from, to, attrs); /* it may be the same under two names */
+        }
         return;
     }
     nacre_sftp_transfer_options_init(&o);
@@ -331,7 +396,7 @@ static void copy_any(pump *p, const char *from, const char *to, const nacre_sftp
     } else if (!has_type(attrs, S_IFREG) && (attrs->flags & NACRE_SFTP_ATTR_PERMISSIONS)) {
         skip(p, from, "not a regular file");
     } else if (p->from == p->to) {
-        copy_on_server(p, from, to);
+        copy_on_server(p, from, to, attrs);
     } else {
         copy_file(p, from, to, attrs);
     }
@@ -349,6 +414,10 @@ void pump_copy(pump *p, const char *from, const char *to)
     bool other = (attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS) && !has_type(&attrs, S_IFREG);
     if (directory ? !p->a->args.recursive : other) {
         fail(p->a, "%s: not a regular file", shown(from));
+        return;
+    }
+    if (!directory && name_of_directory(to)) {
+        fail(p->a, "%s: Not a directory", shown(to));
         return;
     }
     if (directory && nacre_sftp_realpath(p->from, from, &real) != NACRE_OK) {

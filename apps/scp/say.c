@@ -124,7 +124,8 @@ void on_item(void *user, const nacre_sftp_item *item)
         }
         break;
     case NACRE_SFTP_FAILED:
-        if (!a->interrupted) {
+        /* What an interrupt ends needs no words, but for what it leaves behind. */
+        if (!a->interrupted || (item->up && !item->directory)) {
             fail_sentence(a, item->why);
         }
         break;

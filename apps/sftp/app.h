@@ -23,11 +23,11 @@ typedef struct app {
     bool show_progress;
     bool preserve, recursive, sync, resume; /* given on the command line, for every transfer */
     bool stop_on_error;                     /* this line, when it fails, ends the batch */
-    bool ended;                             /* bye */
     bool lost;                              /* the connection is gone: told */
     uint64_t rate;                          /* bytes per second */
     uint32_t requests;
     volatile sig_atomic_t busy, interrupted;
+    volatile sig_atomic_t ended; /* bye, or a signal that ends programs */
 } app;
 
 /* A command as it was given. */

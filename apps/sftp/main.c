@@ -31,6 +31,30 @@ static void on_interrupt(int signo)
     errno = saved;
 }
 
+/* What is on the way is given up cleanly, so that no temporary file stays; a second one ends it at once. */
+static void on_end(int signo)
+{
+    if (the_app.ended) {
+        _exit(FAILED);
+    }
+    the_app.ended = 1;
+    on_interrupt(signo);
+}
+
+static void catch_signals(void)
+{
+    static const int ends[] = {SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_interrupt}, old;
+    sigaction(SIGINT, &action, NULL);
+    action.sa_handler = on_end;
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        sigaction(ends[i], NULL, &old);
+        if (old.sa_handler != SIG_IGN) { /* nohup */
+            sigaction(ends[i], &action, NULL);
+        }
+    }
+}
+
 /* path as one word of a command line. A pattern stays one, unless a file bears its very name. */
 static char *as_word(app *a, const char *path)
 {
@@ -99,7 +123,6 @@ int main(int argc, char **argv)
 {
     app *a = &the_app;
     arguments g = {0};
-    struct sigaction on_int = {.sa_handler = on_interrupt};
     text_locale();
     arguments_parse(a, &g, argc, argv);
     signal(SIGPIPE, SIG_IGN);
@@ -109,10 +132,11 @@ int main(int argc, char **argv)
         arguments_free(&g);
         return FATAL;
     }
-    sigaction(SIGINT, &on_int, NULL);
+    catch_signals();
     int rc = run(a, &g);
     fflush(stdout);
     signal(SIGINT, SIG_DFL); /* saying goodbye may be cut short */
+    signal(SIGTERM, SIG_DFL);
     connection_close(a->conn);
     owners_forget();
     free(a->pwd);

@@ -131,7 +131,9 @@ static void on_over(transfer *t, top *of, const nacre_sftp_item *item)
         progress_end(t->bar, item->from, good);
         progress_end(t->bar, item->to, good);
     }
+    /* What an interrupt ends needs no words, but for what it leaves behind. */
     bool ours = t->a->interrupted && item->status == NACRE_CANCELLED;
+    bool left = ours && item->up && !item->directory;
     if (good && !untouched(t, item)) {
         return;
     }
@@ -145,7 +147,7 @@ static void on_over(transfer *t, top *of, const nacre_sftp_item *item)
         tell_skipped(t, item);
     } else {
         t->rc = -1;
-        if (!ours) {
+        if (!ours || left) {
             tell_failure(t, item);
         }
         if (!ours && !item->directory && t->flags->recursive) {

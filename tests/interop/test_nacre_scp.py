@@ -85,7 +85,11 @@ CASES = [
     (["f1", "{r}/missing/x"], 1), (["./co:lon", "{r}/e"], 0), (["has space", "{r}/e"], 0), (["a*b", "{r}/e"], 0),
     (["--", "-dash", "{r}/e"], 0), (["-p", "f2", "{r}/new"], 0),
     (["f1", "{r}/dlink"], 0), (["locked", "{r}/e"], 0), (["-p", "locked", "{r}/e"], 0), (["f1", "{r}/link"], 0),
+    (["f1", "{r}/missing/"], 1), (["f1", "{r}/f2/"], 1), (["-r", "f1", "{r}/missing/"], 1),
+    (["-O", "f1", "{r}/missing/"], 1), (["-O", "-r", "d", "{r}/missing/"], 0),
     # down
+    (["{r}/f1", "missing/"], 1), (["{r}/f1", "f2/"], 1), (["-r", "{r}/d", "missing/"], 0), (["-r", "{r}/f1", "missing/"], 1),
+    (["-O", "{r}/f1", "missing/"], 1), (["-O", "-r", "{r}/d", "missing/"], 0),
     (["{r}/f1", "new"], 0), (["{r}/f1", "."], 0), (["{r}/f1", "e"], 0), (["{r}/f1", "e/"], 0), (["{r}/f2", "f1"], 0),
     (["{r}/f1", "{r}/f2", "e"], 0), (["{r}/f1", "{r}/f2", "missing"], 1), (["{r}/f1", "{r}/f2", "f1"], 1),
     (["{r}/nothing", "new"], 1), (["{r}/nothing*", "e"], 1), (["{r}/nothing", "{r}/f1", "e"], 1),
@@ -104,6 +108,7 @@ CASES = [
     ([], 1), (["f1"], 1), (["-Z", "f1", "{r}/new"], 1), (["-P", "0", "f1", "{r}/new"], 255), (["-l", "x", "f1", "{r}/new"], 1),
     (["-X", "nrequests=0", "f1", "{r}/new"], 255), (["-X", "what=1", "f1", "{r}/new"], 255), (["-1", "f1", "{r}/new"], 255),
     # through us
+    (["{r}/f1", "{r}/missing/"], 1), (["-r", "{r}/d", "{r}/missing/"], 0), (["-r", "{r}/f1", "{r}/missing/"], 1),
     (["-3", "{r}/f1", "{r}/new"], 0), (["{r}/f1", "{r}/e"], 0), (["-r", "{r}/d", "{r}/new"], 0), (["-r", "{r}/d", "{r}/e"], 0),
     (["{r}/f1", "{r}/f2", "{r}/e"], 0), (["{r}/f1", "{r}/f2", "{r}/missing"], 1), (["{r}/nothing", "{r}/new"], 1),
     (["{r}/d", "{r}/new"], 1), (["f1", "{r}/f2", "{r}/e"], 0), (["{r}/f?", "{r}/e"], 0), (["-r", "{r}/dlink", "{r}/e"], 0),
@@ -141,6 +146,9 @@ class LikeScp(unittest.TestCase):
                 scene = Scene()
                 scene.run(NACRE_SCP, host, args, check=0)
                 self.assertEqual(sorted(p.name for p in (scene.dir / "remote" / "made").iterdir()), ["f1", "f2"])
+            scene = Scene()
+            scene.run(NACRE_SCP, host, ["-r", "d", "{r}/made/"], check=0)
+            self.assertEqual(sorted(p.name for p in (scene.dir / "remote" / "made").iterdir()), ["a", "b", "sub"])
             for args in (["fifo", "{r}/new"], ["fifo", "f1", "{r}/e"], ["{r}/fifo", "new"]):
                 result = Scene().run(NACRE_SCP, host, args)
                 self.assertEqual(result.returncode, 1, args)
@@ -395,6 +403,21 @@ class Options(unittest.TestCase):
         self.assertEqual(list(target.iterdir()), [])
 
 
+    def test_a_signal_names_what_is_incomplete(self):
+        big = make_file(place.fresh("big"), 3_000_000)
+        for options, source, target in (([], big, "theirs:"), ([], big, "ours:"), (["-O"], big, "theirs:"), ([], f"theirs:{big}", "ours:"),
+                                        (["-O"], f"theirs:{big}", "ours:")):
+            d = place.fresh("directory")
+            d.mkdir()
+            with subprocess.Popen([str(NACRE_SCP), "-F", str(config), "-l", "2000", *options, str(source), f"{target}{d}/x"],
+                                  stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True) as p:
+                wait_until(lambda: any(f.stat().st_size for f in d.iterdir()) or p.poll() is not None, "the first bytes")
+                p.send_signal(signal.SIGINT)
+                _, err = p.communicate(timeout=DEADLINE)
+            self.assertEqual(p.returncode, 1, err)
+            self.assertRegex(err, rb"(?s)incomplete.*\d bytes", (options, target))
+
+
 class Old(unittest.TestCase):
     def test_there_and_back(self):
         for host in ("theirs", "ours"):
@@ -509,6 +532,36 @@ class Between(unittest.TestCase):
             before = scene.result()
             self.assertEqual(scene.run(NACRE_SCP, host, ["-r", "{r}/d", "{r}/d/sub"]).returncode, 1)
             self.assertEqual(difference(before, scene.result()), "")
+
+    def test_nor_under_another_name(self):
+        """The same file by another path, a link, a hard link: on one server, and on two that share a disk."""
+        for a, b in [(None, "theirs"), (None, "ours"), ("theirs", None), ("ours", None), *self.PAIRS]:
+            for kind in ("itself", "link", "hard link"):
+                for options in ((), ("-O",), ("-p",)):
+                    with self.subTest(a=a, b=b, kind=kind, options=options):
+                        d = place.fresh("same")
+                        d.mkdir()
+                        (d / "f").write_bytes(b"precious" * 50_000)
+                        os.symlink("f", d / "link")
+                        os.link(d / "f", d / "hard link")
+                        to = d / ("f" if kind == "itself" else kind)
+                        source, target = f"{a}:{d}/f" if a else d / "f", f"{b}:{to}" if b else to
+                        scp(NACRE_SCP, *options, source, target)
+                        self.assertEqual((d / "f").read_bytes(), b"precious" * 50_000)
+                        self.assertEqual(to.read_bytes(), b"precious" * 50_000)
+
+    def test_what_is_there_gets_the_new_length(self):
+        for a, b in [(None, "theirs"), (None, "ours"), *self.PAIRS]:
+            for size in (0, 1, 100_000):
+                d = place.fresh("there")
+                d.mkdir()
+                make_file(d / "f", size)
+                make_file(d / "g", 50_000)
+                scp(NACRE_SCP, f"{a}:{d}/f" if a else d / "f", f"{b}:{d}/g", check=0)
+                self.assertEqual((d / "g").read_bytes(), (d / "f").read_bytes(), (a, b, size))
+        for b in ("theirs", "ours"): # which has no length
+            scp(NACRE_SCP, d / "f", f"{b}:/dev/null", check=0)
+            scp(NACRE_SCP, f"theirs:{d}/f", f"{b}:/dev/null", check=0)
 
     def test_by_the_other_host(self):
         """-R: a script in place of the other host's scp shows what it is told."""

@@ -636,7 +636,7 @@ class Connected(PromptTest):
                 self.assertEqual(trees.snapshot(up, times=True, directory_times=True), wanted)
                 self.assertEqual(trees.snapshot(down, times=True, directory_times=True), wanted)
 
-    def test_an_interrupt_ends_a_batch(self):
+    def end_a_batch(self, signo):
         server = openssh_server(place)
         big, copy = make_file(place.fresh("big"), 20_000_000), place.fresh("copy")
         script = place.fresh("batch")
@@ -646,11 +646,29 @@ class Connected(PromptTest):
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         self.addCleanup(process.stdout.close)
         wait_until(lambda: any(p.name.startswith("." + copy.name) and p.stat().st_size > 0 for p in copy.parent.iterdir()), "some of the file")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signo)
         process.stdout.read()
         self.assertEqual(process.wait(DEADLINE), 1)
         left = [p.name for p in copy.parent.iterdir() if copy.name in p.name]
         self.assertEqual(left, [])
+
+    def test_signals_end_a_batch(self):
+        for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signo):
+                self.end_a_batch(signo)
+
+    def test_an_interrupted_put_says_what_is_there(self):
+        big = make_file(place.fresh("big"), 20_000_000)
+        for command in ("put", "put -R"):
+            target, script = place.fresh("target"), place.fresh("batch")
+            script.write_text(f"{command} {big} {target}\n")
+            with subprocess.Popen([NACRE_SFTP, "-l", "8000", "-b", script, "-D", SFTP_SERVER], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, start_new_session=True) as process:
+                wait_until(lambda: target.exists() and target.stat().st_size > 0, "some of the file")
+                process.send_signal(signal.SIGINT)
+                said = process.stdout.read()
+            self.assertEqual(process.returncode, 1)
+            self.assertRegex(said, b"%s is incomplete: [0-9]+ of 20000000 bytes" % re.escape(bytes(target)))
 
     def test_the_end_of_the_connection_is_told_at_the_prompt(self):
         server = nacre_server(place)
