@@ -3,6 +3,8 @@
  */
 #include "io/new_file.h"
 
+#include "io/fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -72,14 +74,16 @@ static int make_temporary(nc_new_file *f, const nc_new_file_how *how)
     return 0;
 }
 
-/* A file of somebody else's stays his: then the new one must be given to him, or not be made. */
+/* The new one must be given to whom the old one belongs to, the group too, or not be made: modes go with it. */
 static bool keeps_owner(const nc_new_file *f, const struct stat *st)
 {
-    if (st->st_uid == geteuid()) {
-        return st->st_gid == getegid() || fchown(f->fd, (uid_t)-1, st->st_gid) == 0 ||
-               errno == EPERM;
+    struct stat made;
+    if (fstat(f->fd, &made) != 0) {
+        return false;
     }
-    return fchown(f->fd, st->st_uid, st->st_gid) == 0;
+    uid_t uid = made.st_uid == st->st_uid ? (uid_t)-1 : st->st_uid;
+    gid_t gid = made.st_gid == st->st_gid ? (gid_t)-1 : st->st_gid;
+    return (uid == (uid_t)-1 && gid == (gid_t)-1) || fchown(f->fd, uid, gid) == 0;
 }
 
 static int open_itself(nc_new_file *f, const nc_new_file_how *how, nacre_error *err)
@@ -92,6 +96,9 @@ static int open_itself(nc_new_file *f, const nc_new_file_how *how, nacre_error *
     }
     f->regular = S_ISREG(st.st_mode);
     f->mode = st.st_mode & 07777;
+    if (how->never_waits && !f->regular) {
+        return NACRE_OK;
+    }
     int flags = fcntl(f->fd, F_GETFL);
     return flags >= 0 && fcntl(f->fd, F_SETFL, flags & ~O_NONBLOCK) == 0
                ? NACRE_OK
@@ -163,8 +170,10 @@ int nc_new_file_create(nc_new_file *f, int dir, const char *name, const nc_new_f
 
 int nc_new_file_write(nc_new_file *f, nacre_span data, const char *path, nacre_error *err)
 {
+    /* Who reads a fifo may leave; that must not end the program around us. */
+    nc_fd_kind kind = f->regular ? NC_FD_FILE : NC_FD_PIPE;
     while (data.n > 0) {
-        ssize_t n = write(f->fd, data.p, data.n);
+        ssize_t n = nc_fd_write(f->fd, kind, data.p, data.n);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -220,7 +229,7 @@ int nc_new_file_finish(nc_new_file *f, const nc_new_file_end *how, const char *p
 
 void nc_new_file_abandon(nc_new_file *f)
 {
-    if (f->fd >= 0 && f->temporary[0] == '\0' && f->regular) {
+    if (f->fd >= 0 && f->temporary[0] == '\0' && f->regular && f->written > 0) {
         /* A mixture of old and new would pass for neither. */
         if (ftruncate(f->fd, (off_t)f->written) != 0) {
             f->written = 0;

@@ -25,6 +25,7 @@ typedef struct nc_new_file_how {
     mode_t mode;      /* of a file that was not there; less the umask */
     int umask;        /* -1: the process's */
     bool special;     /* fifos and devices may be written to */
+    bool never_waits; /* and are full rather than waited for: NACRE_IO with EAGAIN */
 } nc_new_file_how;
 
 typedef struct nc_new_file_end {
@@ -47,7 +48,7 @@ int nc_new_file_write(nc_new_file *f, nacre_span data, const char *path,
 /* Over in any case. When only mode or times could not be set, the file is there all the same. */
 int nc_new_file_finish(nc_new_file *f, const nc_new_file_end *how, const char *path,
                        nacre_error *err) NACRE_MUST_CHECK;
-/* Nothing comes of it. One that was written itself stays, cut where the data ended. */
+/* Nothing comes of it. One that was written itself stays, cut where the data ended, if any came. */
 void nc_new_file_abandon(nc_new_file *f);
 
 #endif

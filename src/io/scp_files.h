@@ -40,7 +40,8 @@ typedef struct nc_scp_place_options {
     bool to_directory;  /* it has to be a directory */
     bool preserve;      /* times and modes; without setuid, setgid and sticky unless: */
     bool keep_special;
-    int umask; /* -1: the process's */
+    int umask;        /* -1: the process's */
+    bool never_waits; /* for what reads a fifo: full is an error then (EAGAIN) */
 } nc_scp_place_options;
 
 /* NACRE_IO with errno in detail: the target cannot be what it has to be. */

@@ -239,7 +239,8 @@ static int place_file(void *user, const nc_scp_record *r, nacre_error *why)
     nc_new_file_how how = {.path = nc_scp_place_path(p),
                            .mode = r->st.mode & 0777,
                            .umask = p->o.umask,
-                           .special = p->depth == 0 && p->only[0] != '\0'};
+                           .special = p->depth == 0 && p->only[0] != '\0',
+                           .never_waits = p->o.never_waits};
     p->st = r->st;
     return nc_new_file_create(&p->file, at.dir, at.name, &how, why);
 }

@@ -109,9 +109,10 @@ static void on_begin(void *user)
         conclude(s, s->refused.status);
         return;
     }
-    flush(s);
     if (s->k->eof) {
-        on_eof(s);
+        on_eof(s); /* first: an end in the middle is no success */
+    } else {
+        flush(s);
     }
     nacre_driver_kick(s->k->conn->driver);
 }
@@ -191,7 +192,8 @@ static int start_sink(nc_scp_session *s, const nacre_pipe *pipe, int mask)
                                .to_directory = s->args.to_directory,
                                .preserve = s->args.preserve,
                                .keep_special = s->args.preserve, /* it is the user's own wish */
-                               .umask = mask};
+                               .umask = mask,
+                               .never_waits = true};
     nc_scp_sink_options so = {.allocator = alloc,
                               .recursive = s->args.recursive,
                               .controls = true,
@@ -232,7 +234,7 @@ int nacre_server_scp(nacre_server_conn *c, nacre_channel *ch, const char *comman
     nc_chan *k = nc_chan_find(c, ch);
     nacre_server_scp_options_init(&o);
     if (options) {
-        o = *options;
+        memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
     }
     o.start = o.start ? o.start : ".";
     if (!k || k->closed || (k->work != NC_WORK_NONE && k->work != NC_WORK_OTHER)) {

@@ -226,6 +226,112 @@ static void test_what_stands_in_the_way(void **state)
     nc_scp_place_free(p);
 }
 
+/* A group that the person is in no more: a new file could not be given to it, so the old one is written. */
+static void test_groups_are_kept(void **state)
+{
+    nc_scp_place_options o = options("shared");
+    nc_scp_record r = record(NC_SCP_FILE, "shared", 0644, 3);
+    struct stat before, after;
+    (void)state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    put_file("shared", "old text", 0660);
+    assert_int_equal(fchownat(top_fd, "shared", 12345, 54321, 0), 0);
+    assert_int_equal(fchown(top_fd, 12345, 12345), 0);
+    assert_int_equal(fchmod(top_fd, 0755), 0);
+    assert_int_equal(setegid(12345), 0);
+    assert_int_equal(seteuid(12345), 0);
+    nc_scp_place *p = place_at(&o);
+    assert_int_equal(fstatat(top_fd, "shared", &before, 0), 0);
+    int rc = receive(p, &r, "new", true);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(setegid(0), 0);
+    assert_int_equal(fstatat(top_fd, "shared", &after, 0), 0);
+    nc_scp_place_free(p);
+    assert_int_equal(rc, NACRE_OK);
+    expect_file("shared", "new");
+    assert_int_equal(after.st_gid, 54321);
+    assert_int_equal(after.st_ino, before.st_ino);
+    assert_int_equal(after.st_mode & 0777, 0660);
+    /* A directory that gives its own group to what is made in it. */
+    put_file("ours", "old text", 0660);
+    assert_int_equal(fchown(top_fd, 0, 12345), 0);
+    assert_int_equal(fchmod(top_fd, 02755), 0);
+    assert_int_equal(fchownat(top_fd, "ours", 0, 0, 0), 0);
+    o.target = "ours";
+    r.name = nc_span_cstr("ours");
+    p = place_at(&o);
+    assert_int_equal(receive(p, &r, "new", true), NACRE_OK);
+    assert_int_equal(fstatat(top_fd, "ours", &after, 0), 0);
+    assert_int_equal(after.st_gid, 0);
+    nc_scp_place_free(p);
+    assert_int_equal(fchown(top_fd, 0, 0), 0);
+    assert_int_equal(fchmod(top_fd, 0755), 0);
+}
+
+/* A file that is written itself and of which nothing came keeps what it has. */
+static void test_nothing_came(void **state)
+{
+    nc_new_file f;
+    nc_new_file_how how = {.path = "kept", .mode = 0644, .umask = -1};
+    nacre_error err = {.status = NACRE_OK};
+    (void)state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    put_file("kept", "text", 0666);
+    assert_int_equal(fchmod(top_fd, 0755), 0); /* somebody else's: no file can be made beside it */
+    assert_int_equal(seteuid(12345), 0);
+    int rc = nc_new_file_create(&f, top_fd, "kept", &how, &err);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(rc, NACRE_OK);
+    assert_int_equal(f.temporary[0], '\0');
+    nc_new_file_abandon(&f);
+    expect_file("kept", "text");
+}
+
+/* Who serves others on the same thread must not wait for a fifo's reader. */
+static void test_waiting_for_a_reader(void **state)
+{
+    static char much[256 * 1024];
+    nc_scp_place_options o = options("fifo");
+    nc_scp_record r = record(NC_SCP_FILE, "x", 0644, sizeof(much));
+    nacre_error why = {.status = NACRE_OK};
+    (void)state;
+    assert_int_equal(mkfifoat(top_fd, "fifo", 0600), 0);
+    int reader = openat(top_fd, "fifo", O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    o.never_waits = true;
+    nc_scp_place *p = place_at(&o);
+    (void)alarm(60); /* it would wait for ever */
+    assert_int_equal(nc_scp_place_ops.file(p, &r, &why), NACRE_OK);
+    assert_int_equal(nc_scp_place_ops.write(p, nc_span(much, sizeof(much)), &why), NACRE_IO);
+    assert_int_equal(why.detail, EAGAIN);
+    (void)alarm(0);
+    assert_int_equal(nc_scp_place_ops.finish(p, false, &why), NACRE_OK);
+    nc_scp_place_free(p);
+    close(reader);
+}
+
+/* Nor may it be killed by one who goes away. */
+static void test_a_reader_that_leaves(void **state)
+{
+    nc_scp_place_options o = options("fifo");
+    nc_scp_record r = record(NC_SCP_FILE, "x", 0644, 3);
+    nacre_error why = {.status = NACRE_OK};
+    (void)state;
+    assert_int_equal(mkfifoat(top_fd, "fifo", 0600), 0);
+    int reader = openat(top_fd, "fifo", O_RDONLY | O_NONBLOCK);
+    nc_scp_place *p = place_at(&o);
+    assert_int_equal(nc_scp_place_ops.file(p, &r, &why), NACRE_OK);
+    close(reader);
+    assert_int_equal(nc_scp_place_ops.write(p, nc_span_cstr("abc"), &why), NACRE_IO);
+    assert_int_equal(why.detail, EPIPE);
+    assert_int_equal(nc_scp_place_ops.finish(p, false, &why), NACRE_OK);
+    nc_scp_place_free(p);
+}
+
 static void test_targets(void **state)
 {
     static const struct {
@@ -422,6 +528,10 @@ int main(void)
         cmocka_unit_test_teardown(test_links_are_not_followed, empty_top),
         cmocka_unit_test_teardown(test_a_directory_that_is_swapped, empty_top),
         cmocka_unit_test_teardown(test_what_stands_in_the_way, empty_top),
+        cmocka_unit_test_teardown(test_groups_are_kept, empty_top),
+        cmocka_unit_test_teardown(test_nothing_came, empty_top),
+        cmocka_unit_test_teardown(test_waiting_for_a_reader, empty_top),
+        cmocka_unit_test_teardown(test_a_reader_that_leaves, empty_top),
         cmocka_unit_test_teardown(test_targets, empty_top),
         cmocka_unit_test_teardown(test_directories_get_their_modes_last, empty_top),
         cmocka_unit_test_teardown(test_trees, empty_top),

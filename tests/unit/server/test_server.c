@@ -321,6 +321,63 @@ static void a_command_runs_once_and_reports(void **state)
     leave(p);
 }
 
+static nacre_verdict run_scp(void *user, nacre_server_conn *c, const nacre_event *ev)
+{
+    world *w = user;
+    char command[256];
+    nacre_error err = {0};
+    nacre_server_scp_options o;
+    assert_true(ev->u.request.command.n < sizeof(command));
+    memcpy(command, ev->u.request.command.p, ev->u.request.command.n);
+    command[ev->u.request.command.n] = '\0';
+    w->execs++;
+    nacre_server_scp_options_init(&o);
+    assert_int_equal(nacre_server_scp(c, ev->channel, command, &o, &err), NACRE_OK);
+    return NACRE_ACCEPT;
+}
+
+/* Says all of it in one breath, as nobody does who waits for answers: the exit status. */
+static uint32_t say_to_scp(world *w, const char *command, const char *text, size_t n)
+{
+    nacre_channel *ch = NULL;
+    size_t took = 0;
+    peer *p = logged_in(w);
+    assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->opened, 1);
+    assert_int_equal(nacre_channel_exec(ch, nc_span_cstr(command), true), NACRE_OK);
+    assert_int_equal(nacre_channel_write(ch, NACRE_STDOUT, text, n, &took), NACRE_OK);
+    assert_int_equal(took, n);
+    assert_int_equal(nacre_channel_eof(ch), NACRE_OK);
+    nacre_driver_kick(p->d);
+    until(w, &p->closed, 1);
+    uint32_t status = p->exit_status;
+    leave(p);
+    return status;
+}
+
+static void scp_in_one_breath(void **state)
+{
+    static const char whole[] = "C0644 3 x\nabc", short_file[] = "C0644 9 x\nabc",
+                      open_dir[] = "D0755 0 d\n";
+    world *w = *state;
+    char dir[] = "/tmp/nacre[server]XXXXXX", command[128], path[128];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(command, sizeof(command), "scp -r -t '%s'", dir);
+    w->cfg.callbacks.auth_none = yes;
+    w->cfg.callbacks.exec = run_scp;
+    start_server(w);
+    assert_int_equal(say_to_scp(w, command, short_file, sizeof(short_file) - 1), 1);
+    assert_int_equal(say_to_scp(w, command, open_dir, sizeof(open_dir) - 1), 1);
+    (void)snprintf(path, sizeof(path), "%s/d", dir);
+    assert_int_equal(rmdir(path), 0);
+    (void)snprintf(path, sizeof(path), "%s/x", dir);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(say_to_scp(w, command, whole, sizeof(whole)), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0); /* nothing half made is left */
+}
+
 static void sessions_are_counted(void **state)
 {
     world *w = *state;
@@ -504,6 +561,7 @@ int main(void)
         WITH_WORLD(a_login_alone_grants_nothing),
         WITH_WORLD(partial_is_no_yes_outside_userauth),
         WITH_WORLD(a_command_runs_once_and_reports),
+        WITH_WORLD(scp_in_one_breath),
         WITH_WORLD(sessions_are_counted),
         WITH_WORLD(many_connections_in_one_process),
         cmocka_unit_test(the_dice_of_max_startups),
