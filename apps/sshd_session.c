@@ -287,8 +287,8 @@ static nacre_verdict run_sftp(login *l, nacre_channel *ch, const char *command)
  */
 static bool has_plain_shell(const login *l)
 {
-    static const char *const shells[] = {"sh",   "bash", "dash", "ash", "ksh",  "ksh93",
-                                         "mksh", "zsh",  "fish", "csh", "tcsh", "busybox"};
+    static const char *const shells[] = {"sh",   "bash", "dash", "ash", "ksh", "ksh93",
+                                         "mksh", "zsh",  "fish", "csh", "tcsh"};
     const char *name = base_name(l->account->shell);
     for (size_t i = 0; i < sizeof(shells) / sizeof(shells[0]); i++) {
         if (strcmp(name, shells[i]) == 0) {

@@ -17,8 +17,8 @@ typedef struct nacre_memory_files nacre_memory_files;
 typedef struct nacre_memory_files_options {
     size_t size; /* set by nacre_memory_files_options_init */
     const nacre_allocator *allocator;
-    /* Of all files together, counted in pages of 4 KiB that hold something: holes are free. No file is
-       longer. Default 64 MiB. Beyond: FAILURE, "No space left". */
+    /* Of all files together, counted in pages of 4 KiB that hold something: holes are free, a link of more
+       than 60 bytes is a page. No file is longer. Default 64 MiB. Beyond: FAILURE, "No space left". */
     uint64_t max_bytes;
     size_t max_files; /* files, directories and links, and names of one file; default 65536 */
     /* The clock of times that nobody set, seconds since 1970; NULL: all times are 0. */

@@ -372,8 +372,12 @@ int nacre_local_files_new(nacre_local_files **out, const nacre_local_files_optio
     nacre_local_files_options o;
     nacre_local_files_options_init(&o);
     *out = NULL;
-    if (options && options->size > 0 && options->size <= sizeof(o)) {
-        memcpy(&o, options, options->size);
+    /* Whatever is not understood must not mean more than was meant: no jail, or not read-only. */
+    if (options && options->size == 0) {
+        return nc_fail(err, NACRE_INVALID_ARGUMENT, "options to serve files were not initialized");
+    }
+    if (options) {
+        memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
     }
     nacre_local_files *f = nc_zalloc(o.allocator, sizeof(*f));
     if (!f) {

@@ -536,6 +536,9 @@ static uint32_t op_symlink(nacre_sftp_call *call, nacre_span target, nacre_span 
     if (target.n > MAX_TARGET) {
         return NACRE_FX_BAD_MESSAGE;
     }
+    if (m->o.max_bytes - m->used < nc_tree_target_cost(target.n)) {
+        return no_space(call);
+    }
     char *text = nc_strndup(m->alloc, target);
     code = text ? make(call, &spot, NACRE_SFTP_S_IFLNK | 0777, &n) : NACRE_FX_FAILURE;
     if (code != NACRE_FX_OK) {
@@ -544,6 +547,7 @@ static uint32_t op_symlink(nacre_sftp_call *call, nacre_span target, nacre_span 
     }
     n->target = text;
     n->target_n = target.n;
+    m->used += nc_tree_target_cost(target.n);
     return NACRE_FX_OK;
 }
 

@@ -43,7 +43,7 @@ static void free_node(nacre_memory_files *m, nc_node *n)
     for (size_t i = 0; i < n->chunk_count; i++) {
         nc_free(m->alloc, n->chunks[i].bytes);
     }
-    m->used -= (uint64_t)n->chunk_count * NC_TREE_CHUNK;
+    m->used -= (uint64_t)n->chunk_count * NC_TREE_CHUNK + nc_tree_target_cost(n->target_n);
     drop_flat(m, n);
     nc_free(m->alloc, n->chunks);
     nc_free(m->alloc, n->entries);

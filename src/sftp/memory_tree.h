@@ -11,7 +11,8 @@
 enum {
     NC_TREE_CHUNK = 4096,
     NC_TREE_LINKS_MAX = 40, /* as Linux */
-    NC_TREE_NAME_MAX = 255  /* likewise */
+    NC_TREE_NAME_MAX = 255, /* likewise */
+    NC_TREE_FEW_WORDS = 60  /* of a link; more takes a page of max_bytes */
 };
 
 struct nc_node;
@@ -51,7 +52,7 @@ struct nacre_memory_files {
     const nacre_allocator *alloc;
     nacre_memory_files_options o;
     nc_node *root;
-    uint64_t used; /* bytes of chunks */
+    uint64_t used; /* bytes of chunks, and a chunk for each link with a long target */
     size_t nodes;
     size_t names; /* a file may have many */
 };
@@ -77,6 +78,12 @@ nc_node *nc_tree_make(nacre_memory_files *m, uint32_t mode);
 /* Frees what has neither name nor user. */
 void nc_tree_drop(nacre_memory_files *m, nc_node *n);
 void nc_tree_free(nacre_memory_files *m, nc_node *n); /* with all below, whoever uses it */
+/* What a link with a target so long takes of max_bytes. */
+static inline uint64_t nc_tree_target_cost(size_t target_n)
+{
+    return target_n > NC_TREE_FEW_WORDS ? NC_TREE_CHUNK : 0;
+}
+
 /* Another name is within the limit. */
 bool nc_tree_has_room(const nacre_memory_files *m);
 /* Puts a name into a directory (there must be none), takes it out. Links are counted here. */

@@ -407,7 +407,13 @@ class WhoMayNot(unittest.TestCase):
     def test_shells(self):
         server = nacre_server(place, "SetEnv PATH=/nonexistent")
         self.addCleanup(server.stop)
-        for shell, may in (("/bin/sh", True), ("/usr/sbin/nologin", False), ("/bin/false", False), ("/bin/rbash", False),
+        # As the shell of an account it runs nothing: "-c" is no applet of its.
+        busybox = place.fresh("shell") / "busybox"
+        busybox.parent.mkdir()
+        os.chmod(busybox.parent, 0o755)
+        busybox.write_text("#!/bin/sh\nexit 127\n")
+        os.chmod(busybox, 0o755)
+        for shell, may in (("/bin/sh", True), (str(busybox), False), ("/usr/sbin/nologin", False), ("/bin/false", False), ("/bin/rbash", False),
                            ("/bin/bash", True), ("/nonexistent/sh", False)):
             with self.subTest(shell):
                 subprocess.run(["usermod", "-s", shell, self.user.name], check=True, capture_output=True)

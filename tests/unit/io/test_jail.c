@@ -405,6 +405,32 @@ static void starts(void **state)
     call.user = files;
 }
 
+/* Options that are not understood must never mean a server without a jail. */
+static void odd_options(void **state)
+{
+    struct {
+        nacre_local_files_options o;
+        char later[64]; /* what another version of the library may know */
+    } longer;
+    nacre_local_files *f = NULL;
+    nacre_error err = {0};
+    nacre_sftp_attrs a;
+    (void)state;
+    memset(&longer, 0, sizeof(longer));
+    nacre_local_files_options_init(&longer.o);
+    longer.o.size = sizeof(longer);
+    longer.o.root = top;
+    longer.o.read_only = true;
+    assert_int_equal(nacre_local_files_new(&f, &longer.o, &err), NACRE_OK);
+    nacre_sftp_call c = {.user = f};
+    assert_int_equal(ops->stat(&c, s("/etc/passwd"), &a), NACRE_FX_NO_SUCH_FILE);
+    assert_int_equal(ops->mkdir(&c, s("/new"), NULL), NACRE_FX_PERMISSION_DENIED);
+    nacre_local_files_free(f);
+    longer.o.size = 0; /* never initialized */
+    assert_int_equal(nacre_local_files_new(&f, &longer.o, &err), NACRE_INVALID_ARGUMENT);
+    assert_null(f);
+}
+
 /* Any path leads to the same place by both, or nowhere for the same reason. */
 static void agree(void **state)
 {
@@ -638,6 +664,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(agree, setup_kernel, teardown),
+        cmocka_unit_test_setup_teardown(odd_options, setup_kernel, teardown),
         BOTH(inside),
         BOTH(outside),
         BOTH(names),

@@ -204,6 +204,31 @@ static void space(void **state)
     peer_close(&p);
 }
 
+/* What links say counts as what files hold, when it is more than a few words. */
+static void space_of_links(void **state)
+{
+    enum { PAGES = 8, LONG = 4000 };
+    peer p;
+    char target[LONG + 1], name[16];
+    nacre_memory_files_options mo;
+    (void)state;
+    memset(target, 'x', LONG);
+    target[LONG] = '\0';
+    nacre_memory_files_options_init(&mo);
+    mo.max_bytes = PAGES * 4096;
+    peer_ready(&p, &mo);
+    for (int i = 0; i < PAGES; i++) {
+        (void)snprintf(name, sizeof(name), "/l%d", i);
+        assert_int_equal(two(&p, NACRE_FXP_SYMLINK, target, name), NACRE_FX_OK);
+    }
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, target, "/more"), NACRE_FX_FAILURE);
+    assert_int_equal(one(&p, NACRE_FXP_LSTAT, "/more"), NACRE_FX_NO_SUCH_FILE);
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, "few words", "/few"), NACRE_FX_OK);
+    assert_int_equal(one(&p, NACRE_FXP_REMOVE, "/l0"), NACRE_FX_OK);
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, target, "/more"), NACRE_FX_OK);
+    peer_close(&p);
+}
+
 /* ---- without memory --------------------------------------------------------------------------------- */
 
 typedef struct ration {
@@ -291,8 +316,13 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths),   cmocka_unit_test(renames), cmocka_unit_test(removed_while_open),
-        cmocka_unit_test(listing), cmocka_unit_test(space),   cmocka_unit_test(no_memory),
+        cmocka_unit_test(paths),
+        cmocka_unit_test(renames),
+        cmocka_unit_test(removed_while_open),
+        cmocka_unit_test(listing),
+        cmocka_unit_test(space),
+        cmocka_unit_test(space_of_links),
+        cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
