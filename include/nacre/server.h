@@ -170,7 +170,8 @@ NACRE_API int nacre_server_sftp(nacre_server_conn *c, nacre_channel *ch,
  * Serves the other half of a client's scp (SCP1): command is what the client asked to run. NACRE_UNSUPPORTED:
  * it is not "scp" with -t or -f (and -r, -p, -d, -v) and paths, in words that need no shell: quotes,
  * backslashes, a leading ~ and, with -f, wildcards are understood. Files are accessed as the user that the
- * process is; each is made under another name and renamed when it is whole. What fails is told to the client,
+ * process is; each is made under another name and renamed when it is whole. Nothing is waited for: a full fifo
+ * is an error, and wildcards or users to look up by the thousand are NACRE_UNSUPPORTED. What fails is told to the client,
  * and the exit status is 1 then, as scp's. Call it instead of nacre_server_spawn, within exec's callback.
  */
 typedef struct nacre_server_scp_options {

@@ -13,8 +13,9 @@
 #include <sys/stat.h>
 
 enum {
-    PATHS_MAX = 65536, /* of one command, wildcards included */
-    LOOKS_MAX = 100000 /* names and directories that its wildcards may have looked at */
+    PATHS_MAX = 65536,     /* of one command, wildcards included */
+    LOOKS_MAX = 100000,    /* names and directories that its wildcards may have looked at */
+    LOOKS_OF_A_USER = 1000 /* a user may be asked for over a network */
 };
 
 /* A word, twice: as it is, and as a pattern in which what was quoted has a backslash. */
@@ -108,12 +109,19 @@ static int add_path(nc_scp_args *a, const char *path)
     return a->paths[a->count] ? (int)(a->count++, NACRE_OK) : NACRE_NO_MEMORY;
 }
 
+/*
+ * What is looked at is counted, because a few names can stand for any number of paths, and nobody else on
+ * this thread has a turn meanwhile: what needs more is the shell's own business.
+ */
+static _Thread_local size_t looks_left;
+
 /* A leading "~", or "~name", as a path. */
 static int expand_tilde(const char *text, const char *home, nc_path *out)
 {
     size_t n = home ? strlen(home) : 0;
     if (!home || (text[1] != '\0' && text[1] != '/')) {
-        return nc_path_expand(out, text);
+        looks_left -= looks_left < LOOKS_OF_A_USER ? looks_left : LOOKS_OF_A_USER;
+        return looks_left > 0 ? nc_path_expand(out, text) : -1;
     }
     if (n + strlen(text + 1) >= sizeof(out->text)) {
         return -1;
@@ -132,12 +140,6 @@ static void append_quoted(char *out, size_t *len, const char *text)
         out[(*len)++] = *text;
     }
 }
-
-/*
- * What glob looks at is counted, because a few names can stand for any number of paths, and nobody else on
- * this thread has a turn meanwhile: what needs more is the shell's own business.
- */
-static _Thread_local size_t looks_left;
 
 #ifdef GLOB_ALTDIRFUNC
 enum { GLOB_FLAGS = GLOB_ALTDIRFUNC };

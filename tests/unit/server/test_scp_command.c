@@ -69,6 +69,12 @@ static void test_tilde(void **state)
     assert_int_equal(parse(&a, "scp -f ~'/x'"), NACRE_UNSUPPORTED);
     assert_int_equal(parse(&a, "scp -f ~ro\\ot/x"), NACRE_UNSUPPORTED);
     assert_int_equal(parse(&a, "scp -f ~\"\""), NACRE_UNSUPPORTED);
+    /* Where users are looked up can be far away: not for thousands of words. */
+    char many[8000] = "scp -f";
+    for (size_t i = 0, at = strlen(many); i < 1000; i++, at += 6) {
+        memcpy(many + at, " ~root", 7);
+    }
+    assert_int_equal(parse(&a, many), NACRE_UNSUPPORTED);
 }
 
 static void test_what_is_left_to_the_shell(void **state)
