@@ -12,7 +12,6 @@ enum {
     /* One copy-data is answered when all of it is done: pieces show progress and keep timeouts away. */
     PIECE = 32 * 1024 * 1024,
     RING = 4 * 1024 * 1024,
-    ATTRIBUTE_FILE = 64 * 1024, /* as in a get: an explicit end counts more than so small a size */
     MODE_BITS = 0777,
     SPECIAL_BITS = 07000,
     DEFAULT_PROGRESS_MS = 100
@@ -296,7 +295,7 @@ static int move(copy *c)
     }
     c->done = r->end;
     if (c->reader.top > r->end || (c->reader.size != UINT64_MAX && c->reader.size > r->end &&
-                                   c->reader.size > ATTRIBUTE_FILE)) {
+                                   !nc_sftp_size_of_a_page(c->reader.size))) {
         return nc_sftp_fail(s, NACRE_INCOMPLETE, "%s ended at byte %llu, but there should be more",
                             c->from, (unsigned long long)r->end);
     }

@@ -11,6 +11,8 @@
 #include "nacre/sftp_engine.h"
 #include "nacre/sftp_transfer.h"
 
+#include <time.h>
+
 /*
  * What carries the bytes. It calls nc_sftp_feed, nc_sftp_writable and nc_sftp_lost inside run; all
  * waiting happens there.
@@ -113,6 +115,21 @@ typedef struct nc_sftp_reader {
     uint8_t *early;      /* a ring by offset; NULL until something comes early */
     nc_sftp_chunk *kept; /* what is in it, lowest offset first */
 } nc_sftp_reader;
+
+/*
+ * Pseudo file systems (Linux's sysfs) call every file a page long and end it where its text ends: of exactly
+ * these sizes, an explicit EOF counts more than the size. Any other file that ends early is not whole.
+ */
+static inline bool nc_sftp_size_of_a_page(uint64_t size)
+{
+    return size == 4096 || size == UINT64_C(16) * 1024 || size == UINT64_C(64) * 1024;
+}
+
+/* Version 3 counts seconds in 32 bits without a sign. */
+static inline uint32_t nc_sftp_wire_time(time_t t)
+{
+    return t < 0 ? 0 : (uint64_t)t > UINT32_MAX ? UINT32_MAX : (uint32_t)t;
+}
 
 typedef struct nc_sftp_writer {
     nc_sftp_flow flow;

@@ -8,14 +8,6 @@
 
 #include "crypto/crypto.h"
 
-enum {
-    /*
-     * Pseudo file systems (Linux's sysfs) call every file a page long and end it where its text ends.
-     * Up to this size, an explicit EOF counts more than the size.
-     */
-    ATTRIBUTE_FILE = 64 * 1024
-};
-
 static bool is_kind(const nacre_sftp_attrs *a, uint32_t kind)
 {
     return (a->flags & NACRE_SFTP_ATTR_PERMISSIONS) && (a->permissions & NACRE_SFTP_S_IFMT) == kind;
@@ -119,7 +111,7 @@ static int verify_size(nc_xfer *x)
                             x->spec.remote, end);
     }
     if (r->size != UINT64_MAX && r->flow.end < r->size && r->flow.end >= x->base &&
-        r->size > ATTRIBUTE_FILE) {
+        !nc_sftp_size_of_a_page(r->size)) {
         return nc_xfer_fail(x, NACRE_INCOMPLETE,
                             "%s ended at byte %llu, but the server says that it has %llu",
                             x->spec.remote, end, (unsigned long long)r->size);

@@ -14,12 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum {
-    ROOMS = 64,
-    MODE_BITS = 0777,
-    SPECIAL_BITS = 07000,
-    ATTRIBUTE_FILE = 64 * 1024 /* as in a get: an explicit end counts more than so small a size */
-};
+enum { ROOMS = 64, MODE_BITS = 0777, SPECIAL_BITS = 07000 };
 
 /* ---- the local end ------------------------------------------------------------------------------------ */
 
@@ -152,8 +147,8 @@ static nacre_sftp_attrs final_attrs(const nc_xfer *x)
         uint32_t bits = MODE_BITS | (x->o->keep_special ? SPECIAL_BITS : 0u);
         a.flags = NACRE_SFTP_ATTR_PERMISSIONS | NACRE_SFTP_ATTR_ACMODTIME;
         a.permissions = (uint32_t)x->st.st_mode & bits;
-        a.atime = (uint32_t)x->st.st_atime;
-        a.mtime = (uint32_t)x->st.st_mtime;
+        a.atime = nc_sftp_wire_time(x->st.st_atime);
+        a.mtime = nc_sftp_wire_time(x->st.st_mtime);
     }
     return a;
 }
@@ -170,6 +165,14 @@ static bool name_is_taken(const nc_xfer *x)
     const nc_xfer_ask *a = &x->asks[NC_XFER_NAME];
     return a->r.type == NACRE_FXP_RENAME && !x->asks[NC_XFER_REMOVE].wanted &&
            (a->op.code == NACRE_FX_FAILURE || a->op.code == FILE_ALREADY_EXISTS);
+}
+
+/* All that there is has the temporary name, or may have. */
+static void tell_temporary(nc_xfer *x)
+{
+    char *end = x->error.text + strlen(x->error.text);
+    snprintf(end, sizeof(x->error.text) - strlen(x->error.text), "; all of it is in remote %s",
+             x->temporary);
 }
 
 static bool put_named(nc_xfer *x)
@@ -191,10 +194,7 @@ static bool put_named(nc_xfer *x)
     bool removed = x->asks[NC_XFER_REMOVE].wanted && x->asks[NC_XFER_REMOVE].op.ok;
     (void)nc_xfer_judge(x, NC_XFER_NAME);
     if (removed) {
-        /* Then all that there is has the temporary name. */
-        char *end = x->error.text + strlen(x->error.text);
-        snprintf(end, sizeof(x->error.text) - strlen(x->error.text), "; all of it is in remote %s",
-                 x->temporary);
+        tell_temporary(x);
         x->made = false;
     }
     return false;
@@ -207,6 +207,20 @@ static void want_name(nc_xfer *x)
         nc_xfer_want(x, NC_XFER_NAME, posix ? NACRE_FXP_EXTENDED : NACRE_FXP_RENAME, x->temporary);
     r->ext = NACRE_SFTP_EXT_POSIX_RENAME;
     r->other = x->spec.remote;
+}
+
+/*
+ * Truncated by somebody, or by this very put, when it goes to where it comes from. What ends early and says
+ * that it is as long as ever is one of the texts that sysfs calls a page long.
+ */
+static bool became_shorter(const nc_xfer *x, uint64_t sent)
+{
+    struct stat now;
+    if (x->spec.read || !S_ISREG(x->st.st_mode) || sent >= x->total) {
+        return false;
+    }
+    return !nc_sftp_size_of_a_page(x->total) || fstat(x->fd, &now) != 0 ||
+           (uint64_t)now.st_size != x->total;
 }
 
 static int verify_size(nc_xfer *x)
@@ -222,7 +236,7 @@ static int verify_size(nc_xfer *x)
                             (unsigned long long)x->total, x->spec.remote,
                             (unsigned long long)(sent - x->base));
     }
-    if (!x->spec.read && S_ISREG(x->st.st_mode) && sent < x->total && x->total > ATTRIBUTE_FILE) {
+    if (became_shorter(x, sent)) {
         return nc_xfer_fail(x, NACRE_INCOMPLETE,
                             "local %s became shorter while it was read: %llu bytes of %llu",
                             x->spec.local, (unsigned long long)sent, (unsigned long long)x->total);
@@ -545,6 +559,31 @@ static bool cleaned(nc_xfer *x)
     return true;
 }
 
+/*
+ * Given up while the old file is removed and the new one gets its name: the temporary may be all that there
+ * is by then, and goes only when the old file is known to be there. False: that is waited for.
+ */
+static bool settle_name(nc_xfer *x)
+{
+    nc_xfer_ask *name = &x->asks[NC_XFER_NAME];
+    nc_xfer_ask *remove = &x->asks[NC_XFER_REMOVE];
+    bool replacing = x->made && remove->sent && name->wanted;
+    if (!replacing) {
+        return true;
+    }
+    bool known = remove->op.done && (!name->sent || name->op.done);
+    if (!known && !x->hurried) {
+        return false;
+    }
+    bool named = name->sent && name->op.done && name->op.ok;
+    bool kept = remove->op.done && !remove->op.ok;
+    x->made = !named && kept;
+    if (!named && !kept) {
+        tell_temporary(x);
+    }
+    return true;
+}
+
 /* OPEN may still be answered by a handle: its file has to go, too. */
 static bool clean_up(nc_xfer *x)
 {
@@ -555,6 +594,9 @@ static bool clean_up(nc_xfer *x)
     if (open->sent && open->op.done) {
         x->made = open->op.ok && x->temporary;
         nc_xfer_take_handle(x);
+    }
+    if (!settle_name(x)) {
+        return false;
     }
     for (int i = 0; i < NC_XFER_SLOTS; i++) {
         if (!x->asks[i].sent) {

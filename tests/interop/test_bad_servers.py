@@ -76,6 +76,13 @@ class Get(Base):
                     self.no_leftovers("old")
                     self.assertEqual((self.dir / "old").read_text(), "as it was")
 
+    def test_a_small_file_that_ends_early_is_none(self):
+        (self.dir / "old").write_text("as it was")
+        result = self.sftp("EndsEarly", "get /d/small old")
+        self.assertNotEqual(result.returncode, 0, result.text)
+        self.no_leftovers("old")
+        self.assertEqual((self.dir / "old").read_text(), "as it was")
+
     def test_the_error_names_file_and_operation(self):
         for scenario, words in (("FailsHalfWay", [b"/d/file", b"read", b"broke"]), ("EndsEarly", [b"/d/file"]),
                                 ("SizeTooLong", [b"/d/file", b"300010"]), ("ReadOnlyServer", None)):

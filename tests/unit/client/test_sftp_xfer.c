@@ -322,6 +322,55 @@ static void a_size_too_small(void **state)
     }
 }
 
+/* Only of what may be a page of sysfs an early end is believed; small files are as whole as large ones. */
+static void small_files_that_end_early(void **state)
+{
+    static const uint64_t told[] = {1001, 2000, 4095, 4097, 16383, 65535, 65537};
+    (void)state;
+    sftp_peer_put(&peer, "f", content, 1000, 0600);
+    sftp_peer_put(&peer, "none", content, 0, 0600);
+    write_local("target", "as it was", 9);
+    peer.lies = true;
+    for (size_t i = 0; i < 2 * sizeof(told) / sizeof(told[0]); i++) {
+        nacre_sftp *s = begin_session();
+        peer.told_size = told[i / 2];
+        assert_int_equal(nacre_sftp_get(s, i % 2 ? "none" : "f", "target", NULL), NACRE_INCOMPLETE);
+        assert_true(local_holds("target", "as it was", 9));
+        nacre_sftp_close(s);
+    }
+    nacre_sftp *s = begin_session();
+    peer.told_size = 4096;
+    assert_int_equal(nacre_sftp_get(s, "f", "target", NULL), NACRE_OK);
+    assert_true(local_holds("target", content, 1000));
+    assert_int_equal(local_files(), 1);
+    nacre_sftp_close(s);
+}
+
+/* What a put to the very file that it reads does; for a page, too. */
+static bool empty_the_source(void *user, const char *path, uint64_t done, uint64_t total)
+{
+    (void)user;
+    (void)total;
+    assert_string_equal(path, "source");
+    assert_true(done > 0 || truncate("source", 0) == 0);
+    return true;
+}
+
+static void a_source_that_is_emptied(void **state)
+{
+    static const size_t lengths[] = {1, 1000, 4096, 65536, 100000};
+    (void)state;
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        nacre_sftp_transfer_options o = defaults();
+        o.progress = empty_the_source;
+        write_local("source", content, lengths[i]);
+        nacre_sftp *s = begin_session();
+        assert_int_equal(nacre_sftp_put(s, "source", "f", &o), NACRE_INCOMPLETE);
+        assert_non_null(strstr(nacre_sftp_error(s)->text, "local source became shorter"));
+        nacre_sftp_close(s);
+    }
+}
+
 /* ---- failing ------------------------------------------------------------------------------------------ */
 
 /* Whichever request is refused: what was there stays, nothing is left beside it, no handle stays open. */
@@ -567,6 +616,43 @@ static void cancelling_one_of_two(void **state)
     }
 }
 
+/* Where the old file must go before its name can be given again, cancelling must not take the new one, too. */
+static void cancelling_while_it_is_replaced(void **state)
+{
+    (void)state;
+    for (int refuse = 0; refuse < 2; refuse++) {
+        for (unsigned after = 0; after < 8; after++) {
+            job j = {.over = 0};
+            nacre_sftp_transfer_options o = defaults();
+            o.atomic = true;
+            sftp_peer_clear(&peer);
+            sftp_peer_init(&peer);
+            peer.posix_rename = false;
+            sftp_peer_put(&peer, "f", "as it was", 9, 0600);
+            write_local("source", content, 1000);
+            nacre_sftp *s = begin_session();
+            peer.refuse = refuse ? NACRE_FXP_RENAME : 0;
+            peer.refuse_code = NACRE_FX_FAILURE;
+            nc_xfer_spec spec = {.up = true, .remote = "f", .local = "source", .dir = -1, .o = &o};
+            start_one(&j, s, &spec);
+            stopper k = {&j, peer.trips + after};
+            assert_int_equal(nc_sftp_drive(s, trips_made, &k, false), NACRE_OK);
+            if (!all_over(&j)) {
+                nc_xfer_cancel(j.xfers[0]);
+            }
+            assert_int_equal(nc_sftp_drive(s, all_over, &j, false), NACRE_OK);
+            char text[960];
+            memcpy(text, nc_xfer_error(j.xfers[0])->text, sizeof(text));
+            char *name = strstr(text, "in remote .f.");
+            assert_int_equal(sftp_peer_files(&peer), 1);
+            assert_true(remote_holds("f", "as it was", 9) || remote_holds("f", content, 1000) ||
+                        (name && remote_holds(name + strlen("in remote "), content, 1000)));
+            free_all(&j);
+            nacre_sftp_close(s);
+        }
+    }
+}
+
 static void cancelling_when_nothing_answers(void **state)
 {
     (void)state;
@@ -770,6 +856,8 @@ int main(void)
         ROW(streams_up),
         ROW(a_size_too_large),
         ROW(a_size_too_small),
+        ROW(small_files_that_end_early),
+        ROW(a_source_that_is_emptied),
         ROW(each_request_refused),
         ROW(each_request_refused_down),
         ROW(cut_at_any_byte),
@@ -777,6 +865,7 @@ int main(void)
         ROW(in_place),
         ROW(atomic_without_posix_rename),
         ROW(cancelling_one_of_two),
+        ROW(cancelling_while_it_is_replaced),
         ROW(cancelling_when_nothing_answers),
         ROW(one_rate_for_many),
         ROW(a_full_disk_here),
