@@ -37,7 +37,8 @@ typedef struct nacre_sftp_transfer_options {
     size_t size;   /* set by nacre_sftp_transfer_options_init */
     bool preserve; /* modification and access times, full mode; setuid, setgid and sticky only with
                       keep_special */
-    bool keep_special; /* with preserve: setuid, setgid and sticky bits too */
+    /* with preserve: setuid, setgid and sticky bits too. Directories of a tree keep their sticky bit always. */
+    bool keep_special;
     /*
      * A temporary name, renamed when all is there. put: off by default. get: this is what happens to
      * a regular or new target anyway, unless direct.
@@ -170,6 +171,8 @@ NACRE_API void nacre_sftp_report_free(nacre_sftp_report *r);
 /*
  * A list of things to copy, which then go as one pipelined stream. local and remote are the names of the
  * copies themselves, not of directories to put them into. Their parents must exist. Paths are copied.
+ * Of several local files that would become one remote file, the first is put and the others fail with
+ * NACRE_EXISTS.
  */
 typedef struct nacre_sftp_job nacre_sftp_job;
 NACRE_API int nacre_sftp_job_new(nacre_sftp_job **out, nacre_sftp *s,

@@ -405,6 +405,7 @@ void nacre_sftp_job_free(nacre_sftp_job *j)
         nc_job_dir_free(j->others.first);
     }
     nc_free(j->alloc, j->sources);
+    nc_free(j->alloc, j->targets.slots);
     nacre_sftp_report_free(&j->report);
     nc_free(j->alloc, j);
 }

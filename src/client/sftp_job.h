@@ -224,7 +224,8 @@ struct nacre_sftp_job {
     size_t lists;   /* remote directories that are open */
     size_t handles; /* that the server may have to give us, all together */
     size_t lists_most, files_most;
-    uint64_t seed; /* of seen */
+    uint64_t seed;       /* of seen */
+    nc_job_seen targets; /* remote files, where several sources may come to the same */
 
     nacre_sftp_report report;
     nacre_error first; /* failure */

@@ -13,7 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LISTS = 16, EMPTY_MOST = 1000, TRIES = 100, SPECIAL_BITS = 07000 };
+enum { LISTS = 16, EMPTY_MOST = 1000, TRIES = 100, SPECIAL_BITS = 06000 };
+/* The sticky bit protects what is in a directory that others may write: it goes along with the mode. */
+enum { DIR_BITS = 01777 };
 
 static void look_at(nc_job_item *i);
 
@@ -47,8 +49,8 @@ static int make_in(nc_job_dir *d, int at, const char *name, nacre_error *err)
     /* Made with every permission, to learn what the umask leaves; it has to stay open to us. */
     if (d->made && fstat(fd, &st) == 0) {
         bool known = (d->attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS) != 0;
-        mode_t wanted = known ? d->attrs.permissions & 0777 : 0777;
-        d->mode = (st.st_mode & wanted & 0777) | (st.st_mode & S_ISGID);
+        mode_t wanted = known ? d->attrs.permissions & DIR_BITS : 0777;
+        d->mode = (st.st_mode & wanted & 0777) | (wanted & S_ISVTX) | (st.st_mode & S_ISGID);
         (void)fchmod(fd, d->mode | 0700);
     }
     nc_job_dir_release(d);
@@ -76,7 +78,7 @@ static int set_final(nc_job_dir *d, int fd, nacre_error *err)
     mode_t mode = d->mode;
     bool set = d->made;
     if (o->preserve && (a->flags & NACRE_SFTP_ATTR_PERMISSIONS)) {
-        mode = a->permissions & (o->keep_special ? 0777u | SPECIAL_BITS : 0777u);
+        mode = a->permissions & (DIR_BITS | (o->keep_special ? SPECIAL_BITS : 0u));
         set = true;
     }
     if (set && fchmod(fd, mode) != 0) {

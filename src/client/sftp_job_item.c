@@ -175,9 +175,34 @@ const char *nc_job_odd_kind(uint32_t permissions)
 
 /* ---- files -------------------------------------------------------------------------------------------- */
 
+/* Two that write one remote file at once make a mixture, which nothing would tell. */
+static int claim_target(nc_job_item *i)
+{
+    nacre_sftp_job *j = i->j;
+    if (!i->up || j->source_count < 2) {
+        return NACRE_OK;
+    }
+    int rc = nc_job_seen_add(j, &j->targets, nc_span_cstr(i->remote));
+    return rc == NACRE_LIMIT ? NACRE_OK : rc;
+}
+
 void nc_job_item_queue(nc_job_item *i)
 {
-    set_list(&i->j->queue, i);
+    nacre_error why = {.status = NACRE_OK};
+    switch (claim_target(i)) {
+    case NACRE_OK:
+        set_list(&i->j->queue, i);
+        return;
+    case NACRE_EXISTS:
+        nc_fail(&why, NACRE_EXISTS, "%s: something else becomes %s already", i->local, i->remote);
+        nc_job_item_begun(i);
+        nc_job_item_failed(i, &why, 0);
+        return;
+    default:
+        nc_job_no_memory(i->j);
+        nc_job_item_gone(i);
+        return;
+    }
 }
 
 static void over(void *user, nc_xfer *x)

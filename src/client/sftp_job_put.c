@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LINK_MOST = 64 * 1024, LINK_TRIES = 2, SPECIAL_BITS = 07000 };
+enum { LINK_MOST = 64 * 1024, LINK_TRIES = 2, DIR_BITS = 01777, SPECIAL_BITS = 06000 };
 
 static bool is_dir(const nacre_sftp_attrs *a)
 {
@@ -97,7 +97,7 @@ static void make_remote(nc_job_dir *d)
 {
     /* Open to us until all is in it. */
     d->attrs = (nacre_sftp_attrs){.flags = NACRE_SFTP_ATTR_PERMISSIONS,
-                                  .permissions = (d->st.st_mode & 0777) | 0700};
+                                  .permissions = (d->st.st_mode & DIR_BITS) | 0700};
     d->ask.r = (nc_sftp_request){.type = NACRE_FXP_MKDIR, .path = d->remote, .attrs = &d->attrs};
     if (d->exists) {
         d->exists = false;
@@ -124,7 +124,7 @@ static void set_attrs(nc_job_dir *d)
     nc_job_ask_start(d->j, &d->ask, d, set);
 }
 
-/* What the server's umask left is kept, less what the source does not have. */
+/* What the server's umask left is kept, less what the source does not have; and the sticky bit is set. */
 static void mode_known(nc_job_ask *a)
 {
     nc_job_dir *d = a->owner;
@@ -134,14 +134,13 @@ static void mode_known(nc_job_ask *a)
         nc_job_dir_over(d);
         return;
     }
-    d->attrs = (nacre_sftp_attrs){.flags = NACRE_SFTP_ATTR_PERMISSIONS,
-                                  .permissions = a->op.attrs.permissions & d->st.st_mode & 0777};
+    uint32_t mode = (a->op.attrs.permissions & d->st.st_mode & 0777) | (d->st.st_mode & S_ISVTX);
+    d->attrs = (nacre_sftp_attrs){.flags = NACRE_SFTP_ATTR_PERMISSIONS, .permissions = mode};
+    if (mode == (a->op.attrs.permissions & DIR_BITS)) {
+        nc_job_dir_over(d);
+        return;
+    }
     set_attrs(d);
-}
-
-static uint32_t wire_time(time_t t)
-{
-    return t < 0 ? 0 : (uint64_t)t > UINT32_MAX ? UINT32_MAX : (uint32_t)t;
 }
 
 void nc_job_put_finish(nc_job_dir *d)
@@ -150,14 +149,14 @@ void nc_job_put_finish(nc_job_dir *d)
     if (d->flat || d->j->stopping || (!d->made && !d->exists)) {
         nc_job_dir_over(d);
     } else if (o->preserve) {
-        uint32_t bits = o->keep_special ? 0777u | SPECIAL_BITS : 0777u;
+        uint32_t bits = DIR_BITS | (o->keep_special ? SPECIAL_BITS : 0u);
         d->attrs =
             (nacre_sftp_attrs){.flags = NACRE_SFTP_ATTR_PERMISSIONS | NACRE_SFTP_ATTR_ACMODTIME,
                                .permissions = (uint32_t)d->st.st_mode & bits,
-                               .atime = wire_time(d->st.st_atime),
-                               .mtime = wire_time(d->st.st_mtime)};
+                               .atime = nc_sftp_wire_time(d->st.st_atime),
+                               .mtime = nc_sftp_wire_time(d->st.st_mtime)};
         set_attrs(d);
-    } else if (d->made && (d->st.st_mode & 0700) != 0700) {
+    } else if (d->made && ((d->st.st_mode & 0700) != 0700 || (d->st.st_mode & S_ISVTX))) {
         d->ask.r = (nc_sftp_request){.type = NACRE_FXP_STAT, .path = d->remote};
         nc_job_ask_start(d->j, &d->ask, d, mode_known);
     } else {

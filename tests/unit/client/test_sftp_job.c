@@ -181,6 +181,61 @@ static void a_tree_comes_down_and_goes_up(void **state)
     assert_int_equal(n->size, strlen("/t/sub/f2"));
 }
 
+/* Who may write to a directory may not remove what is others' where it is sticky: that goes both ways. */
+static void sticky_directories_stay_sticky(void **state)
+{
+    (void)state;
+    mode_t mask = umask(022);
+    add("/t/open", NACRE_SFTP_S_IFDIR | 07777, NULL);
+    begin();
+    for (int preserve = 0; preserve < 2; preserve++) {
+        o.transfer.preserve = preserve;
+        const char *down = preserve ? "down-p" : "down";
+        const char *up = preserve ? "/up-p" : "/up";
+        char path[64];
+        assert_int_equal(nacre_sftp_get_r(s, "/t", down, &o, NULL), NACRE_OK);
+        snprintf(path, sizeof(path), "%s/open", down);
+        assert_int_equal(mode_of(path), preserve ? 01777 : 01755);
+        assert_int_equal(chmod(path, 01777), 0);
+        assert_int_equal(nacre_sftp_put_r(s, down, up, &o, NULL), NACRE_OK);
+        snprintf(path, sizeof(path), "%s/open", up);
+        mem_node *n = mem_backend_find(&server.files, path);
+        assert_non_null(n);
+        assert_int_equal(n->attrs.permissions & 07000, 01000);
+    }
+    end();
+    umask(mask);
+}
+
+/* Two files at once into one would be neither of them. */
+static void two_that_become_one(void **state)
+{
+    nacre_sftp_job *j = NULL;
+    (void)state;
+    assert_int_equal(mkdir("a", 0777) | mkdir("b", 0777), 0);
+    for (const char *name = "a/x\0b/x\0"; *name; name += 4) {
+        int fd = open(name, O_WRONLY | O_CREAT, 0666);
+        assert_true(fd >= 0 && write(fd, name, 3) == 3 && close(fd) == 0);
+    }
+    begin();
+    for (int trees = 0; trees < 2; trees++) {
+        const char *to = trees ? "/d" : "/x";
+        o.recursive = trees;
+        assert_int_equal(nacre_sftp_job_new(&j, s, &o), NACRE_OK);
+        assert_int_equal(nacre_sftp_job_put(j, trees ? "a" : "a/x", to), NACRE_OK);
+        assert_int_equal(nacre_sftp_job_put(j, trees ? "b" : "b/x", to), NACRE_OK);
+        assert_int_equal(nacre_sftp_job_run(j, &report), NACRE_SOME_FAILED);
+        assert_non_null(strstr(nacre_sftp_error(s)->text, "something else becomes"));
+        assert_int_equal(report.files, 1);
+        assert_int_equal(report.failed, 1);
+        nacre_sftp_report_free(&report);
+        nacre_sftp_job_free(j);
+        const mem_node *n = mem_backend_find(&server.files, trees ? "/d/x" : "/x");
+        assert_true(n && n->size == 3);
+    }
+    end();
+}
+
 static void a_server_that_answers_the_youngest_first(void **state)
 {
     (void)state;
@@ -660,6 +715,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_PLACE(a_tree_comes_down_and_goes_up),
+        IN_A_PLACE(sticky_directories_stay_sticky),
+        IN_A_PLACE(two_that_become_one),
         IN_A_PLACE(a_server_that_answers_the_youngest_first),
         IN_A_PLACE(a_directory_must_be_asked_for),
         IN_A_PLACE(few_handles_are_enough),
