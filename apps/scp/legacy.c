@@ -3,15 +3,13 @@
  */
 #include "scp.h"
 
+#include "../sftp/words.h"
+
 #include "nacre/scp.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool step(void *user, const char *path, uint64_t done, uint64_t total)
 {
@@ -30,11 +28,21 @@ static void over(void *user, const nacre_sftp_item *item)
     }
 }
 
+/* The last warning: a failure that ends the call is a warning first. */
+static char told[2048];
+
+/* Whoever speaks, the name in front is ours. */
+static const char *without_name(const char *text)
+{
+    return strncmp(text, "scp: ", 5) == 0 ? text + 5 : text;
+}
+
 static void warn(void *user, const char *text)
 {
     scp *a = user;
+    (void)snprintf(told, sizeof(told), "%s", text);
     if (!a->interrupted) {
-        fail(a, "%s", strncmp(text, "scp: ", 5) == 0 ? text + 5 : text); /* the name is ours */
+        fail(a, "%s", without_name(text));
     }
 }
 
@@ -60,14 +68,15 @@ typedef struct old {
     int slot; /* in scp.old */
 } old;
 
-/* quiet: calls will come from another thread, which must leave the rest of the program alone. */
-static bool open_old(scp *a, old *l, const place *p, bool quiet)
+/* loop: NULL for one of its own. */
+static bool open_old(scp *a, old *l, const place *p, nacre_loop *loop)
 {
     connect_options co;
     nacre_scp_options o;
     nacre_error why = {0};
     memset(l, 0, sizeof(*l));
     far_options(a, p, &co);
+    co.loop = loop;
     nacre_client *c = connection_login(&l->link, &co);
     if (!c) {
         a->status = SCP_NO_CONNECTION;
@@ -82,9 +91,9 @@ static bool open_old(scp *a, old *l, const place *p, bool quiet)
     o.to_directory = a->args.to_directory;
     o.any_name = a->args.any_name;
     o.rate = a->args.rate;
-    o.progress = quiet ? NULL : step;
-    o.on_item = quiet ? NULL : over;
-    o.on_warning = quiet ? NULL : warn;
+    o.progress = step;
+    o.on_item = over;
+    o.on_warning = warn;
     o.on_stderr = show_stderr;
     o.user = a;
     if (nacre_scp_new(&l->s, c, &o, &why) != NACRE_OK) {
@@ -104,12 +113,22 @@ static void close_old(scp *a, old *l)
     connection_close(l->link);
 }
 
+/* An interrupt needs no words, but for what it leaves behind. */
+static bool says_what_is_left(const nacre_error *e)
+{
+    return strstr(e->text, "is incomplete") != NULL;
+}
+
 static void tell(scp *a, const old *l, int rc)
 {
     if (rc == NACRE_SOME_FAILED) {
         a->status = a->status ? a->status : SCP_FAILED;
-    } else if (rc != NACRE_OK && !a->interrupted) {
-        fail(a, "%s", nacre_scp_error(l->s)->text);
+    } else if (rc != NACRE_OK && (!a->interrupted || says_what_is_left(nacre_scp_error(l->s)))) {
+        const char *text = nacre_scp_error(l->s)->text;
+        a->status = a->status ? a->status : SCP_FAILED;
+        if (strcmp(text, told) != 0) {
+            fail(a, "%s", without_name(text));
+        }
     }
 }
 
@@ -125,7 +144,7 @@ static const char **paths_of(const place *sources, size_t count)
 void legacy_up(scp *a, const place *sources, size_t count, const place *target)
 {
     old l;
-    if (!open_old(a, &l, target, false)) {
+    if (!open_old(a, &l, target, NULL)) {
         return;
     }
     const char **paths = paths_of(sources, count);
@@ -134,10 +153,46 @@ void legacy_up(scp *a, const place *sources, size_t count, const place *target)
     close_old(a, &l);
 }
 
-void legacy_down(scp *a, const place *sources, size_t count, const char *target)
+/* Sources with their {a,b} written out, which not every remote shell knows; only the paths are new. */
+static place *expanded(scp *a, const place *sources, size_t *count)
 {
-    bool *done = keep(calloc(count, sizeof(*done)));
-    const char **paths = keep(calloc(count, sizeof(*paths)));
+    place *out = keep(calloc(*count ? *count : 1, sizeof(*out)));
+    size_t n = 0, room = *count;
+    for (size_t i = 0; i < *count; i++) {
+        char **paths = words_braces(sources[i].path);
+        size_t more = 0;
+        if (!paths) {
+            fail(a, "%s: too many alternatives in braces", shown(sources[i].path));
+            continue;
+        }
+        while (paths[more]) {
+            more++;
+        }
+        room += more;
+        out = keep(realloc(out, room * sizeof(*out)));
+        for (size_t k = 0; k < more; k++) {
+            out[n] = sources[i];
+            out[n++].path = paths[k];
+        }
+        free(paths);
+    }
+    *count = n;
+    return out;
+}
+
+static void forget_expanded(place *p, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(p[i].path);
+    }
+    free(p);
+}
+
+void legacy_down(scp *a, const place *given, size_t count, const char *target)
+{
+    place *sources = expanded(a, given, &count);
+    bool *done = keep(calloc(count ? count : 1, sizeof(*done)));
+    const char **paths = keep(calloc(count ? count : 1, sizeof(*paths)));
     for (size_t i = 0; i < count && !a->interrupted; i++) {
         old l;
         size_t n = 0;
@@ -147,152 +202,40 @@ void legacy_down(scp *a, const place *sources, size_t count, const char *target)
                 paths[n++] = sources[k].path;
             }
         }
-        if (n > 0 && open_old(a, &l, &sources[i], false)) {
+        if (n > 0 && open_old(a, &l, &sources[i], NULL)) {
             tell(a, &l, nacre_scp_get(l.s, paths, n, target, NULL));
             close_old(a, &l);
         }
     }
     free(paths);
     free(done);
+    forget_expanded(sources, count);
 }
 
 /* ---- from server to server ---- */
 
-/*
- * The file comes in a thread of its own and leaves in this one; a pipe between them bounds what is in memory.
- * What the protocol says of the file has to be known before it can be sent on.
- */
-typedef struct stream {
-    nacre_scp *from;
-    const char *path;
-    int in, out; /* the pipe */
-    pthread_mutex_t lock;
-    pthread_cond_t told;
-    bool begun, over;
-    nacre_scp_stat st;
-    int rc;
-} stream;
-
-static bool on_begin(void *user, const nacre_scp_stat *st)
-{
-    stream *f = user;
-    pthread_mutex_lock(&f->lock);
-    f->st = *st;
-    f->begun = true;
-    pthread_cond_signal(&f->told);
-    pthread_mutex_unlock(&f->lock);
-    return true;
-}
-
-static bool on_bytes(void *user, const void *p, size_t n)
-{
-    const stream *f = user;
-    while (n > 0) {
-        ssize_t some = write(f->out, p, n);
-        if (some < 0 && errno == EINTR) {
-            continue;
-        }
-        if (some <= 0) {
-            return false; /* the other side has given up */
-        }
-        p = (const uint8_t *)p + some;
-        n -= (size_t)some;
-    }
-    return true;
-}
-
-static void *receive(void *user)
-{
-    stream *f = user;
-    int rc = nacre_scp_getfo(f->from, f->path, on_begin, on_bytes, f, NULL);
-    pthread_mutex_lock(&f->lock);
-    f->rc = rc;
-    f->over = true;
-    (void)close(f->out);
-    pthread_cond_signal(&f->told);
-    pthread_mutex_unlock(&f->lock);
-    return NULL;
-}
-
-static bool on_wanted(void *user, void *p, size_t n, size_t *got)
-{
-    const stream *f = user;
-    ssize_t some;
-    do {
-        some = read(f->in, p, n);
-    } while (some < 0 && errno == EINTR);
-    *got = some > 0 ? (size_t)some : 0;
-    return some >= 0;
-}
-
-static void send_on(scp *a, old *from, old *to, stream *f, const char *target)
-{
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, receive, f) != 0) {
-        fail_badly(a, "no thread can be made");
-        (void)close(f->out);
-        (void)close(f->in);
-        return;
-    }
-    pthread_mutex_lock(&f->lock);
-    while (!f->begun && !f->over) {
-        pthread_cond_wait(&f->told, &f->lock);
-    }
-    bool begun = f->begun;
-    pthread_mutex_unlock(&f->lock);
-    char *name = keep(name_of(f->path));
-    int rc = NACRE_OK;
-    if (begun) {
-        f->st.has_times = f->st.has_times && a->args.preserve;
-        rc = nacre_scp_putfo(to->s, on_wanted, f, &f->st, name, target);
-    }
-    (void)close(f->in); /* ends the receiving, too, when the sending has failed */
-    (void)pthread_join(thread, NULL);
-    progress_end(a->bar, target, begun && rc == NACRE_OK && f->rc == NACRE_OK);
-    /* The side that failed first is the one that knows why. */
-    if (f->rc != NACRE_OK && f->rc != NACRE_CANCELLED) {
-        tell(a, from, f->rc == NACRE_SOME_FAILED ? NACRE_SCP_REFUSED : f->rc);
-    } else {
-        tell(a, to, rc);
-    }
-    if (rc != NACRE_OK || f->rc != NACRE_OK) {
-        a->status = a->status ? a->status : SCP_FAILED;
-    }
-    free(name);
-}
-
-void legacy_through(scp *a, const place *source, const place *target)
+void legacy_through(scp *a, const place *given, size_t count, const place *target)
 {
     old from, to;
-    int pair[2];
-    stream f;
-    if (a->args.recursive) {
-        fail(a, "-O copies single files from server to server: leave -O away, or add -R");
+    nacre_loop *loop = NULL;
+    nacre_error why = {0};
+    if (nacre_loop_new(&loop, NULL, &why) != NACRE_OK) {
+        fail_badly(a, "%s", why.text);
         return;
     }
-    if (place_same_host(source, target) && strcmp(source->path, target->path) == 0) {
-        fail(a, "%s: source and target are the same file", shown(source->path));
-        return;
-    }
-    if (!open_old(a, &to, target, false)) {
-        return;
-    }
-    if (open_old(a, &from, source, true)) {
-        memset(&f, 0, sizeof(f));
-        if (pipe2(pair, O_CLOEXEC) != 0) {
-            fail_badly(a, "pipe: %s", strerror(errno));
-        } else {
-            f.from = from.s;
-            f.path = source->path;
-            f.in = pair[0];
-            f.out = pair[1];
-            (void)pthread_mutex_init(&f.lock, NULL);
-            (void)pthread_cond_init(&f.told, NULL);
-            send_on(a, &from, &to, &f, target->path);
-            (void)pthread_cond_destroy(&f.told);
-            (void)pthread_mutex_destroy(&f.lock);
+    place *sources = expanded(a, given, &count);
+    bool open = open_old(a, &to, target, loop);
+    for (size_t i = 0; i < count && open && !a->interrupted; i++) {
+        if (place_same_host(&sources[i], target) && strcmp(sources[i].path, target->path) == 0) {
+            fail(a, "%s: source and target are the same file", shown(sources[i].path));
+        } else if (open_old(a, &from, &sources[i], loop)) {
+            tell(a, &from, nacre_scp_between(from.s, sources[i].path, to.s, target->path, NULL));
+            close_old(a, &from);
         }
-        close_old(a, &from);
     }
-    close_old(a, &to);
+    if (open) {
+        close_old(a, &to);
+    }
+    forget_expanded(sources, count);
+    nacre_loop_free(loop);
 }

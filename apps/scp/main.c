@@ -140,9 +140,7 @@ static void to_remote(scp *a, const place *sources, size_t count, const place *t
             copy_direct(a, &remote[i], target);
         }
     } else if (m > 0 && a->args.legacy) {
-        for (size_t i = 0; i < m && !a->interrupted; i++) {
-            legacy_through(a, &remote[i], target);
-        }
+        legacy_through(a, remote, m, target);
     } else if (m > 0) {
         copy_through(a, remote, m, target);
     }

@@ -88,7 +88,7 @@ void copy_here(scp *a, const char *source, const char *target);
  * searched in PATH. */
 void run_here(scp *a, char *const *argv);
 void legacy_up(scp *a, const place *sources, size_t count, const place *target);
-void legacy_through(scp *a, const place *source, const place *target);
+void legacy_through(scp *a, const place *sources, size_t count, const place *target);
 void legacy_down(scp *a, const place *sources, size_t count, const char *target);
 
 /* ---- pump.c: from one server to another */

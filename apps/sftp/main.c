@@ -6,6 +6,7 @@
 #include "../text_width.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,6 +52,17 @@ static void catch_signals(void)
         sigaction(ends[i], NULL, &old);
         if (old.sa_handler != SIG_IGN) { /* nohup */
             sigaction(ends[i], &action, NULL);
+        }
+    }
+}
+
+/* Whoever closed 0, 1 or 2 must not find our socket there. */
+static void fill_descriptors(void)
+{
+    for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR)) {
+        if (fd > STDERR_FILENO) {
+            close(fd);
+            break;
         }
     }
 }
@@ -124,6 +136,7 @@ int main(int argc, char **argv)
     app *a = &the_app;
     arguments g = {0};
     text_locale();
+    fill_descriptors();
     arguments_parse(a, &g, argc, argv);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */

@@ -114,6 +114,20 @@ NACRE_API int nacre_scp_put(nacre_scp *s, const char *const *local, size_t count
 NACRE_API int nacre_scp_get(nacre_scp *s, const char *const *remote, size_t count,
                             const char *local, nacre_sftp_report *report);
 
+/* ---- from server to server ------------------------------------------------------------------------------ */
+
+/*
+ * Copies what the remote path names on from's server to a path on to's, through this machine, by joining a
+ * sending scp there with a receiving one here: names are checked on the way as with nacre_scp_get, data is
+ * passed on as it comes, in memory bounded by the receive window, and nothing touches the disk. Both clients
+ * must share one loop (nacre_client_config.loop), and be of different connections. from's options count:
+ * preserve, recursive, to_directory, any_name, rate, callbacks; of to's its program, names and verbose. In
+ * items and progress `from` is the path that was asked for, with the name below it when it differs.
+ * Errors are in nacre_scp_error(from). NACRE_SOME_FAILED and report as above.
+ */
+NACRE_API int nacre_scp_between(nacre_scp *from, const char *remote, nacre_scp *to,
+                                const char *target, nacre_sftp_report *report);
+
 /* ---- streams ------------------------------------------------------------------------------------------ */
 
 /* What the protocol says of a file. */

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "client/transfer_report.h"
 #include "nacre/scp.h"
+#include "scp/join.h"
 #include "scp/sink.h"
 #include "scp/source.h"
 
@@ -27,8 +28,11 @@ typedef struct nc_scp_run {
     nacre_pipe pipe; /* for the machine */
     nacre_pipe wire; /* below it: the channel's */
     nc_scp_source *source;
-    nc_scp_sink *sink; /* one of them */
-    int verdict;       /* the machine's; NACRE_AGAIN: it works */
+    nc_scp_sink *sink; /* one of them, or */
+    nc_scp_join *join; /* this one, which belongs to both runs; */
+    struct nc_scp_run *other;
+    bool lower;  /* and this is the receiving program's */
+    int verdict; /* the machine's; NACRE_AGAIN: it works */
     bool closed;
     uint64_t activity; /* grows whenever something comes or goes */
     nacre_exit exit;
@@ -45,9 +49,11 @@ typedef struct nc_scp_command {
 } nc_scp_command;
 /* Starts "scp flag... path". On failure s->err is set and nothing is left. */
 int nc_scp_run_open(nc_scp_run *r, nacre_scp *s, const nc_scp_command *what) NACRE_MUST_CHECK;
+/* Hears its events from now on, in whatever call turns the loop. */
+int nc_scp_run_listen(nc_scp_run *r) NACRE_MUST_CHECK;
 /* With a machine in it: until both are through. s->err is set on failure. */
 int nc_scp_run_wait(nc_scp_run *r) NACRE_MUST_CHECK;
-/* Frees channel and machine. */
+/* Frees channel and machine, but for one of two runs. */
 void nc_scp_run_close(nc_scp_run *r);
 /* How much of want may go now; 0: the machine will be called again when some may. */
 size_t nc_scp_run_may(nc_scp_run *r, size_t want);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct get_job {
@@ -160,12 +161,24 @@ static bool is_of_one(int rc)
     return rc == NACRE_SCP_REFUSED || rc == NACRE_INCOMPLETE;
 }
 
+/* The file that was on the way; else the path that was asked for. */
+static void name_what_was_cut(get_job *j)
+{
+    nacre_error why = j->s->err;
+    const char *path = j->bytes < j->total ? nc_scp_place_path(j->place) : j->remote;
+    (void)snprintf(j->s->err.text, sizeof(j->s->err.text), "%.300s: %.400s",
+                   NC_ESC(nc_span_cstr(path)), why.text);
+}
+
 static int run_all(get_job *j, const char *const *remote, size_t count)
 {
     int rc = NACRE_OK;
     for (size_t i = 0; i < count && rc == NACRE_OK && !j->book.stopped; i++) {
         j->remote = remote[i];
         rc = run(j);
+        if (rc == NACRE_INCOMPLETE) {
+            name_what_was_cut(j);
+        }
         if (is_of_one(rc)) {
             nacre_error why = j->s->err;
             fail_remote(j, &why);

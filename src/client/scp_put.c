@@ -6,6 +6,7 @@
 #include "io/scp_files.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 /* One that was announced, until it is known what became of it. */
@@ -191,6 +192,14 @@ int nacre_scp_put(nacre_scp *s, const char *const *local, size_t count, const ch
         rc = run(&j, s->o.to_directory || count > 1);
     } else {
         nc_fail(&s->err, rc, "no memory for a copy");
+    }
+    const thing *left = rc != NACRE_OK ? j.current : NULL;
+    if (left && left->total > 0 && left->bytes < left->total) {
+        size_t n = strlen(s->err.text);
+        snprintf(s->err.text + n, sizeof(s->err.text) - n,
+                 "; the copy of %s is incomplete: %llu of %llu bytes were sent",
+                 NC_ESC(nc_span_cstr(left->from)), (unsigned long long)left->bytes,
+                 (unsigned long long)left->total);
     }
     while (j.things) {
         thing_free(&j, j.things);

@@ -126,23 +126,50 @@ static int pipe_consumed(void *ctx, size_t n)
 
 static int machine_input(nc_scp_run *r, nacre_span bytes)
 {
+    if (r->join) {
+        return r->lower ? nc_scp_join_replies(r->join, bytes) : nc_scp_join_input(r->join, bytes);
+    }
     return r->source ? nc_scp_source_input(r->source, bytes) : nc_scp_sink_input(r->sink, bytes);
 }
 
 static int machine_flush(nc_scp_run *r)
 {
+    if (r->join) {
+        return nc_scp_join_flush(r->join);
+    }
     return r->source ? nc_scp_source_flush(r->source) : nc_scp_sink_flush(r->sink);
 }
 
 static int machine_eof(nc_scp_run *r)
 {
+    if (r->join) {
+        return r->lower ? nc_scp_join_sink_eof(r->join) : nc_scp_join_eof(r->join);
+    }
     return r->source ? nc_scp_source_eof(r->source) : nc_scp_sink_eof(r->sink);
+}
+
+/* Of two programs the one ends with the other, whichever was heard. */
+static void conclude_both(nc_scp_run *r, int rc)
+{
+    nc_scp_run *sink = r->lower ? r : r->other;
+    r->other->activity++;
+    if (rc != NACRE_OK) {
+        r->verdict = r->other->verdict = rc;
+        (void)nacre_channel_close(r->ch);
+        (void)nacre_channel_close(r->other->ch);
+    } else if (nc_scp_join_over(r->join)) {
+        r->verdict = r->other->verdict = NACRE_OK;
+        (void)nacre_channel_eof(sink->ch);
+    }
+    nacre_driver_kick(nacre_client_driver(r->other->s->c));
 }
 
 /* After each step: has it failed, or is everything said? */
 static void conclude(nc_scp_run *r, int rc)
 {
-    if (rc != NACRE_OK) {
+    if (r->join) {
+        conclude_both(r, rc);
+    } else if (rc != NACRE_OK) {
         r->verdict = rc;
         (void)nacre_channel_close(r->ch);
     } else if (r->source && nc_scp_source_done(r->source)) {
@@ -153,6 +180,15 @@ static void conclude(nc_scp_run *r, int rc)
 
 static void on_end(nc_scp_run *r)
 {
+    if (r->verdict == NACRE_AGAIN && r->join) {
+        int rc = machine_eof(r);
+        conclude_both(r, rc);
+        if (rc == NACRE_OK && r->lower && r->verdict == NACRE_AGAIN) {
+            r->verdict = r->other->verdict = NACRE_OK; /* it has said why, and takes no more */
+            (void)nacre_channel_close(r->other->ch);
+        }
+        return;
+    }
     if (r->verdict == NACRE_AGAIN) {
         r->verdict = machine_eof(r);
         (void)nacre_channel_eof(r->ch);
@@ -326,11 +362,17 @@ static int is_over(void *user)
     if (r->verdict != NACRE_AGAIN && r->verdict != NACRE_OK && r->verdict != NACRE_INCOMPLETE) {
         return NACRE_OK; /* no reason to wait for its goodbye */
     }
+    if (r->other && r->other->s->c->closed && r->verdict == NACRE_AGAIN) {
+        return NACRE_CLOSED;
+    }
     return r->closed ? NACRE_OK : NACRE_AGAIN;
 }
 
 static const nacre_error *machine_error(const nc_scp_run *r)
 {
+    if (r->join) {
+        return nc_scp_join_error(r->join);
+    }
     return r->source ? nc_scp_source_error(r->source) : nc_scp_sink_error(r->sink);
 }
 
@@ -360,7 +402,9 @@ static int explain(nc_scp_run *r, int rc, const char *what)
 static int judge(nc_scp_run *r)
 {
     const nacre_error *why = machine_error(r);
-    uint64_t told = r->source ? nc_scp_source_failures(r->source) : nc_scp_sink_failures(r->sink);
+    uint64_t told = r->join     ? nc_scp_join_failures(r->join)
+                    : r->source ? nc_scp_source_failures(r->source)
+                                : nc_scp_sink_failures(r->sink);
     if (r->verdict == NACRE_INCOMPLETE && why->by == NACRE_BY_PEER) {
         return explain(r, r->verdict, why->text);
     }
@@ -371,6 +415,12 @@ static int judge(nc_scp_run *r)
     /* Having said nothing of a failure, it has failed. */
     bool failed = r->exit.signal[0] || (r->exit.exited && r->exit.status != 0);
     return failed && told == 0 ? explain(r, NACRE_SCP_REFUSED, "the remote scp failed") : NACRE_OK;
+}
+
+int nc_scp_run_listen(nc_scp_run *r)
+{
+    int rc = nacre_client_on_channel(r->s->c, r->ch, on_event, r);
+    return rc == NACRE_OK ? rc : client_failed(r, rc);
 }
 
 int nc_scp_run_wait(nc_scp_run *r)
@@ -394,7 +444,8 @@ int nc_scp_run_wait(nc_scp_run *r)
             rc = NACRE_OK;
         }
     }
-    s->err = *nacre_client_error(s->c);
+    bool other = rc == NACRE_CLOSED && r->other && r->other->s->c->closed;
+    s->err = other ? r->other->s->c->why : *nacre_client_error(s->c);
     return nc_fail(&s->err, rc, "%s", nacre_status_text(rc));
 }
 

@@ -442,7 +442,7 @@ class Old(unittest.TestCase):
             self.assertEqual(scene.run(NACRE_SCP, host, ["-O", "nothing", "{r}/e"]).returncode, 1)
 
     def test_what_it_cannot_do_is_said(self):
-        for args in (["-O", "-S", "ssh", "f1", "{r}/x"], ["-O", "-D", SFTP_SERVER, "f1", "{r}/x"], ["-O", "-r", "{r}/d", "{r}/x"],
+        for args in (["-O", "-S", "ssh", "f1", "{r}/x"], ["-O", "-D", SFTP_SERVER, "f1", "{r}/x"],
                      ["-O", "{r}/f1", "{r}/f1"]):
             result = Scene().run(NACRE_SCP, "theirs", args)
             self.assertNotEqual(result.returncode, 0)
@@ -467,6 +467,68 @@ class Old(unittest.TestCase):
                 self.assertEqual(result.returncode, 1, result.stderr)
                 self.assertIn(b"nacre-scp: ", result.stderr)
                 self.assertFalse((directory / "x").exists())
+
+
+    def test_trees_from_server_to_server(self):
+        """As OpenSSH's scp -O -3 does it, beside it."""
+        source = make_tree(place.fresh("tree"), names=["with space", "quo'te", "$HOME", "naïve"], links=False, wide=30)
+        for a, b in Between.PAIRS:
+            for options in ((), ("-p",)):
+                with self.subTest(a=a, b=b, options=options):
+                    got = []
+                    for program in (SCP, NACRE_SCP):
+                        target, there = place.fresh("target"), place.fresh("there")
+                        there.mkdir()
+                        scp(program, "-O", "-3", "-r", *options, f"{a}:{source}", f"{b}:{target}", check=0)
+                        scp(program, "-O", "-3", "-r", *options, f"{a}:{source}", f"{b}:{there}", check=0)
+                        got.append([snapshot(target, times="-p" in options), snapshot(there / source.name, times="-p" in options)])
+                    for i in range(2):
+                        self.assertEqual(difference(got[0][i], got[1][i]), "")
+
+    def test_patterns_from_server_to_server(self):
+        for a, b in Between.PAIRS:
+            scene = Scene()
+            r, e = f"{a}:{scene.dir}/remote", scene.dir / "remote" / "e"
+            scp(NACRE_SCP, "-O", f"{r}/f?", f"{b}:{e}", check=0)
+            scp(NACRE_SCP, "-O", f"{r}/d/{{a,b}}", f"{b}:{e}", check=0)
+            scp(NACRE_SCP, "-O", "-r", f"{r}/d/s*", f"{r}/has space", f"{b}:{e}", check=0)
+            self.assertEqual(sorted(p.name for p in e.iterdir()), ["a", "b", "f1", "f2", "has space", "sub"])
+            self.assertEqual((e / "sub" / "c").read_text(), "remote d/sub/c")
+            for args, word in (([f"{r}/f1", f"{r}/f2", f"{b}:{scene.dir}/nothing"], b"nothing"), (["-r", f"{r}/d", f"{b}:{e}/f1"], b"f1"),
+                               ([f"{r}/f1", f"{r}/missing", f"{b}:{e}"], b"missing"), ([f"{r}/d", f"{b}:{e}"], b"d: ")):
+                result = scp(NACRE_SCP, "-O", *args)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn(word, result.stderr)
+
+    def test_alternatives_in_braces(self):
+        for host in ("theirs", "ours"):
+            scene = Scene()
+            scene.run(NACRE_SCP, host, ["-O", "{r}/{{f1,d/{{a,b}}}}", "e"], check=0)
+            self.assertEqual(sorted(p.name for p in (scene.dir / "local" / "e").iterdir()), ["a", "b", "f1"])
+
+    def test_a_source_that_lies_to_the_next_server(self):
+        """A script in place of its scp: nothing appears outside of the target, and what went wrong is said."""
+        bin_dir, script = place.fresh("bin"), place.fresh("said")
+        bin_dir.mkdir()
+        (bin_dir / "scp").write_text(f"#!/bin/sh\nexec /usr/bin/python3 -c 'import sys, pathlib\n"
+                                     f"sys.stdout.buffer.write(pathlib.Path(\"{script}\").read_bytes())\nsys.stdout.flush()\n"
+                                     f"sys.stdin.buffer.read()'\n")
+        os.chmod(bin_dir / "scp", 0o755)
+        liar = openssh_server(place, f"SetEnv PATH={bin_dir}:/usr/bin:/bin")
+        known = place.known_hosts(liar.port)
+        where = ["-o", f"UserKnownHostsFile={known} {place.path('known_hosts_of_all')}"]
+        for said in (b"C0644 4 ../x\nevil\0", b"C0644 4 other\nevil\0", b"D0755 0 d\nC0644 4 ..\nevil\0", b"C0644 4 /tmp/evil\nevil\0",
+                     b"D0755 0 d\nC0644 4 a\x1b\nevil\0", b"E\n", b"T1 0 1 0\nT1 0 1 0\n", b"hello\n", b"C0644 99999999999999999999 d\n",
+                     b"D0755 0 d\nE\nE\n", b"D0755 0 d\nE\nC0644 1 d\nx\0", b"C0644 4 d\nevil+", b"\x02it is over\n",
+                     b"D0755 0 " + b"x" * 5000 + b"\n", b"x" * 100_000, b"D0755 0 d\n" * 100):
+            outer = place.fresh("outer")
+            (outer / "in").mkdir(parents=True)
+            script.write_bytes(said)
+            result = scp(NACRE_SCP, "-O", "-r", *where, f"scp://127.0.0.1:{liar.port}//d", f"theirs:{outer}/in")
+            self.assertEqual(result.returncode, 1, (said[:50], result.stderr))
+            self.assertRegex(result.stderr, b"^nacre-scp: [^\n\x1b]+\n$", said[:50])
+            self.assertEqual([p.name for p in outer.iterdir()], ["in"], said[:50])
+            self.assertLessEqual({p.name for p in (outer / "in").iterdir()}, {"d"}, said[:50])
 
 
 class Between(unittest.TestCase):

@@ -657,6 +657,12 @@ class Connected(PromptTest):
             with self.subTest(signo):
                 self.end_a_batch(signo)
 
+    def test_closed_descriptors(self):
+        """As sftp: nothing to do, and nothing of ours read as commands."""
+        for closed in ("<&-", ">&-", "<&- >&- 2>&-"):
+            for program in ("sftp", NACRE_SFTP):
+                self.assertEqual(run(["sh", "-c", f'exec "$0" -D {SFTP_SERVER} {closed}', program], stdin=b"pwd\n").returncode, 0, (program, closed))
+
     def test_an_interrupted_put_says_what_is_there(self):
         big = make_file(place.fresh("big"), 20_000_000)
         for command in ("put", "put -R"):
