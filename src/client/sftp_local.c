@@ -166,14 +166,16 @@ static int open_temporary(nc_local_target *t, mode_t wanted)
     return 0;
 }
 
-/* A file of somebody else's stays his: then the new one must be given to him, or not be made. */
+/* The new one must be given to whom the old one belongs to, the group too, or not be made: modes go with it. */
 static bool keeps_owner(const nc_local_target *t, const struct stat *st)
 {
-    if (st->st_uid == geteuid()) {
-        return st->st_gid == getegid() || fchown(t->fd, (uid_t)-1, st->st_gid) == 0 ||
-               errno == EPERM;
+    struct stat made;
+    if (fstat(t->fd, &made) != 0) {
+        return false;
     }
-    return fchown(t->fd, st->st_uid, st->st_gid) == 0;
+    uid_t uid = made.st_uid == st->st_uid ? (uid_t)-1 : st->st_uid;
+    gid_t gid = made.st_gid == st->st_gid ? (gid_t)-1 : st->st_gid;
+    return (uid == (uid_t)-1 && gid == (gid_t)-1) || fchown(t->fd, uid, gid) == 0;
 }
 
 static void drop_temporary(nc_local_target *t)
@@ -242,7 +244,7 @@ int nc_local_create(nc_local_target *t, const nacre_allocator *alloc, const nc_l
         return open_direct(t, how, err);
     }
     there = there && S_ISREG(st.st_mode);
-    if (there && faccessat(t->dir, t->name, W_OK, 0) != 0) {
+    if (there && faccessat(t->dir, t->name, W_OK, AT_EACCESS) != 0) {
         /* Write protection is to be respected. */
         return nc_local_errno(err, "open local", t->path);
     }

@@ -8,6 +8,9 @@
 
 #include "crypto/crypto.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static bool is_kind(const nacre_sftp_attrs *a, uint32_t kind)
 {
     return (a->flags & NACRE_SFTP_ATTR_PERMISSIONS) && (a->permissions & NACRE_SFTP_S_IFMT) == kind;
@@ -266,8 +269,28 @@ static bool late_open(nc_xfer *x)
     return true;
 }
 
+/* What is written directly is not what it was any more: say so. */
+static void tell_what_is_here(nc_xfer *x)
+{
+    const nc_local_target *t = &x->target;
+    uint64_t came = nc_xfer_bytes(x);
+    if (t->fd < 0 || t->temporary || !t->regular || came == 0) {
+        return;
+    }
+    char *end = x->error.text + strlen(x->error.text);
+    size_t room = sizeof(x->error.text) - strlen(x->error.text);
+    if (x->total != UINT64_MAX) {
+        snprintf(end, room, "; local %s is incomplete: %llu of %llu bytes are there", x->spec.local,
+                 (unsigned long long)(x->base + came), (unsigned long long)x->total);
+    } else {
+        snprintf(end, room, "; local %s is incomplete: %llu bytes are there", x->spec.local,
+                 (unsigned long long)(x->base + came));
+    }
+}
+
 bool nc_xfer_get_failed(nc_xfer *x)
 {
+    tell_what_is_here(x);
     if (x->flow) {
         nc_sftp_flow_stop(x->flow);
     }

@@ -840,6 +840,56 @@ static void modes_of_new_files(void **state)
     nacre_sftp_close(s);
 }
 
+/* A group that the person is in no more: a new file could not be given to it, so the old one is written. */
+static void groups_are_kept(void **state)
+{
+    struct stat before, after;
+    (void)state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    write_local("target", "as it was", 9);
+    sftp_peer_put(&peer, "f", content, 1000, 0600);
+    assert_int_equal(fchmodat(place_fd, "target", 0660, 0), 0);
+    assert_int_equal(fchownat(place_fd, "target", 12345, 54321, 0), 0);
+    assert_int_equal(fchown(place_fd, 12345, 12345), 0);
+    assert_int_equal(fstatat(place_fd, "target", &before, 0), 0);
+    nacre_sftp *s = begin_session();
+    assert_int_equal(setegid(12345), 0);
+    assert_int_equal(seteuid(12345), 0);
+    int rc = nacre_sftp_get(s, "f", "target", NULL);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(setegid(0), 0);
+    assert_int_equal(fstatat(place_fd, "target", &after, 0), 0);
+    assert_int_equal(rc, NACRE_OK);
+    assert_true(local_holds("target", content, 1000));
+    assert_int_equal(after.st_gid, 54321);
+    assert_int_equal(after.st_ino, before.st_ino);
+    assert_int_equal(after.st_mode & 0777, 0660);
+    assert_int_equal(local_files(), 1);
+    nacre_sftp_close(s);
+}
+
+/* What is overwritten in its place is a part of something when that fails: the message says so. */
+static void a_part_is_called_one(void **state)
+{
+    (void)state;
+    nacre_sftp_transfer_options o = defaults();
+    o.direct = true;
+    write_local("target", "as it was", 9);
+    sftp_peer_put(&peer, "f", content, LARGE, 0600);
+    peer.lies = true;
+    peer.told_size = LARGE + 1;
+    nacre_sftp *s = begin_session();
+    assert_int_equal(nacre_sftp_get(s, "f", "target", &o), NACRE_INCOMPLETE);
+    assert_non_null(strstr(nacre_sftp_error(s)->text,
+                           "; local target is incomplete: 700001 of 700002 bytes are there"));
+    o.direct = false;
+    assert_int_equal(nacre_sftp_get(s, "f", "target", &o), NACRE_INCOMPLETE);
+    assert_null(strstr(nacre_sftp_error(s)->text, "local target"));
+    nacre_sftp_close(s);
+}
+
 #define ROW(fn) cmocka_unit_test_setup_teardown(fn, place_set_up, place_tear_down)
 
 int main(void)
@@ -871,6 +921,8 @@ int main(void)
         ROW(a_full_disk_here),
         ROW(links_are_not_followed_in_trees),
         ROW(special_bits),
+        ROW(groups_are_kept),
+        ROW(a_part_is_called_one),
         ROW(modes_of_new_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
