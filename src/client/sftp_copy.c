@@ -24,6 +24,7 @@ typedef struct copy {
     const nacre_sftp_transfer_options *o;
     char *temporary; /* what is written, NULL: to itself */
     nacre_sftp_attrs attrs;
+    bool as_long; /* the target is: it may be the source under another name, and is not emptied */
     nc_sftp_op from_open, to_open;
     bool made;
     uint64_t done; /* behind the last byte that was copied */
@@ -73,24 +74,28 @@ static bool same_name(const nc_sftp_op *a, const nc_sftp_op *b)
            memcmp(ea.name.p, eb.name.p, ea.name.n) == 0;
 }
 
-static int look(copy *c, nc_sftp_op names[2], nc_sftp_op *stat)
+/* The first three may be refused. */
+static int look(copy *c, nc_sftp_op names[2], nc_sftp_op stats[2])
 {
     nacre_sftp *s = c->s;
-    nc_sftp_request r[4] = {{.type = NACRE_FXP_REALPATH, .path = c->from},
-                            {.type = NACRE_FXP_REALPATH, .path = c->to},
-                            {.type = NACRE_FXP_STAT, .path = c->from},
-                            {.type = NACRE_FXP_OPEN, .path = c->from, .pflags = NACRE_FXF_READ}};
-    nc_sftp_op *op[4] = {&names[0], &names[1], stat, &c->from_open};
+    enum { ASKED = 5, MAY_FAIL = 3 };
+    nc_sftp_request r[ASKED] = {
+        {.type = NACRE_FXP_REALPATH, .path = c->from},
+        {.type = NACRE_FXP_REALPATH, .path = c->to},
+        {.type = NACRE_FXP_STAT, .path = c->to},
+        {.type = NACRE_FXP_STAT, .path = c->from},
+        {.type = NACRE_FXP_OPEN, .path = c->from, .pflags = NACRE_FXF_READ}};
+    nc_sftp_op *op[ASKED] = {&names[0], &names[1], &stats[1], &stats[0], &c->from_open};
     int rc = nc_sftp_begin(s);
     size_t sent = 0;
-    while (rc == NACRE_OK && sent < 4) {
+    while (rc == NACRE_OK && sent < ASKED) {
         rc = nc_sftp_send(s, &r[sent], op[sent]);
         sent += rc == NACRE_OK ? 1 : 0;
     }
     for (size_t i = 0; i < sent; i++) {
         nacre_error first = s->error;
         int one = nc_sftp_finish(s, &r[i], op[i]);
-        bool may_fail = i < 2 && one == NACRE_SFTP_STATUS;
+        bool may_fail = i < MAY_FAIL && one == NACRE_SFTP_STATUS;
         if (rc != NACRE_OK || may_fail) {
             s->error = first;
         } else {
@@ -103,12 +108,16 @@ static int look(copy *c, nc_sftp_op names[2], nc_sftp_op *stat)
 static int open_from(copy *c)
 {
     nc_sftp_op names[2];
-    nc_sftp_op stat;
-    nc_sftp_op_init(&names[0], c->s);
-    nc_sftp_op_init(&names[1], c->s);
-    nc_sftp_op_init(&stat, c->s);
-    int rc = look(c, names, &stat);
-    c->attrs = stat.attrs;
+    nc_sftp_op stats[2];
+    for (int i = 0; i < 2; i++) {
+        nc_sftp_op_init(&names[i], c->s);
+        nc_sftp_op_init(&stats[i], c->s);
+    }
+    int rc = look(c, names, stats);
+    c->attrs = stats[0].attrs;
+    const nacre_sftp_attrs *to = &stats[1].attrs;
+    c->as_long = rc == NACRE_OK && stats[1].ok && (to->flags & NACRE_SFTP_ATTR_SIZE) &&
+                 (c->attrs.flags & NACRE_SFTP_ATTR_SIZE) && to->size == c->attrs.size;
     uint32_t kind = c->attrs.permissions & NACRE_SFTP_S_IFMT;
     bool known = (c->attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS) != 0;
     if (rc == NACRE_OK && same_name(&names[0], &names[1])) {
@@ -121,9 +130,10 @@ static int open_from(copy *c)
     if (known && kind != NACRE_SFTP_S_IFREG) {
         c->attrs.flags &= ~NACRE_SFTP_ATTR_SIZE; /* devices and pipes have none */
     }
-    nc_sftp_op_clear(&names[0]);
-    nc_sftp_op_clear(&names[1]);
-    nc_sftp_op_clear(&stat);
+    for (int i = 0; i < 2; i++) {
+        nc_sftp_op_clear(&names[i]);
+        nc_sftp_op_clear(&stats[i]);
+    }
     return rc;
 }
 
@@ -142,7 +152,7 @@ static int open_to(copy *c)
             return nc_sftp_fail(c->s, NACRE_NO_MEMORY, "no memory for a name");
         }
         pflags |= NACRE_FXF_EXCL;
-    } else if (c->o->offset == 0) {
+    } else if (c->o->offset == 0 && !c->as_long) {
         pflags |= NACRE_FXF_TRUNC;
     }
     nc_sftp_request r = {

@@ -35,6 +35,7 @@ void sftp_peer_clear(sftp_peer *p)
 
 peer_file *sftp_peer_find(sftp_peer *p, const char *name)
 {
+    name = p->link && strcmp(name, p->link) == 0 ? p->link_to : name;
     for (size_t i = 0; i < PEER_FILES; i++) {
         if (p->files[i].name[0] && strcmp(p->files[i].name, name) == 0) {
             return &p->files[i];

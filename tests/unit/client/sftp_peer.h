@@ -43,10 +43,11 @@ typedef struct sftp_peer {
     uint32_t fail_code;
     uint8_t refuse; /* requests of this type are refused by refuse_code */
     uint32_t refuse_code;
-    size_t disk;      /* a WRITE beyond this size is refused; 0: no end */
-    size_t lose_from; /* a WRITE at or beyond is acknowledged and forgotten; 0: none */
-    size_t cut_after; /* bytes of replies until the connection is gone; SIZE_MAX: never */
-    bool silent;      /* answers nothing any more */
+    const char *link, *link_to; /* the first is another name of the second: a hard link */
+    size_t disk;                /* a WRITE beyond this size is refused; 0: no end */
+    size_t lose_from;           /* a WRITE at or beyond is acknowledged and forgotten; 0: none */
+    size_t cut_after;           /* bytes of replies until the connection is gone; SIZE_MAX: never */
+    bool silent;                /* answers nothing any more */
 
     /* what happened */
     unsigned requests, trips;

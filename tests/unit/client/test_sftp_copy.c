@@ -76,6 +76,27 @@ static void onto_itself(void **state)
     assert_int_equal(sftp_peer_open_handles(&peer), 0);
 }
 
+/* Names do not tell that: whatever is as long as the source may be the source. */
+static void onto_another_link(void **state)
+{
+    (void)state;
+    for (int there = 0; there < 2; there++) {
+        peer.copy_data = there;
+        sftp_peer_put(&peer, "a", content, 100000, 0640);
+        peer.link = "b";
+        peer.link_to = "a";
+        nacre_sftp *s = begin_session();
+        assert_int_equal(nacre_sftp_copy(s, "a", "b", NULL), NACRE_OK);
+        assert_true(remote_holds("a", content, 100000));
+        peer.link = NULL;
+        sftp_peer_put(&peer, "b", content + 1, 100000, 0640);
+        assert_int_equal(nacre_sftp_copy(s, "a", "b", NULL), NACRE_OK);
+        assert_true(remote_holds("b", content, 100000));
+        nacre_sftp_close(s);
+        assert_int_equal(sftp_peer_open_handles(&peer), 0);
+    }
+}
+
 static void each_request_refused(void **state)
 {
     (void)state;
@@ -138,7 +159,11 @@ static void interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(copied),      ROW(large_through_us), ROW(onto_itself), ROW(each_request_refused),
+        ROW(copied),
+        ROW(large_through_us),
+        ROW(onto_itself),
+        ROW(onto_another_link),
+        ROW(each_request_refused),
         ROW(interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
