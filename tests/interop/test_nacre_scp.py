@@ -612,6 +612,17 @@ class Between(unittest.TestCase):
                         self.assertEqual((d / "f").read_bytes(), b"precious" * 50_000)
                         self.assertEqual(to.read_bytes(), b"precious" * 50_000)
 
+    def test_nor_in_trees(self):
+        for a, b in [(None, "theirs"), (None, "ours"), ("theirs", None), ("ours", None), *self.PAIRS]:
+            for options in ((), ("-O",)):
+                top = place.fresh("top")
+                top.mkdir()
+                tree = make_tree(top / "tree", links=False, wide=20)
+                os.chmod(tree / "read only", 0o644)
+                before = snapshot(tree, times=False)
+                scp(NACRE_SCP, "-r", *options, f"{a}:{tree}" if a else tree, f"{b}:{top}/" if b else top)
+                self.assertEqual(difference(before, snapshot(tree, times=False)), "", (a, b, options))
+
     def test_what_is_there_gets_the_new_length(self):
         for a, b in [(None, "theirs"), (None, "ours"), *self.PAIRS]:
             for size in (0, 1, 100_000):
