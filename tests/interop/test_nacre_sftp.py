@@ -78,7 +78,7 @@ SAME = [
     "get", "get -z f", "get f2 here/p", "get -p f2 here/p", "get -P f2 here", "get f* nope", "get 'old*' here", "get old\\* here/q", "get lf here", "mget f* here",
     "get dangling here", "lcd here;get f", "lcd here;get ../f", "get /etc/nope here", "get -f f here", "get d2/x\\ y 'here/x z'", "get \"d2/x y\" here",
     "get -R d1 here", "get -r d1 here", "get -R d1 here/d9", "get -Rp d1 here", "get -R f here", "get -R f* here", "get -R d1 here/local",
-    "put f d1", "put f d1/", "put f d1/g", "put f", "put nope", "put nope d1", "put nope*", "put f* d1", "put f* f", "put d1", "put d1 d2", "put f nope/x", "put",
+    "put f d1", "put f d1/", "put f d1/g", "cd d1;put f", "put nope", "put nope d1", "put nope*", "put f* d1", "put f* f", "put d1", "put d1 d2", "put f nope/x", "put",
     "put -z f", "put -p f2 d1", "put f2 d1/p", "put -f f d1", "put lf d1", "put dangling d1", "mput f* d1", "put 'old*' d1", "put old\\* d1/q", "lcd here;put local",
     "lcd here;put local* ../d1", "put -R d1 here", "put -r d1 here", "put -R d1 here/d9", "put -Rp d1 here", "put -R f d1", "put -R d1 f",
     "put part d1;ls -l d1/part", "reget f part", "reget f here/new", "reget f f", "get -a f part", "reput part f", "put -a part lf",
