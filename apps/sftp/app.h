@@ -82,6 +82,7 @@ char *tilde(const char *path);
 typedef struct match {
     char *path;
     bool dir;               /* or a link to one */
+    bool there;             /* as asked: only where something had to be */
     nacre_sftp_attrs attrs; /* of what a link leads to, where it leads somewhere */
 } match;
 typedef struct matches {

@@ -119,6 +119,7 @@ static bool is_open(const match *m)
 /* A link that leads nowhere keeps its own attributes. */
 static void settle(match *m, const nacre_sftp_result *itself, const nacre_sftp_result *target)
 {
+    m->there = itself->status == NACRE_OK;
     if (target->status == NACRE_OK) {
         m->attrs = target->attrs;
         m->dir = is_dir(&target->attrs);
@@ -225,10 +226,26 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const match *)a)->path, ((const match *)b)->path);
 }
 
+/* The same for what is no pattern: only the looking tells whether it is there. */
+static int match_plain(app *a, const char *pattern, matches *out)
+{
+    size_t at = out->count;
+    matches_add(out, keep(words_plain(pattern)));
+    int rc = look_at(a, out, at);
+    if (rc == 0 && !out->at[at].there) {
+        free(out->at[at].path);
+        out->count = at;
+    }
+    return rc;
+}
+
 int remote_matches(app *a, const char *pattern, bool look, matches *out)
 {
     size_t from = out->count;
     const char *last = strrchr(pattern, '/') + 1;
+    if (look && *last && !strpbrk(pattern, "*?[") && !strstr(pattern, "//")) {
+        return match_plain(a, pattern, out);
+    }
     int rc = *last && strpbrk(last, "*?[") ? match_last(a, pattern, last, out)
                                            : match_whole(a, pattern, out);
     if (rc == 0 && out->count > from + 1) {

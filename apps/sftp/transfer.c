@@ -195,12 +195,13 @@ static int begin(transfer *t)
     return nacre_sftp_job_new(&t->job, t->a->s, &o) == NACRE_OK ? 0 : complain_sftp(t->a);
 }
 
-/* Everything is taken over. */
-static void add(transfer *t, char *from, char *label, char *to)
+/* The strings are taken over; attrs of what is fetched. */
+static void add(transfer *t, char *from, char *label, char *to, const nacre_sftp_attrs *attrs)
 {
     t->tops = keep(realloc(t->tops, (t->top_count + 1) * sizeof(*t->tops)));
     t->tops[t->top_count++] = (top){.from = from, .label = label, .to = to};
-    int rc = t->up ? nacre_sftp_job_put(t->job, from, to) : nacre_sftp_job_get(t->job, from, to);
+    int rc = t->up ? nacre_sftp_job_put(t->job, from, to)
+                   : nacre_sftp_job_get_known(t->job, from, to, attrs);
     if (rc != NACRE_OK) {
         t->rc = complain("%s: %s", shown(label), nacre_status_text(rc));
     }
@@ -288,7 +289,7 @@ static void get_match(transfer *t, const match *m, const char *to, bool into_dir
         free(local);
         return;
     }
-    add(t, m->dir ? real_path(t->a, m->path) : keep(strdup(m->path)), label, local);
+    add(t, m->dir ? real_path(t->a, m->path) : keep(strdup(m->path)), label, local, &m->attrs);
 }
 
 int get_command(app *a, const transfer_flags *f, const word *from, const char *to)
@@ -337,7 +338,7 @@ static void put_match(transfer *t, const match *m, const char *to, bool into_dir
         free(remote);
         return;
     }
-    add(t, path, label, remote);
+    add(t, path, label, remote, NULL);
 }
 
 int put_command(app *a, const transfer_flags *f, const word *from, const char *to)

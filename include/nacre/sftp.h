@@ -111,7 +111,7 @@ NACRE_API int nacre_sftp_chown(nacre_sftp *s, const char *path, uint32_t uid, ui
 NACRE_API int nacre_sftp_utime(nacre_sftp *s, const char *path, uint32_t atime, uint32_t mtime);
 /* *size (NULL ok): what the server says that the file has afterwards. */
 NACRE_API int nacre_sftp_truncate(nacre_sftp *s, const char *path, uint64_t length, uint64_t *size);
-/* The absolute path; *out is owned. */
+/* The absolute path; *out is owned. What "." is may be known from the beginning of the session. */
 NACRE_API int nacre_sftp_realpath(nacre_sftp *s, const char *path, char **out) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_readlink(nacre_sftp *s, const char *path, char **out) NACRE_MUST_CHECK;
 /* The same made absolute: a relative target is joined to the link's directory, by text. */

@@ -178,6 +178,12 @@ typedef struct nacre_sftp_job nacre_sftp_job;
 NACRE_API int nacre_sftp_job_new(nacre_sftp_job **out, nacre_sftp *s,
                                  const nacre_sftp_tree_options *o) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_job_get(nacre_sftp_job *j, const char *remote, const char *local);
+/*
+ * The same, when a stat (links followed) has just told what remote is: it is not asked again. attrs may be
+ * NULL, or without a type in its permissions; then it is.
+ */
+NACRE_API int nacre_sftp_job_get_known(nacre_sftp_job *j, const char *remote, const char *local,
+                                       const nacre_sftp_attrs *attrs);
 NACRE_API int nacre_sftp_job_put(nacre_sftp_job *j, const char *local, const char *remote);
 /*
  * Does it all. NACRE_OK when nothing failed (skipped ones do not count); NACRE_SOME_FAILED when some did,

@@ -33,4 +33,10 @@ int nc_mux_global_request(nc_mux *m, const char *name, bool want_reply,
 /* Channels that have a number: opening, open or not yet closed by both sides. */
 uint32_t nc_mux_channels(const nc_mux *m);
 
+/*
+ * A channel for bulk data, before any has come: where the round trip is long its window begins with what a
+ * good link carries in one, up to 16 MiB and its cap. It is granted with the next data that is consumed.
+ */
+void nc_window_begin_far(nacre_channel *ch);
+
 #endif

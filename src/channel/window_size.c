@@ -19,6 +19,9 @@
 enum {
     /* Milliseconds. At 10 Gbit/s over 1.6 ms the start window is still enough. */
     NEAR_MS = 3,
+    /* From here on a channel that is for bulk data begins with what a good link carries: 2.6 Gbit/s. */
+    FAR_MS = 10,
+    BYTES_A_MS = 320 * 1024,
     /* A window of which for so long less than an eighth was used goes back to where it started. */
     IDLE_MS = 3000,
     /* Better by less than 1/8 is no better. */
@@ -49,6 +52,18 @@ void nacre_channel_window_cap(nacre_channel *ch, uint32_t bytes)
     uint32_t cap = bytes == 0 || bytes > most ? most : bytes;
     w->cap = cap > ch->window_max ? cap : ch->window_max;
     w->goal = w->goal < w->cap ? w->goal : w->cap;
+}
+
+void nc_window_begin_far(nacre_channel *ch)
+{
+    nc_window_size *w = &ch->size;
+    uint64_t ms = ch->mux->link->round_trip_ms;
+    if (ms == NC_ROUND_TRIP_UNKNOWN || ms < FAR_MS) {
+        return;
+    }
+    uint64_t carried = ms < EAGER / BYTES_A_MS ? ms * BYTES_A_MS : EAGER;
+    carried = carried < w->cap ? carried : w->cap;
+    w->goal = carried > w->goal ? (uint32_t)carried : w->goal;
 }
 
 void nc_window_size_retire(nacre_channel *ch)

@@ -93,6 +93,10 @@ static int ask_name(nacre_sftp *s, const nc_sftp_request *r, char **out)
 int nacre_sftp_realpath(nacre_sftp *s, const char *path, char **out)
 {
     nc_sftp_request r = {.type = NACRE_FXP_REALPATH, .path = path};
+    if (s->home && !s->cwd && strcmp(path, ".") == 0 && nc_sftp_begin(s) == NACRE_OK) {
+        *out = nc_strdup(s->alloc, s->home); /* asked once: a server does not walk about */
+        return *out ? NACRE_OK : nc_sftp_fail(s, NACRE_NO_MEMORY, "no memory for a name");
+    }
     return ask_name(s, &r, out);
 }
 

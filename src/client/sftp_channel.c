@@ -2,6 +2,7 @@
  * sftp_channel.c - a session over a channel of a client: the subsystem (or a command), its data, and
  * what its program says on stderr.
  */
+#include "channel/mux.h"
 #include "client/sftp_session.h"
 #include "client/state.h"
 
@@ -158,6 +159,14 @@ static int ask_program(channel_wire *w, const nacre_sftp_options *o)
     return rc == NACRE_OK ? nacre_client_wait_reply(w->c, w->ch, o->timeout_ms) : rc;
 }
 
+bool nc_sftp_takes_early(const char *peer_version)
+{
+    static const char openssh[] = "SSH-2.0-OpenSSH_";
+    static const char ours[] = "SSH-2.0-nacre_";
+    return strncmp(peer_version, openssh, sizeof(openssh) - 1) == 0 ||
+           strncmp(peer_version, ours, sizeof(ours) - 1) == 0;
+}
+
 uint32_t nc_sftp_window(const nacre_sftp_options *o, const char *peer_version)
 {
     static const char ours[] = "SSH-2.0-nacre_";
@@ -193,6 +202,20 @@ static int open_channel(channel_wire *w, const nacre_sftp_options *o, nacre_erro
     return rc;
 }
 
+/*
+ * How far it is was seen when the channel was opened. What comes with VERSION does not tell: the server's
+ * program has just been started.
+ */
+static void know_link(channel_wire *w)
+{
+    nacre_channel_info info;
+    nacre_channel_get_info(w->ch, &info);
+    if (info.round_trip_ms != UINT32_MAX) {
+        nc_sftp_depth_known(&w->s->depth, info.round_trip_ms);
+        nc_window_begin_far(w->ch);
+    }
+}
+
 static int start(channel_wire *w, const nacre_sftp_options *o, nacre_sftp **out, nacre_error *err)
 {
     nacre_pipe pipe;
@@ -206,12 +229,14 @@ static int start(channel_wire *w, const nacre_sftp_options *o, nacre_sftp **out,
     }
     w->s = s;
     nacre_transport *t = nacre_client_transport(w->c);
-    nacre_sftp_engine_set_draft_symlink(
-        s->engine, nc_sftp_draft_symlink(t ? nacre_transport_peer_version(t) : ""));
+    const char *version = t ? nacre_transport_peer_version(t) : "";
+    nacre_sftp_engine_set_draft_symlink(s->engine, nc_sftp_draft_symlink(version));
+    s->eager = nc_sftp_takes_early(version);
     rc = nacre_client_on_channel(w->c, w->ch, on_event, w);
     if (rc == NACRE_OK) {
         s->wire = &channel_functions;
         s->wire_ctx = w;
+        know_link(w);
         rc = nc_sftp_start(s);
         if (w->wide && s->depth.round_trip_ms < NEAR_MS) {
             s->read_ahead = NEAR_AHEAD;

@@ -17,6 +17,7 @@ enum {
     IDLE_MS = 3000,
     WHOLE = NACRE_SFTP_MAX_DATA, /* who has a whole request waits when there is less room */
     EAGER = 16 * 1024 * 1024,    /* up to here it grows in larger steps */
+    BYTES_A_MS = 320 * 1024,     /* what a good link carries: 2.6 Gbit/s */
     BETTER = 8                   /* a rate that is better by less than 1/8 is no better */
 };
 
@@ -39,10 +40,18 @@ static bool is_far(const nc_sftp_depth *d)
     return d->round_trip_ms >= NEAR_MS && d->round_trip_ms != UINT64_MAX;
 }
 
-/* Where there is a round trip it begins with more, so that it is not what holds up a window that grows. */
+/*
+ * Where there is a round trip it begins with more, so that it is not what holds up a window that grows:
+ * finding out from little on takes round trips, in which a good link stands still.
+ */
 static uint64_t least(const nc_sftp_depth *d)
 {
-    return is_far(d) ? d->start * 2 : d->start;
+    if (!is_far(d)) {
+        return d->start;
+    }
+    uint64_t carried =
+        d->round_trip_ms < EAGER / BYTES_A_MS ? d->round_trip_ms * BYTES_A_MS : EAGER;
+    return carried > d->start * 2 ? carried : d->start * 2;
 }
 
 /* ---- the round trip ----------------------------------------------------------------------------------- */
@@ -56,15 +65,19 @@ void nc_sftp_depth_asked(nc_sftp_depth *d, uint32_t id, size_t outstanding, uint
     }
 }
 
+void nc_sftp_depth_known(nc_sftp_depth *d, uint64_t round_trip_ms)
+{
+    d->round_trip_ms = round_trip_ms < d->round_trip_ms ? round_trip_ms : d->round_trip_ms;
+    d->now = d->now > least(d) ? d->now : least(d);
+}
+
 void nc_sftp_depth_answered(nc_sftp_depth *d, uint32_t id, uint64_t now_ms)
 {
     if (!d->asked || d->asked_id != id) {
         return;
     }
-    uint64_t ms = now_ms - d->asked_ms;
     d->asked = false;
-    d->round_trip_ms = ms < d->round_trip_ms ? ms : d->round_trip_ms;
-    d->now = d->now > least(d) ? d->now : least(d);
+    nc_sftp_depth_known(d, now_ms - d->asked_ms);
 }
 
 /* ---- the depth ---------------------------------------------------------------------------------------- */

@@ -117,6 +117,7 @@ static void begin_source(nacre_sftp_job *j, nc_job_source *from)
         return;
     }
     i->flat = i->exists = from->flat;
+    i->attrs = from->attrs;
     if (from->up) {
         nc_job_put_source(i);
         return;
@@ -264,6 +265,20 @@ static int add_paths(nacre_sftp_job *j, bool up, bool flat, nc_job_dir *into, co
 int nacre_sftp_job_get(nacre_sftp_job *j, const char *remote, const char *local)
 {
     return add_paths(j, false, false, NULL, remote, local);
+}
+
+int nacre_sftp_job_get_known(nacre_sftp_job *j, const char *remote, const char *local,
+                             const nacre_sftp_attrs *attrs)
+{
+    int rc = nacre_sftp_job_get(j, remote, local);
+    if (rc == NACRE_OK && attrs) {
+        nacre_sftp_attrs *known = &j->sources[j->source_count - 1].attrs;
+        *known = *attrs;
+        known->flags &= ~NACRE_SFTP_ATTR_EXTENDED;
+        known->extended_count = 0;
+        known->extended = nc_span(NULL, 0);
+    }
+    return rc;
 }
 
 int nacre_sftp_job_put(nacre_sftp_job *j, const char *local, const char *remote)

@@ -202,6 +202,7 @@ typedef struct nc_job_source {
     bool up, flat;
     nc_job_dir *into; /* down: in it, under the name; NULL: local is a path */
     char *from, *to;
+    nacre_sftp_attrs attrs; /* down: as far as the caller knows them */
 } nc_job_source;
 
 struct nacre_sftp_job {

@@ -363,7 +363,14 @@ static void look_at(nc_job_item *i)
 
 void nc_job_get_source(nc_job_item *i)
 {
-    ask_type(i, NACRE_FXP_STAT);
+    bool known = (i->attrs.flags & NACRE_SFTP_ATTR_PERMISSIONS) &&
+                 (i->attrs.permissions & NACRE_SFTP_S_IFMT) &&
+                 !is_kind(&i->attrs, NACRE_SFTP_S_IFLNK);
+    if (known) {
+        look_at(i);
+    } else {
+        ask_type(i, NACRE_FXP_STAT);
+    }
 }
 
 static void bad_name(nc_job_dir *d, nacre_span name, const char *what)

@@ -41,6 +41,7 @@ typedef struct start_call {
     nc_sftp_call call;
     nacre_sftp *s;
     bool done;
+    nc_sftp_op home; /* asked for only where it costs no round trip */
 } start_call;
 
 static void on_limits(nc_sftp_call *call, nacre_sftp *s, const nacre_sftp_event *ev)
@@ -61,6 +62,62 @@ static bool is_done(void *user)
     return ((start_call *)user)->done;
 }
 
+static int ask_limits(nacre_sftp *s, start_call *start)
+{
+    int rc = nacre_sftp_req_limits(s->engine, &start->call.id);
+    return rc == NACRE_OK ? nacre_sftp_engine_set_user(s->engine, start->call.id, &start->call)
+                          : rc;
+}
+
+/* What every session needs to know goes with INIT, and comes with VERSION. */
+static int ask_early(nacre_sftp *s, start_call *start)
+{
+    static const nc_sftp_request where = {.type = NACRE_FXP_REALPATH, .path = "."};
+    nacre_error why = {.status = NACRE_OK};
+    nc_engine_be_eager(s->engine);
+    int rc = ask_limits(s, start);
+    return rc == NACRE_OK ? nc_sftp_try(s, &where, &start->home, &why) : rc;
+}
+
+static bool is_all_done(void *user)
+{
+    const start_call *start = user;
+    return start->done && start->home.done;
+}
+
+/* A refusal is none of ours: who needs the answer asks again. */
+static void keep_home(nacre_sftp *s, const nc_sftp_op *op)
+{
+    nacre_sftp_names names = {op->names_count, nc_span(op->names, op->names_len)};
+    nacre_sftp_name entry;
+    if (op->ok && nacre_sftp_names_next(&names, &entry) && !memchr(entry.name.p, 0, entry.name.n)) {
+        s->home = nc_strndup(s->alloc, entry.name);
+    }
+}
+
+static void forget(nacre_sftp *s, nc_sftp_call *call)
+{
+    if (call->id) {
+        nacre_sftp_engine_forget(s->engine, call->id);
+        call->id = 0;
+    }
+}
+
+/* VERSION, and the limits of a server that names them. */
+static int await_start(nacre_sftp *s, start_call *start)
+{
+    int rc = nc_sftp_wait(s, is_ready, start, s->timeout_ms);
+    if (rc == NACRE_OK && s->eager) {
+        return nc_sftp_wait(s, is_all_done, start, s->timeout_ms);
+    }
+    if (rc == NACRE_OK && nacre_sftp_engine_has(s->engine, NACRE_SFTP_EXT_LIMITS) &&
+        ask_limits(s, start) == NACRE_OK) {
+        nc_sftp_depth_asked(&s->depth, start->call.id, 1, nacre_loop_now(NULL));
+        rc = nc_sftp_wait(s, is_done, start, s->timeout_ms);
+    }
+    return rc;
+}
+
 static void take_limits(nacre_sftp *s)
 {
     nacre_sftp_limits limits;
@@ -72,31 +129,23 @@ static void take_limits(nacre_sftp *s)
 int nc_sftp_start(nacre_sftp *s)
 {
     start_call start = {.call = {.on_reply = on_limits}, .s = s};
+    nc_sftp_op_init(&start.home, s);
     int rc = nacre_sftp_engine_start(s->engine);
+    if (rc == NACRE_OK && s->eager) {
+        rc = ask_early(s, &start);
+    }
     if (rc == NACRE_OK) {
         rc = nacre_sftp_engine_flush(s->engine);
     }
-    if (rc != NACRE_OK) {
-        return nc_sftp_fail(s, rc, "SFTP could not be started");
+    rc = rc == NACRE_OK ? await_start(s, &start) : nc_sftp_fail(s, rc, "SFTP could not be started");
+    forget(s, &start.call);
+    forget(s, &start.home.call);
+    if (rc == NACRE_OK) {
+        take_limits(s);
+        keep_home(s, &start.home);
     }
-    rc = nc_sftp_wait(s, is_ready, &start, s->timeout_ms);
-    if (rc != NACRE_OK) {
-        return rc;
-    }
-    if (nacre_sftp_engine_has(s->engine, NACRE_SFTP_EXT_LIMITS) &&
-        nacre_sftp_req_limits(s->engine, &start.call.id) == NACRE_OK) {
-        rc = nacre_sftp_engine_set_user(s->engine, start.call.id, &start.call);
-        if (rc == NACRE_OK) {
-            nc_sftp_depth_asked(&s->depth, start.call.id, 1, nacre_loop_now(NULL));
-            rc = nc_sftp_wait(s, is_done, &start, s->timeout_ms);
-        }
-        if (rc != NACRE_OK) {
-            nacre_sftp_engine_forget(s->engine, start.call.id);
-            return rc;
-        }
-    }
-    take_limits(s);
-    return NACRE_OK;
+    nc_sftp_op_clear(&start.home);
+    return rc;
 }
 
 void nacre_sftp_close(nacre_sftp *s)

@@ -10,6 +10,7 @@
 #include "nacre/sftp.h"
 #include "nacre/sftp_engine.h"
 #include "nacre/sftp_transfer.h"
+#include "sftp/engine.h"
 
 #include <time.h>
 
@@ -204,6 +205,8 @@ void nc_sftp_depth_start(nc_sftp_depth *d, uint64_t bytes); /* where it begins, 
 /* A single request left; outstanding: with all others. Its answer came. */
 void nc_sftp_depth_asked(nc_sftp_depth *d, uint32_t id, size_t outstanding, uint64_t now_ms);
 void nc_sftp_depth_answered(nc_sftp_depth *d, uint32_t id, uint64_t now_ms);
+/* The same, told by somebody else. */
+void nc_sftp_depth_known(nc_sftp_depth *d, uint64_t round_trip_ms);
 /* So many bytes of a flow are through. */
 void nc_sftp_depth_landed(nc_sftp_depth *d, uint64_t bytes, uint64_t now_ms);
 /* Bytes that may be added to those that are on the way. */
@@ -243,6 +246,7 @@ struct nacre_sftp {
     char *home;                   /* where it began, once that was asked */
     char **marks;                 /* of nacre_sftp_cd; NULL within: where it began */
     size_t mark_count;
+    bool eager;              /* the server reads what comes right behind INIT */
     uint32_t unknown_checks; /* names of check-file that the server does not know: bits, 1 << ext */
 };
 
@@ -253,6 +257,8 @@ int nc_sftp_new(nacre_sftp **out, const nacre_sftp_options *o, const nacre_pipe 
 uint32_t nc_sftp_window(const nacre_sftp_options *o, const char *peer_version);
 /* True: the server that calls itself so reads SYMLINK's arguments in the draft's order. */
 bool nc_sftp_draft_symlink(const char *peer_version);
+/* True: the server that calls itself so answers what is asked together with INIT. */
+bool nc_sftp_takes_early(const char *peer_version);
 /* INIT, VERSION, limits; the wire stands. */
 int nc_sftp_start(nacre_sftp *s) NACRE_MUST_CHECK;
 

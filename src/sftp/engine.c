@@ -108,6 +108,11 @@ size_t nacre_sftp_engine_outstanding(const nacre_sftp_engine *e)
     return e->outstanding;
 }
 
+void nc_engine_be_eager(nacre_sftp_engine *e)
+{
+    e->eager = true;
+}
+
 /* ---- the table of requests ------------------------------------------------------------------------ */
 
 static void append_free(nacre_sftp_engine *e, size_t index)

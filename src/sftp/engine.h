@@ -69,12 +69,18 @@ struct nacre_sftp_engine {
     bool offered[NACRE_SFTP_EXT_COUNT];
     nacre_sftp_limits limits;
     bool draft_symlink;
+    bool eager; /* requests may follow INIT at once */
 
     uint8_t write_head[4 + 1 + 4 + 4 + NC_SFTP_MAX_HANDLE + 8 + 4];
     size_t write_head_len;
     bool write_lent;
 };
 
+/*
+ * The server is known to read what comes right behind INIT: requests may be made before VERSION has come,
+ * and among them limits@openssh.com, which nobody has offered yet (who does not know it says so).
+ */
+void nc_engine_be_eager(nacre_sftp_engine *e);
 /* Makes sure that a slot is free: NACRE_AGAIN, NACRE_NO_MEMORY. Then take_slot cannot fail. */
 int nc_engine_prepare_slot(nacre_sftp_engine *e) NACRE_MUST_CHECK;
 /* The id that the next take_slot will give. */

@@ -156,19 +156,25 @@ static void put(nc_wr *w, const field *f)
     }
 }
 
+static int may_ask(const nacre_sftp_engine *e, const request *rq)
+{
+    bool early = e->eager && e->state == NC_ENGINE_INIT_SENT;
+    if ((e->state != NC_ENGINE_READY && !early) || e->write_lent) {
+        return NACRE_WRONG_STATE;
+    }
+    bool there = rq->ext == NACRE_SFTP_EXT_COUNT || nacre_sftp_engine_has(e, rq->ext) ||
+                 (early && rq->ext == NACRE_SFTP_EXT_LIMITS);
+    return there ? NACRE_OK : NACRE_UNSUPPORTED;
+}
+
 /* Everything that can go wrong goes wrong before the first byte is queued. */
 static int send_request(nacre_sftp_engine *e, const request *rq, uint32_t *id, nc_sftp_slot **slot)
 {
     *id = 0;
-    if (e->state != NC_ENGINE_READY || e->write_lent) {
-        return NACRE_WRONG_STATE;
-    }
-    if (rq->ext != NACRE_SFTP_EXT_COUNT && !nacre_sftp_engine_has(e, rq->ext)) {
-        return NACRE_UNSUPPORTED;
-    }
     field name = {.kind = FIELD_STRING, .s = nc_span_cstr(rq->ext_name)};
     size_t size = 5;
-    int rc = rq->ext_name ? measure(&name, &size) : NACRE_OK;
+    int rc = may_ask(e, rq);
+    rc = rc == NACRE_OK && rq->ext_name ? measure(&name, &size) : rc;
     for (size_t i = 0; rc == NACRE_OK && i < rq->count; i++) {
         rc = measure(&rq->fields[i], &size);
     }

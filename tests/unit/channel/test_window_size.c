@@ -361,6 +361,46 @@ static void round_trips_are_measured(void **state)
     assert_int_equal(client.link.round_trip_ms, 40);
 }
 
+/* A channel for bulk data: the first adjust brings it to what a good link carries, at once. */
+static void begins_far(void **state)
+{
+    (void)state;
+    nacre_channel *ch = open_far();
+    nc_window_begin_far(ch);
+    assert_int_equal(ch->window_max, 2 * MIB);
+    give_data(ch);
+    assert_int_equal(ch->window_max, 50 * 320 * 1024);
+    assert_int_equal(w.granted, 50 * 320 * 1024 + PACKET);
+}
+
+static void begins_far_within_bounds(void **state)
+{
+    (void)state;
+    w.half_ms = 4000;
+    nacre_channel *capped = open_far();
+    nacre_channel_window_cap(capped, 5 * MIB);
+    nc_window_begin_far(capped);
+    give_data(capped);
+    assert_int_equal(capped->window_max, 5 * MIB);
+    nacre_channel *ch = open_channel(0, 8000, 9);
+    nc_window_begin_far(ch);
+    give_data(ch);
+    assert_int_equal(ch->window_max, 16 * MIB);
+    nacre_channel *fixed = open_channel(MIB, 8000, 8);
+    nc_window_begin_far(fixed);
+    give_data(fixed);
+    assert_int_equal(fixed->window_max, MIB);
+}
+
+static void begins_near(void **state)
+{
+    (void)state;
+    nacre_channel *ch = open_channel(0, 9, 7);
+    nc_window_begin_far(ch);
+    give_data(ch);
+    assert_int_equal(ch->window_max, 2 * MIB);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -380,6 +420,9 @@ int main(void)
         TEST(pings_once),
         TEST(no_ping_no_growth),
         TEST(round_trips_are_measured),
+        TEST(begins_far),
+        TEST(begins_far_within_bounds),
+        TEST(begins_near),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

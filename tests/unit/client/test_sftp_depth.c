@@ -12,7 +12,7 @@
 
 #include "client/sftp_session.h"
 
-enum { MIB = 1024 * 1024, CHUNK = 255 * 1024, SLOTS = 4096 };
+enum { MIB = 1024 * 1024, AT_50_MS = 50 * 320 * 1024, CHUNK = 255 * 1024, SLOTS = 4096 };
 
 typedef struct link {
     uint64_t round_trip_ms, per_ms; /* bytes that the link carries in a ms */
@@ -155,7 +155,7 @@ static void back_when_idle(void **state)
         nc_sftp_depth_landed(&d, 1000, l.now_ms);
         run(2000);
     }
-    assert_int_equal(d.now, 8 * MIB);
+    assert_int_equal(d.now, AT_50_MS);
     l.idle = false;
     run(2000);
     assert_true(d.now > 16 * MIB);
@@ -171,7 +171,7 @@ static void not_held_no_growth(void **state)
         assert_true(nc_sftp_depth_room(&d, 3 * MIB) >= MIB);
         nc_sftp_depth_landed(&d, 512 * 1024, l.now_ms);
     }
-    assert_int_equal(d.now, 8 * MIB);
+    assert_int_equal(d.now, AT_50_MS);
 }
 
 /* Only a request that was alone on the way, and only its own answer. */
@@ -195,6 +195,24 @@ static void what_counts_as_a_round_trip(void **state)
     assert_int_equal(d.round_trip_ms, 20);
 }
 
+/* The further the more, but never above what growing in steps ends at. */
+static void begins_with_what_a_link_carries(void **state)
+{
+    static const struct {
+        uint64_t ms, bytes;
+    } far[] = {{UINT64_MAX, 4 * MIB}, {0, 4 * MIB},     {4, 4 * MIB},          {5, 8 * MIB},
+               {40, 40 * 320 * 1024}, {1000, 16 * MIB}, {1ULL << 62, 16 * MIB}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+        nc_sftp_depth_init(&d);
+        nc_sftp_depth_known(&d, far[i].ms);
+        assert_int_equal(d.now, far[i].bytes);
+    }
+    nc_sftp_depth_known(&d, 2); /* it only looked far */
+    nc_sftp_depth_landed(&d, 1000, l.now_ms);
+    assert_int_equal(d.now, 4 * MIB);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -210,6 +228,7 @@ int main(void)
         TEST(back_when_idle),
         TEST(not_held_no_growth),
         TEST(what_counts_as_a_round_trip),
+        TEST(begins_with_what_a_link_carries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

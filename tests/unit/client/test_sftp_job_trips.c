@@ -121,16 +121,37 @@ static void no_more_files_at_once_than_allowed(void **state)
     nacre_sftp_close(s);
 }
 
+/* What a stat has just told is not asked again: OPEN, and READs. */
+static void known_needs_a_trip_less(void **state)
+{
+    unsigned trips[2];
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        nacre_sftp_job *j = NULL;
+        nacre_sftp_attrs a;
+        nacre_sftp *s = begin_session();
+        sftp_peer_put(&peer, "f0", content, SMALL, 0644);
+        assert_int_equal(nacre_sftp_stat(s, "f0", &a), NACRE_OK);
+        assert_int_equal(nacre_sftp_job_new(&j, s, NULL), NACRE_OK);
+        assert_int_equal(nacre_sftp_job_get_known(j, "f0", "f0", known ? &a : NULL), NACRE_OK);
+        peer.trips = 0;
+        assert_int_equal(nacre_sftp_job_run(j, NULL), NACRE_OK);
+        trips[known] = peer.trips;
+        assert_true(local_holds("f0", content, SMALL));
+        nacre_sftp_job_free(j);
+        nacre_sftp_close(s);
+    }
+    assert_int_equal(trips[1] + 1, trips[0]);
+}
+
 #define IN_A_PLACE(f) cmocka_unit_test_setup_teardown(f, place_set_up, place_tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_A_PLACE(few_trips_down),
-        IN_A_PLACE(few_trips_up),
-        IN_A_PLACE(answers_in_any_order),
-        IN_A_PLACE(one_refusal_anywhere),
-        IN_A_PLACE(no_more_files_at_once_than_allowed),
+        IN_A_PLACE(few_trips_down),          IN_A_PLACE(few_trips_up),
+        IN_A_PLACE(answers_in_any_order),    IN_A_PLACE(one_refusal_anywhere),
+        IN_A_PLACE(known_needs_a_trip_less), IN_A_PLACE(no_more_files_at_once_than_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  */
 #include "mem_pipe.h"
 #include "nacre/sftp_engine.h"
+#include "sftp/engine.h"
 #include "sftp_loop.h"
 #include "wire/wr.h"
 
@@ -402,6 +403,41 @@ static void ids_and_caps(void **state)
     peer_close(&p);
 }
 
+/* To a server that is known to take it: what is asked with INIT is answered behind VERSION. */
+static void early_requests(void **state)
+{
+    static const char version[] = "\0\0\0\5\2\0\0\0\3";
+    uint8_t refusal[] = {0, 0, 0, 17, 101, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0};
+    peer p;
+    uint32_t id, other;
+    (void)state;
+    peer_new(&p);
+    nc_engine_be_eager(p.e);
+    assert_int_equal(nacre_sftp_req_limits(p.e, &id), NACRE_OK);
+    assert_int_equal(nacre_sftp_req_realpath(p.e, SPAN("."), &other), NACRE_OK);
+    assert_int_equal(nacre_sftp_req_fsync(p.e, SPAN("h"), &other), NACRE_UNSUPPORTED);
+    assert_int_equal(nacre_sftp_engine_flush(p.e), NACRE_OK);
+    assert_int_equal(mem_way_take(&p.pipe.up, p.sent, sizeof(p.sent)), 13 + 18 + 14);
+    assert_false(nacre_sftp_engine_ready(p.e));
+    assert_int_equal(say(&p, version, sizeof(version) - 1), NACRE_OK);
+    assert_int_equal(p.ev.type, NACRE_SFTP_EVENT_VERSION);
+    refusal[5] = (uint8_t)(id >> 24);
+    refusal[6] = (uint8_t)(id >> 16);
+    refusal[7] = (uint8_t)(id >> 8);
+    refusal[8] = (uint8_t)id;
+    assert_int_equal(say(&p, refusal, sizeof(refusal)), NACRE_OK);
+    assert_int_equal(p.ev.u.status.code, NACRE_FX_OP_UNSUPPORTED);
+    assert_int_equal(nacre_sftp_engine_outstanding(p.e), 1);
+    assert_int_equal(nacre_sftp_req_limits(p.e, &id), NACRE_UNSUPPORTED);
+    peer_close(&p);
+    /* An answer that comes before VERSION stays what it was. */
+    peer_new(&p);
+    nc_engine_be_eager(p.e);
+    assert_int_equal(nacre_sftp_req_limits(p.e, &id), NACRE_OK);
+    fatal(&p, say(&p, refusal, sizeof(refusal)), "not SFTP");
+    peer_close(&p);
+}
+
 static void bad_arguments(void **state)
 {
     peer p;
@@ -524,7 +560,8 @@ int main(void)
         cmocka_unit_test(absurd_lengths), cmocka_unit_test(lying_replies),
         cmocka_unit_test(cut_replies),    cmocka_unit_test(unknown_ids),
         cmocka_unit_test(out_of_order),   cmocka_unit_test(ids_and_caps),
-        cmocka_unit_test(bad_arguments),  cmocka_unit_test(failing_memory),
+        cmocka_unit_test(bad_arguments),  cmocka_unit_test(early_requests),
+        cmocka_unit_test(failing_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
