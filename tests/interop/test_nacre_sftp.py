@@ -536,7 +536,7 @@ class Progress(PromptTest):
         self.assertEqual(t.wait(), 0)
 
     def test_as_wide_as_the_window(self):
-        for columns in (120, 60, 20):
+        for columns in (120, 60, 30, 20):
             t = self.start(columns=columns)
             t.send(b"get other copy\r")
             t.expect(b"/other to copy\r\n")
@@ -544,6 +544,8 @@ class Progress(PromptTest):
             self.assertIn(b"100%", line)
             last = line.rstrip(b"\r").split(b"\r")[-1]
             self.assertLess(len(last), columns)
+            self.assertTrue(last.startswith(b"other"), last)
+            self.assertEqual(b"/s" in last, columns >= 60, last)
 
     def test_a_new_size_is_noticed(self):
         t = self.start("-l", "8000", columns=90)
@@ -656,6 +658,22 @@ class Connected(PromptTest):
         for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(signo):
                 self.end_a_batch(signo)
+
+    def test_an_interrupted_reget_goes_on(self):
+        big = make_file(place.fresh("big"), 10_000_000)
+        target, script = place.fresh("target"), place.fresh("batch")
+        script.write_text(f"reget {big} {target}\n")
+        for least in (1, 1_000_000):
+            with subprocess.Popen([NACRE_SFTP, "-l", "8000", "-b", script, "-D", SFTP_SERVER], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, start_new_session=True) as process:
+                wait_until(lambda: target.exists() and target.stat().st_size > least, "some of the file")
+                process.send_signal(signal.SIGINT)
+                said = process.stdout.read()
+            self.assertEqual(process.returncode, 1, said)
+            self.assertTrue(big.read_bytes().startswith(target.read_bytes()))
+            self.assertTrue(least < target.stat().st_size < 10_000_000)
+        run([NACRE_SFTP, "-b", script, "-D", SFTP_SERVER], check=0)
+        self.assertEqual(target.read_bytes(), big.read_bytes())
 
     def test_closed_descriptors(self):
         """As sftp: nothing to do, and nothing of ours read as commands."""
