@@ -258,6 +258,7 @@ static int start(channel_wire *w, const nacre_sftp_options *o, nacre_sftp **out,
 int nacre_sftp_open(nacre_sftp **out, nacre_client *c, const nacre_sftp_options *o,
                     nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_sftp_options opts;
     nacre_error why = {.status = NACRE_OK};
     nacre_sftp_options_init(&opts);
