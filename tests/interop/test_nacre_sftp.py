@@ -283,8 +283,8 @@ class Trees(unittest.TestCase):
         os.chmod(ours, 0o777)
         # Root may read everything: somebody else then.
         somebody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if ROOT else []
-        result = run([*somebody, NACRE_SFTP, "-b", "-", "-D", SFTP_SERVER],
-                     stdin=f"put -R {self.source} {ours}/up\npwd\n".encode())
+        result = run([*somebody, lent(place, NACRE_SFTP), "-b", "-", "-D", SFTP_SERVER],
+                     stdin=f"put -R {self.source} {ours}/up\npwd\n".encode(), env={"LD_LIBRARY_PATH": str(place.path("lent"))})
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"one", result.stderr)
         self.assertNotIn(b"sftp> pwd", result.stdout)
