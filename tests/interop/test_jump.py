@@ -131,19 +131,14 @@ class Refused(unittest.TestCase):
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
             try:
                 wait_until(sign.exists, "the command to run")
-                below = descendants(hop.process.pid)
+                children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(hop.process.pid)],
+                                          capture_output=True, text=True).stdout.split()
                 hop.stop()
-                subprocess.run(["kill", "-KILL", *below], stderr=subprocess.DEVNULL)
+                subprocess.run(["kill", "-KILL", *children], check=True)
                 _, err = p.communicate(timeout=DEADLINE)
             finally:
                 p.kill()
         self.assertEqual(p.returncode, 255, err)
-
-
-def descendants(pid):
-    """A session of sshd may be two processes, of which one has the sockets."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
-    return found + [deeper for child in found for deeper in descendants(child)]
 
 
 if __name__ == "__main__":
