@@ -18,11 +18,13 @@
 #include <unistd.h>
 
 enum {
-    TICK_MS = 200,     /* how often the window's size and a stall are looked at */
-    REDRAW_MS = 100,   /* not more often: a terminal is slower than a network */
-    STALLED_MS = 5000, /* without a byte */
-    TAIL_COLUMNS = 35, /* everything behind the name, and one column left free */
-    SPEED_MS = 1000,   /* speed is measured over about so long, so that it does not flicker */
+    TICK_MS = 200,           /* how often the window's size and a stall are looked at */
+    REDRAW_MS = 100,         /* not more often: a terminal is slower than a network */
+    STALLED_MS = 5000,       /* without a byte */
+    TAIL_COLUMNS = 35,       /* everything behind the name, and one column left free */
+    SHORT_TAIL_COLUMNS = 13, /* percent and amount alone, likewise */
+    NAME_COLUMNS = 8,        /* of a name, for which the rest makes room */
+    SPEED_MS = 1000,         /* speed is measured over about so long, so that it does not flicker */
     NAME_BYTES = 4096
 };
 
@@ -141,10 +143,17 @@ static void draw(progress *p, file *f, bool over)
     amount(bytes, sizeof(bytes), (double)f->done, false);
     amount(speed, sizeof(speed), over ? whole : f->speed, true);
     time_left(left, sizeof(left), f, now, over);
-    snprintf(tail, sizeof(tail), " %s %s %s/s %s", percent, bytes, speed, left);
     p->columns = window_columns();
     size_t most = p->columns - 1; /* the last column would break the line on some terminals */
-    size_t room = most + 1 > TAIL_COLUMNS ? most + 1 - TAIL_COLUMNS : 0;
+    bool narrow =
+        most + 1 < TAIL_COLUMNS + NAME_COLUMNS; /* then the name says more than the speed */
+    size_t wanted = narrow ? SHORT_TAIL_COLUMNS : TAIL_COLUMNS;
+    if (narrow) {
+        snprintf(tail, sizeof(tail), " %s %s", percent, bytes);
+    } else {
+        snprintf(tail, sizeof(tail), " %s %s %s/s %s", percent, bytes, speed, left);
+    }
+    size_t room = most + 1 > wanted ? most + 1 - wanted : 0;
     size_t n = text_cut(f->name, room);
     char *cut = strndup(f->name, n);
     size_t used = cut ? text_columns(cut) : room;

@@ -7,6 +7,7 @@
 #include "../progress.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -184,6 +185,9 @@ static int begin(transfer *t)
     o.transfer.preserve = t->flags->preserve;
     o.transfer.sync = t->flags->sync;
     o.transfer.resume = t->flags->resume;
+    o.transfer.in_place = t->up; /* what is put onto itself stays whole */
+    /* What comes stays, for the next attempt. */
+    o.transfer.direct = t->flags->resume && !t->up && !t->flags->recursive;
     o.transfer.rate = a->rate;
     o.transfer.max_requests = a->requests;
     o.transfer.progress = on_progress;
@@ -276,6 +280,17 @@ static bool not_a_file(const nacre_sftp_attrs *attrs)
            (attrs->permissions & NACRE_SFTP_S_IFMT) != NACRE_SFTP_S_IFREG;
 }
 
+/* What is written directly is for nobody's eyes who may not read the source. */
+static void make_with_mode(const char *local, const nacre_sftp_attrs *attrs)
+{
+    bool known = attrs->flags & NACRE_SFTP_ATTR_PERMISSIONS;
+    mode_t mode = (known ? attrs->permissions & 0777 : 0666) | S_IWUSR;
+    int fd = open(local, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 static void get_match(transfer *t, const match *m, const char *to, bool into_dir)
 {
     char *label = m->dir ? joined(m->path, "") : keep(strdup(m->path));
@@ -288,6 +303,9 @@ static void get_match(transfer *t, const match *m, const char *to, bool into_dir
         free(label);
         free(local);
         return;
+    }
+    if (!m->dir && t->flags->resume && !t->flags->recursive) {
+        make_with_mode(local, &m->attrs); /* when that fails, the job says why */
     }
     add(t, m->dir ? real_path(t->a, m->path) : keep(strdup(m->path)), label, local, &m->attrs);
 }

@@ -142,6 +142,9 @@ typedef enum nacre_blame { NACRE_BY_US = 0, NACRE_BY_PEER = 1 } nacre_blame;
  * What went wrong, in detail. A plain struct: copy it freely. text is one sentence (or a few) for a
  * person: what was wrong, where, what to do. Bytes that came from the peer are escaped in it, so that
  * it can be shown on a terminal.
+ *
+ * A function of the library that takes one to fill clears it first, so it need not be initialised and
+ * says nothing of earlier calls; status is NACRE_OK after success. NULL is good where nobody wants to know.
  */
 typedef struct nacre_error {
     int status;     /* a nacre_status; NACRE_OK: no error                              */

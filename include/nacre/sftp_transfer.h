@@ -79,7 +79,9 @@ NACRE_API void nacre_sftp_transfer_options_init(nacre_sftp_transfer_options *o);
 
 /*
  * Copies a remote file to a local one. A regular or new target is written under a temporary name beside
- * it (".name.XXXXXX") and renamed at the end: whatever fails, the target is as it was. Other targets
+ * it (".name.XXXXXX") and renamed at the end: whatever fails, the target is as it was, and what had come is
+ * gone; other hard links of a replaced file keep the old content. With resume, direct or offset the target
+ * itself is written: what has come stays when it fails, for the next get with resume. Other targets
  * (/dev/null, a fifo) are written directly, as with direct, offset, resume, or where no file can be made
  * beside it. A new file gets the remote mode less the umask, a replaced one keeps its own; preserve: the
  * remote mode and times. The file is read to its end, whatever size the server names; NACRE_INCOMPLETE

@@ -480,6 +480,7 @@ int nacre_client_login(nacre_client *c, int in_fd, int out_fd, const char *host,
 int nacre_client_open(nacre_client **out, const nacre_client_config *cfg, const char *host,
                       uint16_t port, nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_client *c = NULL;
     *out = NULL;
     int rc = nacre_client_new(&c, cfg, err);

@@ -15,6 +15,7 @@ void nacre_scp_options_init(nacre_scp_options *o)
 
 int nacre_scp_new(nacre_scp **out, nacre_client *c, const nacre_scp_options *o, nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_scp_options opts;
     nacre_scp_options_init(&opts);
     *out = NULL;

@@ -212,7 +212,7 @@ static void know_link(channel_wire *w)
     nacre_channel_get_info(w->ch, &info);
     if (info.round_trip_ms != UINT32_MAX) {
         nc_sftp_depth_known(&w->s->depth, info.round_trip_ms);
-        nc_window_for_bulk(w->ch);
+        nc_window_begin_far(w->ch);
     }
 }
 
@@ -258,6 +258,7 @@ static int start(channel_wire *w, const nacre_sftp_options *o, nacre_sftp **out,
 int nacre_sftp_open(nacre_sftp **out, nacre_client *c, const nacre_sftp_options *o,
                     nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_sftp_options opts;
     nacre_error why = {.status = NACRE_OK};
     nacre_sftp_options_init(&opts);

@@ -195,6 +195,7 @@ static int watch(pipe_wire *w, nacre_error *err)
 int nacre_sftp_open_pipe(nacre_sftp **out, int in_fd, int out_fd, const nacre_sftp_options *o,
                          nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_sftp_options opts;
     nacre_sftp_options_init(&opts);
     if (o) {

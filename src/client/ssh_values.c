@@ -127,6 +127,7 @@ static int put_environment(sentence *s, const char **at, nacre_error *err)
 int nacre_ssh_expand(const char *text, const nacre_ssh_tokens *tokens, bool tilde, char *out,
                      size_t size, nacre_error *err)
 {
+    nc_error_clear(err);
     sentence s = {out, size, 0};
     const char *p = text;
     int rc = put(&s, "", 0);
@@ -257,6 +258,7 @@ static int parse_uri(const char *rest, nacre_destination *out)
 
 int nacre_parse_destination(const char *text, nacre_destination *out, nacre_error *err)
 {
+    nc_error_clear(err);
     static const char *const schemes[] = {"ssh://", "sftp://", "scp://"};
     int rc = NACRE_AGAIN;
     memset(out, 0, sizeof(*out));

@@ -183,12 +183,14 @@ static int lookup(nacre_account **out, const nacre_allocator *alloc, const char 
 int nacre_account_lookup(nacre_account **out, const nacre_allocator *alloc, const char *name,
                          nacre_error *err)
 {
+    nc_error_clear(err);
     return lookup(out, alloc, name ? name : "", 0, err);
 }
 
 int nacre_account_lookup_uid(nacre_account **out, const nacre_allocator *alloc, uid_t uid,
                              nacre_error *err)
 {
+    nc_error_clear(err);
     return lookup(out, alloc, NULL, uid, err);
 }
 

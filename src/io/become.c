@@ -57,6 +57,7 @@ int nc_become_steps(const nacre_account *a, const char **step)
 
 int nacre_become(const nacre_account *account, nacre_error *err)
 {
+    nc_error_clear(err);
     const char *step = "";
     if (nc_become_steps(account, &step) == 0) {
         return NACRE_OK;

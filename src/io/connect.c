@@ -362,6 +362,7 @@ int nacre_net_connect_start(nacre_connecting **out, nacre_loop *loop, const nacr
                             const char *host, uint16_t port, const nacre_connect_options *o,
                             nacre_connect_fn fn, void *user, nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_connect_options opts;
     nacre_connect_options_init(&opts);
     *out = NULL;
@@ -418,6 +419,7 @@ static void on_outcome(void *user, int fd, const nacre_error *why)
 int nacre_net_connect(const char *host, uint16_t port, const nacre_connect_options *o, int *fd,
                       nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_loop *loop = NULL;
     nacre_connecting *c = NULL;
     outcome result = {.fd = -1};

@@ -369,6 +369,7 @@ static int prepare_fd(int fd, int *flags)
 int nacre_driver_new(nacre_driver **out, nacre_loop *loop, nacre_transport *t, int in_fd,
                      int out_fd, const nacre_driver_options *o, nacre_error *err)
 {
+    nc_error_clear(err);
     *out = NULL;
     if (!o || o->size == 0 || o->size > sizeof(*o) || in_fd < 0 || out_fd < 0) {
         return nc_fail(err, NACRE_INVALID_ARGUMENT, "a driver needs options and two descriptors");

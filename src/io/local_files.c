@@ -369,6 +369,7 @@ static int begin_in_jail(nacre_local_files *f, const nacre_local_files_options *
 int nacre_local_files_new(nacre_local_files **out, const nacre_local_files_options *options,
                           nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_local_files_options o;
     nacre_local_files_options_init(&o);
     *out = NULL;

@@ -487,6 +487,7 @@ int nacre_loop_on_child(nacre_loop *loop, pid_t pid, nacre_child_fn fn, void *us
 
 int nacre_loop_new(nacre_loop **out, const nacre_allocator *alloc, nacre_error *err)
 {
+    nc_error_clear(err);
     *out = NULL;
     nacre_loop *loop = nc_zalloc(alloc, sizeof(*loop));
     if (!loop) {

@@ -80,6 +80,7 @@ static size_t wildcard(int family, uint16_t port, nc_address out[2])
 int nacre_net_listen(const char *address, uint16_t port, int family, int backlog, int *fd,
                      uint16_t *bound_port, nacre_error *err)
 {
+    nc_error_clear(err);
     nc_address list[NC_ADDRESSES_MAX];
     size_t n = 0;
     int af = nc_family_of(family);
@@ -112,6 +113,7 @@ int nacre_net_listen(const char *address, uint16_t port, int family, int backlog
 
 int nacre_net_accept(int listen_fd, int *fd, nacre_error *err)
 {
+    nc_error_clear(err);
     do {
         *fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     } while (*fd < 0 && (errno == EINTR || errno == ECONNABORTED || errno == EPROTO));
@@ -142,6 +144,7 @@ static int unix_address(const char *path, struct sockaddr_un *sun, nacre_error *
 
 int nacre_net_connect_unix(const char *path, int *fd, nacre_error *err)
 {
+    nc_error_clear(err);
     struct sockaddr_un sun;
     *fd = -1;
     int rc = unix_address(path, &sun, err);
@@ -169,6 +172,7 @@ int nacre_net_connect_unix(const char *path, int *fd, nacre_error *err)
 int nacre_net_listen_unix(const char *path, unsigned mode, bool replace, int backlog, int *fd,
                           nacre_error *err)
 {
+    nc_error_clear(err);
     struct sockaddr_un sun;
     struct stat st;
     *fd = -1;

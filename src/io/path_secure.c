@@ -62,6 +62,7 @@ static int judge_parents(char *real, const char *home, uid_t uid, nacre_error *e
 
 int nacre_path_secure(const char *path, int fd, uid_t uid, const char *home, nacre_error *err)
 {
+    nc_error_clear(err);
     char *real = realpath(path, NULL);
     if (!real) {
         return nc_os_fail(err, NACRE_NOT_FOUND, errno, "cannot find %s",

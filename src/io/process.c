@@ -337,6 +337,7 @@ static int await_exec(int fd, const nacre_spawn_options *o, pid_t pid, nacre_err
 
 int nacre_spawn(const nacre_spawn_options *opts, nacre_process *out, nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_spawn_options o;
     nacre_process made = {.pid = -1, .in = -1, .out = -1, .err = -1, .pty = -1};
     int report[2] = {-1, -1};

@@ -609,6 +609,7 @@ static void undo(nacre_relay *r)
 int nacre_relay_new(nacre_relay **out, nacre_loop *loop, nacre_driver *d, nacre_channel *ch,
                     const nacre_relay_options *o, nacre_error *err)
 {
+    nc_error_clear(err);
     *out = NULL;
     if (!o || o->size == 0 || o->size > sizeof(*o) || !ch) {
         return nc_fail(err, NACRE_INVALID_ARGUMENT, "a relay needs options and an open channel");

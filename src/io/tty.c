@@ -48,6 +48,7 @@ static int go_raw(const nacre_tty *tty)
 
 int nacre_tty_raw(nacre_tty **out, int fd, nacre_error *err)
 {
+    nc_error_clear(err);
     *out = NULL;
     nacre_tty *tty = nc_zalloc(NULL, sizeof(*tty));
     if (!tty) {
@@ -183,6 +184,7 @@ static int ask_on(int in, int out, const char *prompt, bool echo, char *line, si
 
 int nacre_tty_ask(const char *prompt, bool echo, bool use_stdio, char **answer, nacre_error *err)
 {
+    nc_error_clear(err);
     char line[ANSWER_MAX] = {0};
     *answer = NULL;
     int tty = use_stdio ? -1 : open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);

@@ -230,6 +230,7 @@ void nacre_server_scp_options_init(nacre_server_scp_options *o)
 int nacre_server_scp(nacre_server_conn *c, nacre_channel *ch, const char *command,
                      const nacre_server_scp_options *options, nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_server_scp_options o;
     nc_chan *k = nc_chan_find(c, ch);
     nacre_server_scp_options_init(&o);

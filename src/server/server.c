@@ -105,6 +105,7 @@ static int copy_config(nacre_server *s, const nacre_server_config *cfg, nacre_er
 
 int nacre_server_new(nacre_server **out, const nacre_server_config *cfg, nacre_error *err)
 {
+    nc_error_clear(err);
     *out = NULL;
     if (!cfg || cfg->size == 0 || cfg->size > sizeof(*cfg) ||
         cfg->callbacks.size != sizeof(cfg->callbacks)) {
@@ -265,6 +266,7 @@ static void on_listener(void *user, int fd, unsigned ready)
 
 int nacre_server_listen_fd(nacre_server *s, int fd, nacre_error *err)
 {
+    nc_error_clear(err);
     nc_listener *l = nc_zalloc(s->alloc, sizeof(*l));
     if (!l) {
         return nc_fail(err, NACRE_NO_MEMORY, "no memory for a listener");
@@ -284,6 +286,7 @@ int nacre_server_listen_fd(nacre_server *s, int fd, nacre_error *err)
 int nacre_server_listen(nacre_server *s, const char *address, uint16_t port, uint16_t *bound,
                         nacre_error *err)
 {
+    nc_error_clear(err);
     int fd = -1;
     int rc = nacre_net_listen(address, port, 0, 0, &fd, bound, err);
     if (rc != NACRE_OK) {
@@ -312,6 +315,7 @@ void nacre_server_unlisten(nacre_server *s)
 int nacre_server_adopt(nacre_server *s, int in_fd, int out_fd, nacre_server_conn **out,
                        nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_server_conn *c = NULL;
     int rc = nc_conn_new(&c, s, in_fd, out_fd, err);
     if (out) {

@@ -84,6 +84,7 @@ static int attach(nc_chan *k, nacre_process *p, nacre_error *err)
 int nacre_server_spawn(nacre_server_conn *c, nacre_channel *ch, const nacre_spawn_options *o,
                        nacre_process *process, nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_process p;
     nc_chan *k = nc_chan_find(c, ch);
     if (!k || k->closed || (k->work != NC_WORK_NONE && k->work != NC_WORK_OTHER)) {

@@ -102,6 +102,7 @@ int nacre_server_sftp(nacre_server_conn *c, nacre_channel *ch, const nacre_sftp_
                       void *backend, const nacre_sftp_server_options *options,
                       void (*done)(void *backend), nacre_error *err)
 {
+    nc_error_clear(err);
     nacre_pipe pipe;
     nc_chan *k = nc_chan_find(c, ch);
     if (!k || k->closed || (k->work != NC_WORK_NONE && k->work != NC_WORK_OTHER)) {

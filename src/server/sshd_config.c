@@ -153,6 +153,7 @@ static int one_line(nacre_sshd_config *c, nacre_span text, const char *file, uns
 
 int nacre_sshd_config_line(nacre_sshd_config *c, const char *line, nacre_error *err)
 {
+    nc_error_clear(err);
     if (c->finished) {
         return nc_fail(err, NACRE_WRONG_STATE, "the configuration is finished already");
     }
@@ -162,6 +163,7 @@ int nacre_sshd_config_line(nacre_sshd_config *c, const char *line, nacre_error *
 int nacre_sshd_config_text(nacre_sshd_config *c, nacre_span text, const char *name,
                            nacre_error *err)
 {
+    nc_error_clear(err);
     unsigned number = 0;
     if (c->finished) {
         return nc_fail(err, NACRE_WRONG_STATE, "the configuration is finished already");
@@ -180,6 +182,7 @@ int nacre_sshd_config_text(nacre_sshd_config *c, nacre_span text, const char *na
 
 int nacre_sshd_config_file(nacre_sshd_config *c, const char *path, nacre_error *err)
 {
+    nc_error_clear(err);
     nc_buf text;
     nc_buf_init(&text, c->alloc, NC_CONF_MAX_FILE);
     nacre_error why = {0};

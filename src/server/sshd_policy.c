@@ -67,6 +67,7 @@ static bool said(const nacre_sshd_config *c, const char *line)
 
 int nacre_sshd_config_finish(nacre_sshd_config *c, nacre_error *err)
 {
+    nc_error_clear(err);
     int rc = NACRE_OK;
     for (size_t i = 0; rc == NACRE_OK && i < sizeof(defaults) / sizeof(defaults[0]); i++) {
         if (!said(c, defaults[i])) {
@@ -137,6 +138,7 @@ int nacre_sshd_config_user_allowed(const nacre_sshd_config *c, const char *user,
                                    const char *const *groups, size_t group_count,
                                    const char *address, nacre_error *why)
 {
+    nc_error_clear(why);
     const nacre_sshd_settings *s = &c->s;
     if (user_in(&s->deny_users, user, address)) {
         return nc_fail(why, NACRE_AUTH_FAILED, "listed in DenyUsers");

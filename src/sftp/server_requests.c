@@ -457,6 +457,9 @@ static uint32_t run_copy_data(nc_run *run)
     return NC_JOB_BEGUN;
 }
 
+/* Looking names up takes time, during which no other session of the process is served. */
+enum { MOST_IDS = 4096 };
+
 /* A row of names for a row of numbers; false when the numbers are no whole ones. */
 static bool put_names(nc_run *run, nc_wr *w, nacre_span numbers, bool group)
 {
@@ -481,6 +484,9 @@ static uint32_t run_users_groups(nc_run *run)
     nacre_span groups = nc_rd_str(&run->r);
     if (fields_ok(run) != NACRE_FX_OK) {
         return NACRE_FX_BAD_MESSAGE;
+    }
+    if (users.n / 4 + groups.n / 4 > MOST_IDS) {
+        return NACRE_FX_FAILURE;
     }
     nc_wr w = begin_reply(run, NACRE_FXP_EXTENDED_REPLY);
     bool whole = put_names(run, &w, users, false) && put_names(run, &w, groups, true);

@@ -269,6 +269,17 @@ NACRE_SSH = APPS / "nacre-ssh"
 NACRE_SFTP = APPS / "nacre-sftp"
 
 
+def lent(place, program):
+    """A program where every user can run it: the build folder may be closed to others."""
+    copy = place.path("lent")
+    copy.mkdir(exist_ok=True)
+    os.chmod(copy, 0o755)
+    for source in [pathlib.Path(program), *(BUILD / "src").glob("libnacre.so*")]:
+        if source.is_file():
+            shutil.copy(source, copy)
+    return copy / pathlib.Path(program).name
+
+
 class CuttingProxy:
     """Carries one connection to a port, and ends it after so many bytes of one direction."""
 

@@ -206,9 +206,9 @@ class LocalTrouble(Base):
         small.mkdir()
         script = place.fresh("batch")
         script.write_text("get /d/file old\n")
-        inner = f"mount -t tmpfs -o size=128k none {small} && cd {small} && echo as it was > old && " \
-                f"{NACRE_SFTP} -b {script} -D {self.server('Honest')}; s=$?; ls -A; cat old; exit $s"
-        result = run(["unshare", "-m", "sh", "-c", inner])
+        inner = f"mount --make-rprivate / 2>/dev/null; mount -t tmpfs -o size=128k none {small} && cd {small} && echo as it was > old && " \
+                f"{NACRE_SFTP} -b {script} -D {self.server('Honest')}; s=$?; ls -A; cat old; cd /; umount {small}; exit $s"
+        result = run(["unshare", "-m", "--propagation", "unchanged", "sh", "-c", inner])
         self.assertNotEqual(result.returncode, 0)
         self.assertIn(b"No space left on device", result.stderr)
         self.assertEqual(result.stdout.splitlines()[-2:], [b"old", b"as it was"])

@@ -78,7 +78,7 @@ SAME = [
     "get", "get -z f", "get f2 here/p", "get -p f2 here/p", "get -P f2 here", "get f* nope", "get 'old*' here", "get old\\* here/q", "get lf here", "mget f* here",
     "get dangling here", "lcd here;get f", "lcd here;get ../f", "get /etc/nope here", "get -f f here", "get d2/x\\ y 'here/x z'", "get \"d2/x y\" here",
     "get -R d1 here", "get -r d1 here", "get -R d1 here/d9", "get -Rp d1 here", "get -R f here", "get -R f* here", "get -R d1 here/local",
-    "put f d1", "put f d1/", "put f d1/g", "put f", "put nope", "put nope d1", "put nope*", "put f* d1", "put f* f", "put d1", "put d1 d2", "put f nope/x", "put",
+    "put f d1", "put f d1/", "put f d1/g", "cd d1;put f", "put nope", "put nope d1", "put nope*", "put f* d1", "put f* f", "put d1", "put d1 d2", "put f nope/x", "put",
     "put -z f", "put -p f2 d1", "put f2 d1/p", "put -f f d1", "put lf d1", "put dangling d1", "mput f* d1", "put 'old*' d1", "put old\\* d1/q", "lcd here;put local",
     "lcd here;put local* ../d1", "put -R d1 here", "put -r d1 here", "put -R d1 here/d9", "put -Rp d1 here", "put -R f d1", "put -R d1 f",
     "put part d1;ls -l d1/part", "reget f part", "reget f here/new", "reget f f", "get -a f part", "reput part f", "put -a part lf",
@@ -283,8 +283,8 @@ class Trees(unittest.TestCase):
         os.chmod(ours, 0o777)
         # Root may read everything: somebody else then.
         somebody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if ROOT else []
-        result = run([*somebody, NACRE_SFTP, "-b", "-", "-D", SFTP_SERVER],
-                     stdin=f"put -R {self.source} {ours}/up\npwd\n".encode())
+        result = run([*somebody, lent(place, NACRE_SFTP), "-b", "-", "-D", SFTP_SERVER],
+                     stdin=f"put -R {self.source} {ours}/up\npwd\n".encode(), env={"LD_LIBRARY_PATH": str(place.path("lent"))})
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"one", result.stderr)
         self.assertNotIn(b"sftp> pwd", result.stdout)
@@ -536,7 +536,7 @@ class Progress(PromptTest):
         self.assertEqual(t.wait(), 0)
 
     def test_as_wide_as_the_window(self):
-        for columns in (120, 60, 20):
+        for columns in (120, 60, 30, 20):
             t = self.start(columns=columns)
             t.send(b"get other copy\r")
             t.expect(b"/other to copy\r\n")
@@ -544,6 +544,8 @@ class Progress(PromptTest):
             self.assertIn(b"100%", line)
             last = line.rstrip(b"\r").split(b"\r")[-1]
             self.assertLess(len(last), columns)
+            self.assertTrue(last.startswith(b"other"), last)
+            self.assertEqual(b"/s" in last, columns >= 60, last)
 
     def test_a_new_size_is_noticed(self):
         t = self.start("-l", "8000", columns=90)
@@ -656,6 +658,22 @@ class Connected(PromptTest):
         for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(signo):
                 self.end_a_batch(signo)
+
+    def test_an_interrupted_reget_goes_on(self):
+        big = make_file(place.fresh("big"), 10_000_000)
+        target, script = place.fresh("target"), place.fresh("batch")
+        script.write_text(f"reget {big} {target}\n")
+        for least in (1, 1_000_000):
+            with subprocess.Popen([NACRE_SFTP, "-l", "8000", "-b", script, "-D", SFTP_SERVER], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, start_new_session=True) as process:
+                wait_until(lambda: target.exists() and target.stat().st_size > least, "some of the file")
+                process.send_signal(signal.SIGINT)
+                said = process.stdout.read()
+            self.assertEqual(process.returncode, 1, said)
+            self.assertTrue(big.read_bytes().startswith(target.read_bytes()))
+            self.assertTrue(least < target.stat().st_size < 10_000_000)
+        run([NACRE_SFTP, "-b", script, "-D", SFTP_SERVER], check=0)
+        self.assertEqual(target.read_bytes(), big.read_bytes())
 
     def test_closed_descriptors(self):
         """As sftp: nothing to do, and nothing of ours read as commands."""

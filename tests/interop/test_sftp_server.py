@@ -154,6 +154,13 @@ class Commands(Base):
         self.assertEqual(body.string(), string(ME) + string(""))
         self.assertEqual(body.string(), string("root"))
 
+    def test_names_of_very_many_numbers(self):
+        s = self.session()
+        row = b"".join(u32(4000000000 + i) for i in range(4096))
+        kind, body = s.request(EXTENDED, string("users-groups-by-id@openssh.com"), string(row), string(""))
+        self.assertEqual((kind, body.string()), (EXTENDED_REPLY, string("") * 4096))
+        self.assertEqual(s.status(EXTENDED, string("users-groups-by-id@openssh.com"), string(row), string(u32(0))), FAILURE)
+
     def test_fsync_and_limits(self):
         s = self.session()
         h = s.handle(OPEN, string(self.file("f")), u32(F_WRITE), attrs())
@@ -204,6 +211,7 @@ class Options(Base):
         home = os.path.expanduser("~")
         self.assertIn(home.encode(), self.sftp("pwd", options=["-d", "%d"]).stdout)
         self.assertEqual(run([SERVER, "-d", "/nonexistent"]).returncode, 255)
+        self.assertEqual(run([SERVER, "-P", "nonsense"]).returncode, 255)
 
     def test_log(self):
         self.file("logged")

@@ -25,7 +25,11 @@ def setUpModule():
 
 
 def tree(server, *args, check=0, **kwargs):
-    command = [str(a) for a in (TREE, "-D", server, *args)]
+    program = TREE
+    if "user" in kwargs:
+        program, server = lent(place, TREE), lent(place, server)
+        kwargs["env"] = {**os.environ, "LD_LIBRARY_PATH": str(place.path("lent"))}
+    command = [str(a) for a in (program, "-D", server, *args)]
     result = subprocess.run(command, capture_output=True, timeout=DEADLINE, cwd=place.dir, **kwargs)
     if result.returncode != check:
         raise AssertionError(f"{command}\nexit {result.returncode}\n{result.stdout!r}\n{result.stderr!r}")
