@@ -54,6 +54,7 @@ enum {
 
 /* How large a channel's receive window shall be, and what that is judged by: see window_size.c. */
 typedef struct nc_window_size {
+    bool bulk;           /* for files: the adjusts of a near peer come in few large steps */
     uint32_t start, cap; /* the same: a window that never grows */
     uint32_t goal;       /* what window_max is on its way to */
     uint32_t grown;      /* part of window_max, and of the multiplexer's window_grown */

@@ -35,8 +35,9 @@ uint32_t nc_mux_channels(const nc_mux *m);
 
 /*
  * A channel for bulk data, before any has come: where the round trip is long its window begins with what a
- * good link carries in one, up to 16 MiB and its cap. It is granted with the next data that is consumed.
+ * good link carries in one, up to 16 MiB and its cap. It is granted with the next data that is consumed. Where it is short, adjusts are
+ * of half the window.
  */
-void nc_window_begin_far(nacre_channel *ch);
+void nc_window_for_bulk(nacre_channel *ch);
 
 #endif

@@ -7,6 +7,8 @@
  */
 #include "channel/internal.h"
 
+enum { NEAR_MS = 3 }; /* in which 1 MiB are 2.8 Gbit/s */
+
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -44,8 +46,10 @@ int nc_window_take(nacre_channel *ch, size_t n)
 
 /*
  * Large steps, because each adjust is a packet: three packets' worth, or half the window where that
- * is less. When the peer runs low because the application holds much back, smaller steps go out too,
- * but each at least doubles what is left, lest a byte-wise consumer make a packet of every byte.
+ * is less. For bulk data from near it is always half the window: what is left lasts until the adjust is
+ * there, and each one that is saved is a turn less for the sender, who has better things to do. When the
+ * peer runs low because the application holds much back, smaller steps go out too, but each at least
+ * doubles what is left, lest a byte-wise consumer make a packet of every byte.
  * A window that grows with the link adds its growth to what is owed, at once: the link waits for it.
  */
 uint32_t nc_window_refill(const nacre_channel *ch)
@@ -58,7 +62,8 @@ uint32_t nc_window_refill(const nacre_channel *ch)
         return ch->owed + more;
     }
     uint32_t half = ch->window_max / 2;
-    uint64_t step = least((size_t)3 * ch->max_packet_in, half);
+    bool near = ch->size.bulk && ch->mux->link->round_trip_ms < NEAR_MS;
+    uint64_t step = near ? half : least((size_t)3 * ch->max_packet_in, half);
     bool low = ch->window_in < half || half == 0;
     bool worth = ch->owed >= ch->max_packet_in || ch->owed >= ch->window_in;
     return ch->owed >= step || (low && worth) ? ch->owed : 0;

@@ -54,10 +54,11 @@ void nacre_channel_window_cap(nacre_channel *ch, uint32_t bytes)
     w->goal = w->goal < w->cap ? w->goal : w->cap;
 }
 
-void nc_window_begin_far(nacre_channel *ch)
+void nc_window_for_bulk(nacre_channel *ch)
 {
     nc_window_size *w = &ch->size;
     uint64_t ms = ch->mux->link->round_trip_ms;
+    w->bulk = true;
     if (ms == NC_ROUND_TRIP_UNKNOWN || ms < FAR_MS) {
         return;
     }

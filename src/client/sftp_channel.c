@@ -212,7 +212,7 @@ static void know_link(channel_wire *w)
     nacre_channel_get_info(w->ch, &info);
     if (info.round_trip_ms != UINT32_MAX) {
         nc_sftp_depth_known(&w->s->depth, info.round_trip_ms);
-        nc_window_begin_far(w->ch);
+        nc_window_for_bulk(w->ch);
     }
 }
 

@@ -366,7 +366,7 @@ static void begins_far(void **state)
 {
     (void)state;
     nacre_channel *ch = open_far();
-    nc_window_begin_far(ch);
+    nc_window_for_bulk(ch);
     assert_int_equal(ch->window_max, 2 * MIB);
     give_data(ch);
     assert_int_equal(ch->window_max, 50 * 320 * 1024);
@@ -379,15 +379,15 @@ static void begins_far_within_bounds(void **state)
     w.half_ms = 4000;
     nacre_channel *capped = open_far();
     nacre_channel_window_cap(capped, 5 * MIB);
-    nc_window_begin_far(capped);
+    nc_window_for_bulk(capped);
     give_data(capped);
     assert_int_equal(capped->window_max, 5 * MIB);
     nacre_channel *ch = open_channel(0, 8000, 9);
-    nc_window_begin_far(ch);
+    nc_window_for_bulk(ch);
     give_data(ch);
     assert_int_equal(ch->window_max, 16 * MIB);
     nacre_channel *fixed = open_channel(MIB, 8000, 8);
-    nc_window_begin_far(fixed);
+    nc_window_for_bulk(fixed);
     give_data(fixed);
     assert_int_equal(fixed->window_max, MIB);
 }
@@ -395,10 +395,15 @@ static void begins_far_within_bounds(void **state)
 static void begins_near(void **state)
 {
     (void)state;
-    nacre_channel *ch = open_channel(0, 9, 7);
-    nc_window_begin_far(ch);
+    nacre_channel *ch = open_channel(0, 2, 7);
+    nc_window_for_bulk(ch);
     give_data(ch);
     assert_int_equal(ch->window_max, 2 * MIB);
+    while (w.arrived < MIB) { /* not a byte before half the window is owed */
+        assert_int_equal(w.granted, 2 * MIB);
+        give_data(ch);
+    }
+    assert_int_equal(w.granted, 3 * MIB);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
