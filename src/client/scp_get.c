@@ -170,6 +170,19 @@ static void name_what_was_cut(get_job *j)
                    NC_ESC(nc_span_cstr(path)), why.text);
 }
 
+/* When everything ends - the connection, the time, the caller's patience - it is said where it was. */
+static void add_where(get_job *j)
+{
+    char *text = j->s->err.text;
+    size_t n = strlen(text);
+    if (j->bytes < j->total) {
+        (void)snprintf(text + n, sizeof(j->s->err.text) - n,
+                       "; %s is not there: %llu of %llu bytes had come",
+                       NC_ESC(nc_span_cstr(nc_scp_place_path(j->place))),
+                       (unsigned long long)j->bytes, (unsigned long long)j->total);
+    }
+}
+
 static int run_all(get_job *j, const char *const *remote, size_t count)
 {
     int rc = NACRE_OK;
@@ -178,6 +191,8 @@ static int run_all(get_job *j, const char *const *remote, size_t count)
         rc = run(j);
         if (rc == NACRE_INCOMPLETE) {
             name_what_was_cut(j);
+        } else if (rc != NACRE_OK && !is_of_one(rc)) {
+            add_where(j);
         }
         if (is_of_one(rc)) {
             nacre_error why = j->s->err;

@@ -119,9 +119,11 @@ int nacre_scp_putfo(nacre_scp *s, nacre_sftp_read_fn read, void *stream_user,
         return nc_fail(&s->err, NACRE_INVALID_ARGUMENT, "the size of the stream must be known");
     }
     if (!nc_scp_name_ok(j.record.name, true)) {
-        return nc_fail(&s->err, NACRE_INVALID_ARGUMENT,
-                       "remote path \"%s\" ends in no name for a file",
-                       NC_ESC(nc_span_cstr(remote)));
+        return name ? nc_fail(&s->err, NACRE_INVALID_ARGUMENT, "\"%s\" is no name for a file",
+                              NC_ESC(nc_span_cstr(name)))
+                    : nc_fail(&s->err, NACRE_INVALID_ARGUMENT,
+                              "remote path \"%s\" ends in no name for a file",
+                              NC_ESC(nc_span_cstr(remote)));
     }
     nc_scp_book_begin(&j.book, s, NULL);
     int rc = run_put(&j);

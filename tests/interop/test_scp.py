@@ -381,7 +381,10 @@ exec dbclient -y -y -i {key} -p {self.server.port} {ME}@127.0.0.1 "$@"
             proxy = CuttingProxy(self.server.port, 1_000_000, upwards)
             ends = {"port": proxy.port}
             server = type("End", (), ends)
-            drive(server, "", *(["put", source, into / "file"] if upwards else ["get", source, into / "file"]), check=1)
+            result = drive(server, "", *(["put", source, into / "file"] if upwards else ["get", source, into / "file"]),
+                           check=1)
+            what = fr"{source} is incomplete: \d+ of 4000000" if upwards else fr"{into}/file is not there: \d+ of 4000000"
+            self.assertRegex((result.stdout + result.stderr).decode(), what)
             wait_until(lambda: os.listdir(into) == ["file"], "the half file to go")
             self.assertEqual((into / "file").read_bytes(), b"as it was")
 
