@@ -175,8 +175,8 @@ NACRE_API int nacre_sftp_extended(nacre_sftp *s, const char *name, nacre_span da
 
 /* ---- where we are ---------------------------------------------------------------------------------- */
 
-/* The working directory, kept here: SFTP has none. NULL: back to where the session began. It must be a
- * directory. */
+/* The working directory, kept here: SFTP has none. NULL: back to where the session began. When there is no
+ * such directory, it is NACRE_NOT_FOUND and we stay where we are. */
 NACRE_API int nacre_sftp_chdir(nacre_sftp *s, const char *path);
 /* Absolute; borrowed until the next chdir, cd or close. NULL with an error when the server will not say. */
 NACRE_API const char *nacre_sftp_getcwd(nacre_sftp *s);

@@ -175,7 +175,7 @@ static void add_where(get_job *j)
 {
     char *text = j->s->err.text;
     size_t n = strlen(text);
-    if (j->bytes < j->total) {
+    if (j->bytes < j->total && j->s->err.detail != ENOSPC && j->s->err.detail != EDQUOT) {
         (void)snprintf(text + n, sizeof(j->s->err.text) - n,
                        "; %s is not there: %llu of %llu bytes had come",
                        NC_ESC(nc_span_cstr(nc_scp_place_path(j->place))),

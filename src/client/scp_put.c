@@ -136,7 +136,14 @@ static void put_over(void *user, const nc_scp_record *r, const nacre_error *why)
         return;
     }
     nacre_sftp_item item = item_of(j, t->from, r->kind == NC_SCP_DIR, t->bytes);
-    nc_scp_book_over(&j->book, &item, why);
+    nacre_error told = *why;
+    if (why->status != NACRE_OK && t->bytes > 0) {
+        /* Its data went before the peer said so, and this protocol has no way to look. */
+        size_t n = strlen(told.text);
+        (void)snprintf(told.text + n, sizeof(told.text) - n,
+                       "; what is there of %s may be incomplete", NC_ESC(nc_span_cstr(t->from)));
+    }
+    nc_scp_book_over(&j->book, &item, &told);
     if (r->kind == NC_SCP_FILE && why->status == NACRE_OK) {
         /* Too late to say no: the file is there. */
         (void)nc_scp_book_progress(&j->book, t->from, t->bytes, t->total, true);

@@ -191,6 +191,8 @@ class Both:
         for args in (["get", tree / "size3000001", "/dev/full"], ["put", tree / "size3000001", "/dev/full"]):
             result = drive(self.server(), "", *args, check=1)
             self.assertIn(b"No space left on device", result.stderr)
+            if args[0] == "put":
+                self.assertIn(f"{tree}/size3000001 may be incomplete".encode(), result.stderr)
         drive(self.server(), "", "get", tree / "size3000001", "/dev/null")
 
     def test_cancelling(self):
