@@ -6,6 +6,7 @@
 #include "client/sftp_local.h"
 #include "client/sftp_session.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -414,6 +415,11 @@ static void clean_up(copy *c)
     nacre_sftp *s = c->s;
     nacre_error first = s->error;
     uint32_t status = s->status;
+    if (first.status != NACRE_OK && c->to_open.handle_len > 0 && !c->temporary) {
+        size_t n = strlen(first.text);
+        (void)snprintf(first.text + n, sizeof(first.text) - n, "; %s may be incomplete",
+                       NC_ESC(nc_span_cstr(c->to)));
+    }
     nc_sftp_drop_handle(s, handle(&c->to_open));
     nc_sftp_drop_handle(s, handle(&c->from_open));
     if (c->made && s->broken.status == NACRE_OK) {

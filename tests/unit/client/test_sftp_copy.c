@@ -154,6 +154,23 @@ static void interrupted(void **state)
     }
 }
 
+/* Without a temporary name what was copied stays, and the error names it. */
+static void interrupted_in_place(void **state)
+{
+    (void)state;
+    unsigned left = 1;
+    nacre_sftp_transfer_options o = defaults();
+    o.progress = says_no;
+    o.user = &left;
+    sftp_peer_put(&peer, "a", content, LARGE, 0640);
+    nacre_sftp *s = begin_session();
+    assert_int_equal(nacre_sftp_copy(s, "a", "b", &o), NACRE_CANCELLED);
+    assert_non_null(strstr(nacre_sftp_error(s)->text, "; b may be incomplete"));
+    nacre_sftp_close(s);
+    assert_int_equal(sftp_peer_files(&peer), 2);
+    assert_int_equal(sftp_peer_open_handles(&peer), 0);
+}
+
 #define ROW(fn) cmocka_unit_test_setup_teardown(fn, place_set_up, place_tear_down)
 
 int main(void)
@@ -165,6 +182,7 @@ int main(void)
         ROW(onto_another_link),
         ROW(each_request_refused),
         ROW(interrupted),
+        ROW(interrupted_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
