@@ -38,17 +38,13 @@ void nacre_sshd_config_free(nacre_sshd_config *c)
         return;
     }
     nacre_sshd_settings *s = &c->s;
-    nacre_sshd_list *lists[] = {
-        &s->host_keys,  &s->authorized_keys_files, &s->accept_env, &s->set_env, &s->allow_users,
-        &s->deny_users, &s->allow_groups,          &s->deny_groups};
-    char *texts[] = {s->host_key_algorithms, s->kex,    s->ciphers,  s->macs,
-                     s->pubkey_algorithms,   s->banner, s->pid_file, s->force_command,
-                     s->moduli_file};
-    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-        drop_list(c->alloc, lists[i]);
-    }
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        nc_free(c->alloc, texts[i]);
+    for (size_t i = 0; i < nc_conf_row_count; i++) {
+        const nc_conf_row *row = &nc_conf_rows[i];
+        if (row->flags & NC_CONF_LIST) {
+            drop_list(c->alloc, nc_conf_field(c, row));
+        } else if (row->flags & NC_CONF_TEXT) {
+            nc_free(c->alloc, *(char **)nc_conf_field(c, row));
+        }
     }
     for (size_t i = 0; i < s->listen_count; i++) {
         nc_free(c->alloc, s->listen[i].address);
@@ -120,7 +116,7 @@ static int take_line(nacre_sshd_config *c, const nc_conf_line *l, nacre_error *e
     if (l->count < 2) {
         return nc_conf_fail(err, l, NACRE_SYNTAX, "%s needs a value", row->name);
     }
-    if (c->seen[i] && !row->adds) {
+    if (c->seen[i] && !(row->flags & NC_CONF_ADDS)) {
         /* It does not count, but a mistake in it is still one. */
         nacre_sshd_config *scratch = NULL;
         int rc = nacre_sshd_config_new(&scratch, c->alloc);
