@@ -28,7 +28,7 @@ NACRE_API void nacre_key_free(nacre_key *k);
  */
 NACRE_API int nacre_key_from_private(nacre_key **out, const nacre_allocator *a, nacre_span file,
                                      nacre_span passphrase, nacre_error *err) NACRE_MUST_CHECK;
-/* A public key from its wire blob (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4). */
+/* A public key, or a certificate (cert.h), from its wire blob (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4). */
 NACRE_API int nacre_key_from_blob(nacre_key **out, const nacre_allocator *a, nacre_span blob,
                                   nacre_error *err) NACRE_MUST_CHECK;
 /* A public key from a line "ssh-ed25519 AAAA... comment" (id_*.pub). The comment is kept. */
@@ -75,12 +75,13 @@ NACRE_API bool nacre_key_is_private(const nacre_key *k);
 /* Borrowed until the key is freed. */
 NACRE_API const char *nacre_key_comment(const nacre_key *k);
 NACRE_API nacre_span nacre_key_blob(const nacre_key *k);
-/* Same public key. */
+/* Same public key, or the same certificate: a certificate equals no plain key. */
 NACRE_API bool nacre_key_equal(const nacre_key *a, const nacre_key *b);
 
 /*
  * Fingerprint as ssh-keygen -l prints it: "SHA256:..." or "MD5:aa:bb:...". hash is "sha256" or "md5"
- * (any case). Returns the length written, or a negative status; size 128 is always enough.
+ * (any case). Returns the length written, or a negative status; size 128 is always enough. That of a
+ * certificate is that of the key in it; nacre_blob_fingerprint hashes the bytes that it is given.
  */
 NACRE_API int nacre_key_fingerprint(const nacre_key *k, const char *hash, char *out, size_t size);
 NACRE_API int nacre_blob_fingerprint(nacre_span blob, const char *hash, char *out, size_t size);

@@ -9,7 +9,8 @@
  *   copies by the old scp protocol                  scp.h
  *   to serve                                        server.h, sftp_server.h, local_files.h,
  *                                                   memory_files.h
- *   keys and who may use them                       key.h, known_hosts.h, authorized_keys.h
+ *   keys and who may use them                       key.h, cert.h, known_hosts.h,
+ *                                                   authorized_keys.h
  *   a small poll loop, sockets, programs            loop.h, net.h, process.h, account.h
  *   SFTP without I/O                                sftp_engine.h, sftp_attrs.h, pipe.h
  *   ssh's configuration files                       ssh_config.h, sshd_config.h
@@ -20,6 +21,7 @@
 #include "nacre/account.h"
 #include "nacre/authorized_keys.h"
 #include "nacre/base.h"
+#include "nacre/cert.h"
 #include "nacre/channel.h"
 #include "nacre/client.h"
 #include "nacre/key.h"

@@ -7,7 +7,7 @@
  * its permissions are good (server), certificates.
  */
 #include "nacre/authorized_keys.h"
-#include "keys/key.h"
+#include "keys/cert.h"
 #include "keys/pattern.h"
 
 #include <string.h>
@@ -453,6 +453,10 @@ int nacre_authorized_keys_check(nacre_span text, const nacre_key *key,
     static const nacre_login_facts no_facts = {0};
     nc_error_clear(why);
     memset(grant, 0, sizeof(*grant));
+    /* A line that holds a certificate word for word gives nothing, as with sshd: its limits would be lost. */
+    if (nacre_key_is_cert(key)) {
+        return nc_fail(why, NACRE_NOT_FOUND, "certificates are not looked up among plain keys");
+    }
     const nacre_allocator *a = nc_key_allocator(key);
     nc_buf base64;
     nc_buf_init(&base64, a, 2 * NC_MAX_KEY_BLOB);

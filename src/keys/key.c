@@ -3,9 +3,9 @@
  * made to sign and verify.
  *
  * Not here: text forms (key_text.c), private-key files (key_private.c, key_openssh.c), the layout
- * of blobs (key_blob.c), mathematics (crypto).
+ * of blobs (key_blob.c), certificates (cert.c), mathematics (crypto).
  */
-#include "keys/key.h"
+#include "keys/cert.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -13,9 +13,11 @@
 struct nacre_key {
     const nacre_allocator *alloc;
     atomic_uint refs;
+    nacre_key *owner; /* whose pk it is; NULL: our own */
     nc_pk *pk;
-    const nc_key_type *type;
-    nc_buf blob; /* the public half; every fingerprint and comparison works on it */
+    const nc_key_type *type; /* of the plain key */
+    nc_buf blob;             /* the plain public half; every fingerprint works on it */
+    nc_cert *cert;           /* what the key shows instead of it; NULL: nothing */
     char *comment;
 };
 
@@ -35,7 +37,12 @@ void nacre_key_free(nacre_key *k)
         return;
     }
     const nacre_allocator *a = k->alloc;
-    nc_pk_free(k->pk);
+    if (k->owner) {
+        nacre_key_free(k->owner); /* one step: an owner owns its pk itself */
+    } else {
+        nc_pk_free(k->pk);
+    }
+    nc_cert_free(k->cert);
     nc_buf_clear(&k->blob);
     nc_free(a, k->comment);
     nc_wipe_free(a, k, sizeof(*k));
@@ -63,24 +70,38 @@ static int build_blob(nacre_key *k)
     return rc;
 }
 
-int nc_key_from_pk(nacre_key **out, const nacre_allocator *a, nc_pk *pk, nacre_span comment)
+/* Everything but pk and blob. */
+static nacre_key *new_key(const nacre_allocator *a, const nc_key_type *type, nacre_span comment)
 {
-    *out = NULL;
     nacre_key *k = nc_zalloc(a, sizeof(*k));
     if (!k) {
-        return NACRE_NO_MEMORY;
+        return NULL;
     }
     k->alloc = a;
     atomic_init(&k->refs, 1);
     nc_buf_init(&k->blob, a, NC_MAX_KEY_BLOB);
-    k->type = nc_key_type_of(nc_pk_get_type(pk));
+    k->type = type;
     const uint8_t *zero = comment.n ? memchr(comment.p, 0, comment.n) : NULL;
     if (zero) {
         comment.n = (size_t)(zero - comment.p);
     }
     k->comment = nc_strndup(a, comment);
+    if (!k->comment) {
+        nacre_key_free(k);
+        return NULL;
+    }
+    return k;
+}
+
+int nc_key_from_pk(nacre_key **out, const nacre_allocator *a, nc_pk *pk, nacre_span comment)
+{
+    *out = NULL;
+    nacre_key *k = new_key(a, nc_key_type_of(nc_pk_get_type(pk)), comment);
+    if (!k) {
+        return NACRE_NO_MEMORY;
+    }
     k->pk = pk;
-    int rc = k->comment ? build_blob(k) : NACRE_NO_MEMORY;
+    int rc = build_blob(k);
     if (rc != NACRE_OK) {
         k->pk = NULL; /* still the caller's */
         nacre_key_free(k);
@@ -104,6 +125,10 @@ int nacre_key_from_blob(nacre_key **out, const nacre_allocator *a, nacre_span bl
     nacre_span name = nc_rd_str(&r);
     if (nc_rd_err(&r) != NACRE_OK || name.n == 0) {
         return nc_fail(err, NACRE_BAD_KEY, "public key blob without a key type");
+    }
+    const nc_cert_type *cert_type = nc_cert_type_find(name);
+    if (cert_type) {
+        return nc_cert_key_from_blob(out, a, blob, cert_type, err);
     }
     const nc_key_type *type = nc_key_type_find(name);
     if (!type) {
@@ -134,27 +159,29 @@ int nacre_key_from_blob(nacre_key **out, const nacre_allocator *a, nacre_span bl
     return NACRE_OK;
 }
 
-int nacre_key_with_comment(nacre_key **out, const nacre_key *k, const char *comment)
+int nc_key_show(nacre_key **out, const nacre_key *k, nc_cert *cert, nacre_span comment)
 {
     *out = NULL;
-    nc_buf storage;
-    nc_buf_init(&storage, k->alloc, NC_MAX_PRIVATE_SECTION);
-    nc_pk_parts parts;
-    memset(&parts, 0, sizeof(parts));
-    bool private_key = nc_pk_is_private(k->pk);
-    nc_pk *pk = NULL;
-    int rc = nc_pk_get_parts(k->pk, &storage, private_key, &parts);
-    if (rc == NACRE_OK) {
-        rc = nc_pk_from_parts(&pk, k->alloc, &parts, private_key, NULL);
+    nacre_key *made = new_key(k->alloc, k->type, comment);
+    if (!made) {
+        return NACRE_NO_MEMORY;
     }
-    if (rc == NACRE_OK) {
-        rc = nc_key_from_pk(out, k->alloc, pk, nc_span_cstr(comment));
-    }
+    int rc = nc_buf_append(&made->blob, k->blob.data, k->blob.len);
     if (rc != NACRE_OK) {
-        nc_pk_free(pk);
+        nacre_key_free(made);
+        return rc;
     }
-    nc_buf_clear(&storage);
-    return rc;
+    /* The count of an object is not part of what its users see as constant. */
+    made->owner = nacre_key_ref(k->owner ? k->owner : (nacre_key *)k);
+    made->pk = k->pk;
+    made->cert = nc_cert_ref(cert);
+    *out = made;
+    return NACRE_OK;
+}
+
+int nacre_key_with_comment(nacre_key **out, const nacre_key *k, const char *comment)
+{
+    return nc_key_show(out, k, k->cert, nc_span_cstr(comment));
 }
 
 /* ---- generation ------------------------------------------------------------------------------ */
@@ -216,12 +243,12 @@ int nacre_key_generate(nacre_key **out, const nacre_allocator *a, const char *ty
 
 const char *nacre_key_type(const nacre_key *k)
 {
-    return k->type->name;
+    return k->cert ? nc_cert_get_type(k->cert)->name : k->type->name;
 }
 
 const char *nacre_key_label(const nacre_key *k)
 {
-    return k->type->label;
+    return k->cert ? nc_cert_get_type(k->cert)->label : k->type->label;
 }
 
 uint32_t nacre_key_bits(const nacre_key *k)
@@ -241,7 +268,17 @@ const char *nacre_key_comment(const nacre_key *k)
 
 nacre_span nacre_key_blob(const nacre_key *k)
 {
+    return k->cert ? nc_cert_blob(k->cert) : nc_buf_span(&k->blob);
+}
+
+nacre_span nc_key_plain_blob(const nacre_key *k)
+{
     return nc_buf_span(&k->blob);
+}
+
+const nc_cert *nc_key_cert(const nacre_key *k)
+{
+    return k->cert;
 }
 
 bool nacre_key_equal(const nacre_key *a, const nacre_key *b)

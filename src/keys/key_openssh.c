@@ -4,7 +4,7 @@
  *
  * Not here: other formats and telling them apart (key_private.c); ciphers and bcrypt (crypto).
  */
-#include "keys/key.h"
+#include "keys/cert.h"
 
 #include <string.h>
 
@@ -413,7 +413,7 @@ static int write_file(const nacre_key *k, const nc_file_cipher *c, nacre_span op
     nc_wr_cstr(&w, c ? "bcrypt" : "none");
     nc_wr_str(&w, options);
     nc_wr_u32(&w, 1);
-    nc_wr_str(&w, nacre_key_blob(k));
+    nc_wr_str(&w, nc_key_plain_blob(k)); /* a certificate lives in a file of its own */
     nc_wr_str(&w, section);
     nc_wr_bytes(&w, c ? nc_span(tag, c->tag_len) : nothing);
     int rc = nc_wr_err(&w);

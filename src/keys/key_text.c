@@ -2,7 +2,7 @@
  * key_text.c - keys as text: public lines ("ssh-ed25519 AAAA... comment"), fingerprints, and the
  * few text functions that every line format of this floor shares.
  */
-#include "keys/key.h"
+#include "keys/cert.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -234,7 +234,8 @@ int nacre_blob_fingerprint(nacre_span blob, const char *hash, char *out, size_t 
                              : write_base64(alg->name, d, out, size);
 }
 
+/* Of the plain key even when it shows a certificate: certificates change, the key is the same. */
 int nacre_key_fingerprint(const nacre_key *k, const char *hash, char *out, size_t size)
 {
-    return nacre_blob_fingerprint(nacre_key_blob(k), hash, out, size);
+    return nacre_blob_fingerprint(nc_key_plain_blob(k), hash, out, size);
 }
