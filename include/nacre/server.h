@@ -75,6 +75,12 @@ typedef struct nacre_server_callbacks {
     /* The connection is over; the handle dies after the call. */
     void (*disconnected)(void *user, nacre_server_conn *c, const nacre_error *why);
     void *user;
+    /*
+     * The client's host signed (the library has verified it) and says that ev->u.auth.client_user of
+     * client_host may log in; whether that host is believed, and which user of it, is decided here
+     * (nacre/hostbased.h). Only asked when transport.auth_methods names hostbased.
+     */
+    nacre_verdict (*auth_hostbased)(void *user, nacre_server_conn *c, const nacre_event *ev);
 } nacre_server_callbacks;
 
 typedef struct nacre_server_config {

@@ -96,6 +96,18 @@ typedef struct nacre_config {
      * window, but an application that does not consume may be given so much.
      */
     uint32_t window_cap;
+
+    /*
+     * Algorithms by which a client's host may sign for hostbased (RFC 4252 9), as signature above:
+     * server accepts, client uses. The method itself is off unless auth_methods names it.
+     */
+    const char *hostbased;
+    /*
+     * Client: never sign by publickey-hostbound-v00@openssh.com (PROTOCOL 3.1), which names the
+     * server's host key in what is signed. Otherwise it takes the place of publickey wherever the
+     * server knows it; agents demand it for keys that are confined to destinations.
+     */
+    bool unbound_keys;
 } nacre_config;
 
 NACRE_API void nacre_config_init(nacre_config *cfg, nacre_role role);
@@ -163,7 +175,10 @@ typedef enum nacre_event_type {
     NACRE_EVENT_EXIT_SIGNAL, /* exit                                                               */
     NACRE_EVENT_GLOBAL_REQUEST, /* question when want_reply: global                                   */
     NACRE_EVENT_GLOBAL_REPLY, /* to our oldest unanswered global request: reply                     */
-    NACRE_EVENT_CHANNEL_PEER_CLOSED /* by the peer; ours is held: see nacre_channel_hold_close        */
+    NACRE_EVENT_CHANNEL_PEER_CLOSED, /* by the peer; ours is held: see nacre_channel_hold_close        */
+    /* userauth, server, question: the client's host made a good signature (RFC 4252 9). auth (key of
+       that host, client_host, client_user: what it says of itself) */
+    NACRE_EVENT_AUTH_HOSTBASED
 } nacre_event_type;
 
 typedef struct nacre_prompt {
@@ -192,6 +207,7 @@ typedef struct nacre_event {
             const nacre_key *key;  /* public half of the key that shall sign */
             const char *algorithm; /* signature algorithm to use */
             nacre_span data;       /* what is signed; borrowed until answered */
+            bool host; /* client: by a key of this host, for hostbased; not by a user's */
         } sign;
         struct {
             const nacre_negotiated *algorithms; /* borrowed until the next key exchange */
@@ -217,6 +233,7 @@ typedef struct nacre_event {
             nacre_span submethods;
             const nacre_span *responses;
             size_t count;
+            nacre_span client_host, client_user; /* hostbased; a dot may end the host */
         } auth;
         struct {
             nacre_span type; /* "session", "direct-tcpip" ... */
@@ -384,6 +401,15 @@ NACRE_API int nacre_transport_auth_password(nacre_transport *t, const char *user
  */
 NACRE_API int nacre_transport_auth_publickey(nacre_transport *t, const char *user, nacre_key *key,
                                              const char *algorithm) NACRE_MUST_CHECK;
+/*
+ * Keeps a reference. The client's host vouches for its user (RFC 4252 9): key is a host key of it,
+ * client_host its name as the server looks it up (ssh writes it fully qualified, with a dot behind),
+ * client_user the name of the user on it. A public key makes NACRE_EVENT_SIGN with sign.host set.
+ * Copies the names. NACRE_UNSUPPORTED: no algorithm of config.hostbased goes with the key.
+ */
+NACRE_API int nacre_transport_auth_hostbased(nacre_transport *t, const char *user, nacre_key *key,
+                                             const char *algorithm, const char *client_host,
+                                             const char *client_user) NACRE_MUST_CHECK;
 NACRE_API int nacre_transport_auth_interactive(nacre_transport *t, const char *user,
                                                const char *submethods) NACRE_MUST_CHECK;
 /* Server: a banner to be sent before authentication ends (RFC 4252 5.4). UTF-8, copied. */

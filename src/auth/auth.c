@@ -7,12 +7,12 @@
 #include <string.h>
 
 const char nc_auth_service_wanted[] = "ssh-connection";
+const char nc_auth_hostbound[] = "publickey-hostbound-v00@openssh.com";
 
 static const char *const method_names[NC_AUTH_UNKNOWN] = {
-    [NC_AUTH_NONE] = "none",
-    [NC_AUTH_PASSWORD] = "password",
-    [NC_AUTH_PUBLICKEY] = "publickey",
-    [NC_AUTH_INTERACTIVE] = "keyboard-interactive",
+    [NC_AUTH_NONE] = "none",           [NC_AUTH_PASSWORD] = "password",
+    [NC_AUTH_PUBLICKEY] = "publickey", [NC_AUTH_INTERACTIVE] = "keyboard-interactive",
+    [NC_AUTH_HOSTBASED] = "hostbased",
 };
 
 const char *nc_auth_method_name(nc_auth_method m)

@@ -1,5 +1,5 @@
 /*
- * auth.h - userauth (RFC 4252, RFC 4256, RFC 8308 3.1, RFC 8332), both roles, as a service of the
+ * auth.h - userauth (RFC 4252, RFC 4256, RFC 8308 3.1, RFC 8332, OpenSSH PROTOCOL 3.1), both roles, as a service of the
  * transport. The engine forwards the public nacre_transport_auth_* calls here.
  */
 #ifndef NC_AUTH_AUTH_H
@@ -33,6 +33,14 @@ int nc_auth_password(nc_auth *a, const char *user, nacre_span password) NACRE_MU
 int nc_auth_publickey(nc_auth *a, const char *user, nacre_key *key,
                       const char *algorithm) NACRE_MUST_CHECK;
 int nc_auth_interactive(nc_auth *a, const char *user, const char *submethods) NACRE_MUST_CHECK;
+
+/*
+ * Keeps a reference. client_host: our name as the server knows it, fully qualified; client_user: ours
+ * on this host. Errors as of publickey. A public key makes NACRE_EVENT_SIGN, with no question to the
+ * server before it.
+ */
+int nc_auth_hostbased(nc_auth *a, const char *user, nacre_key *key, const char *algorithm,
+                      const char *client_host, const char *client_user) NACRE_MUST_CHECK;
 
 /*
  * Server: copied. It leaves with the first request of the client, or at once when that has come.

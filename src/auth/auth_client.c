@@ -2,7 +2,7 @@
  * auth_client.c - the userauth client: one attempt at a time, and what each answer of the server means
  * in which state. What is sent is built in auth_request.c.
  *
- * RFC 4252 5.1 (results), 5.4 (banner), 7 (publickey), 8 (password); RFC 4256 (keyboard-interactive).
+ * RFC 4252 5.1 (results), 5.4 (banner), 7 (publickey), 8 (password), 9 (hostbased); RFC 4256 (keyboard-interactive).
  *
  * A server is not believed more than the protocol obliges: 60 means only what the method in flight
  * says, SUCCESS counts only as the answer to a request that could have earned it.
@@ -36,6 +36,10 @@ void nc_auth_client_forget(nc_auth *a)
     c->algorithm = NULL;
     nc_free(a->link->alloc, c->submethods);
     c->submethods = NULL;
+    nc_free(a->link->alloc, c->client_host);
+    c->client_host = NULL;
+    nc_free(a->link->alloc, c->client_user);
+    c->client_user = NULL;
     nc_free(a->link->alloc, c->user);
     c->user = NULL;
     c->rounds = 0;
@@ -115,14 +119,42 @@ int nc_auth_password(nc_auth *a, const char *user, nacre_span password)
 }
 
 /* What the caller named must go with the key and with the configuration. */
-static int named_algorithm(const nc_auth *a, const nacre_key *key, const char *name,
-                           const nc_sig_alg **alg)
+static int named_algorithm(const nc_auth *a, nc_auth_method m, const nacre_key *key,
+                           const char *name, const nc_sig_alg **alg)
 {
     *alg = nc_key_sig_alg(key, nc_span_cstr(name));
     if (!*alg) {
         return NACRE_UNKNOWN_NAME;
     }
-    return nc_auth_algorithm_allowed(a->link, *alg) ? NACRE_OK : NACRE_UNSUPPORTED;
+    return nc_auth_algorithm_allowed(a->link, m, *alg) ? NACRE_OK : NACRE_UNSUPPORTED;
+}
+
+static int begin_keyed(nc_auth *a, nc_auth_method m, const char *user, nacre_key *key,
+                       const char *algorithm)
+{
+    if (!key) {
+        return NACRE_INVALID_ARGUMENT;
+    }
+    if (nc_auth_key_too_small(a->link, key)) {
+        return NACRE_BAD_KEY;
+    }
+    const nc_sig_alg *alg = NULL;
+    int rc = NACRE_OK;
+    if (algorithm) {
+        rc = named_algorithm(a, m, key, algorithm, &alg);
+    } else if (!nc_auth_choose_algorithm(a->link, m, key)) {
+        rc = NACRE_UNSUPPORTED;
+    }
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    rc = begin(a, m, user);
+    if (rc == NACRE_OK) {
+        a->client.key = nacre_key_ref(key);
+        a->client.algorithm =
+            alg; /* NULL: chosen when it leaves, the server may have told by then */
+    }
+    return rc;
 }
 
 int nc_auth_publickey(nc_auth *a, const char *user, nacre_key *key, const char *algorithm)
@@ -131,26 +163,27 @@ int nc_auth_publickey(nc_auth *a, const char *user, nacre_key *key, const char *
     if (rc != NACRE_OK) {
         return rc;
     }
-    if (!key) {
-        return NACRE_INVALID_ARGUMENT;
-    }
-    if (nc_auth_key_too_small(a->link, key)) {
-        return NACRE_BAD_KEY;
-    }
-    const nc_sig_alg *alg = NULL;
-    if (algorithm) {
-        rc = named_algorithm(a, key, algorithm, &alg);
-    } else if (!nc_auth_choose_algorithm(a->link, key)) {
-        rc = NACRE_UNSUPPORTED;
-    }
+    return go(a, begin_keyed(a, NC_AUTH_PUBLICKEY, user, key, algorithm));
+}
+
+int nc_auth_hostbased(nc_auth *a, const char *user, nacre_key *key, const char *algorithm,
+                      const char *client_host, const char *client_user)
+{
+    int rc = may_begin(a, user);
     if (rc != NACRE_OK) {
         return rc;
     }
-    rc = begin(a, NC_AUTH_PUBLICKEY, user);
+    if (!client_host || !*client_host || !client_user || !*client_user) {
+        return NACRE_INVALID_ARGUMENT;
+    }
+    if (strlen(client_host) > NC_MAX_USER || strlen(client_user) > NC_MAX_USER) {
+        return NACRE_TOO_LARGE;
+    }
+    rc = begin_keyed(a, NC_AUTH_HOSTBASED, user, key, algorithm);
     if (rc == NACRE_OK) {
-        a->client.key = nacre_key_ref(key);
-        a->client.algorithm =
-            alg; /* NULL: chosen when it leaves, the server may have told by then */
+        a->client.client_host = nc_strdup(a->link->alloc, client_host);
+        a->client.client_user = nc_strdup(a->link->alloc, client_user);
+        rc = a->client.client_host && a->client.client_user ? NACRE_OK : NACRE_NO_MEMORY;
     }
     return go(a, rc);
 }
@@ -368,6 +401,19 @@ static int got_banner(nc_auth *a, nc_rd *r, nacre_event *ev)
     return NACRE_OK;
 }
 
+static int ask_signature(nc_auth *a, nacre_event *ev)
+{
+    nc_auth_client *c = &a->client;
+    c->state = NC_CLIENT_SIGNING;
+    c->ticket = nc_link_ticket(a->link, NC_OWNER_AUTH);
+    nc_auth_event(ev, NACRE_EVENT_SIGN, c->ticket);
+    ev->u.sign.key = c->key;
+    ev->u.sign.algorithm = c->algorithm->name;
+    ev->u.sign.data = nc_buf_span(&c->signed_data);
+    ev->u.sign.host = c->method == NC_AUTH_HOSTBASED;
+    return NACRE_OK;
+}
+
 static int got_pk_ok(nc_auth *a, nc_rd *r, nacre_event *ev)
 {
     nc_auth_client *c = &a->client;
@@ -385,19 +431,11 @@ static int got_pk_ok(nc_auth *a, nc_rd *r, nacre_event *ev)
                             "the server accepted a key or algorithm (%s) that was not offered",
                             NC_ESC(m.algorithm));
     }
-    nc_buf_clear(&c->signed_data);
-    int rc = nc_auth_signed_data(&c->signed_data, a->link->session_id, c->user, m.algorithm, m.key,
-                                 &c->request_at);
+    int rc = nc_auth_client_claim(a);
     if (rc != NACRE_OK) {
         return nc_link_fail_local(a->link, rc, "what is to be signed could not be built");
     }
-    c->state = NC_CLIENT_SIGNING;
-    c->ticket = nc_link_ticket(a->link, NC_OWNER_AUTH);
-    nc_auth_event(ev, NACRE_EVENT_SIGN, c->ticket);
-    ev->u.sign.key = c->key;
-    ev->u.sign.algorithm = c->algorithm->name;
-    ev->u.sign.data = nc_buf_span(&c->signed_data);
-    return NACRE_OK;
+    return ask_signature(a, ev);
 }
 
 static bool too_many_rounds(nc_auth *a)
@@ -525,6 +563,9 @@ int nc_auth_client_poll(nc_auth *a, nacre_event *ev)
 {
     nc_auth_client *c = &a->client;
     drop_prompts(a);
+    if (c->state == NC_CLIENT_SIGN_DUE) {
+        return ask_signature(a, ev);
+    }
     if (!c->gave_up) {
         return NACRE_AGAIN;
     }

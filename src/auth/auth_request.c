@@ -1,8 +1,8 @@
 /*
- * auth_request.c - what a client sends: the requests of the four methods and the continuations of two
+ * auth_request.c - what a client sends: the requests of the five methods and the continuations of two
  * of them. Whether it is the time to send is auth_client.c's business.
  *
- * RFC 4252 5, 7, 8; RFC 4256 3.1, 3.4. Passwords go straight into the packet, without a copy between.
+ * RFC 4252 5, 7, 8, 9; PROTOCOL 3.1; RFC 4256 3.1, 3.4. Passwords go straight into the packet, without a copy between.
  */
 #include "auth/auth_state.h"
 
@@ -100,14 +100,39 @@ static int send_probe(nc_auth *a)
     return a->link->ops->end(a->link);
 }
 
+/* Has the server said that it knows publickey-hostbound-v00@openssh.com (PROTOCOL 3.1)? */
+static bool binds(const nc_auth *a)
+{
+    const nc_link *l = a->link;
+    nacre_span version = {NULL, 0};
+    return !l->config->unbound_keys && l->host_key.p && l->ops->peer_extension &&
+           l->ops->peer_extension(l, "publickey-hostbound@openssh.com", &version) &&
+           nc_span_is(version, "0");
+}
+
+int nc_auth_client_claim(nc_auth *a)
+{
+    nc_auth_client *c = &a->client;
+    nc_auth_claim claim = {.method = c->method,
+                           .user = c->user,
+                           .algorithm = nc_span_cstr(c->algorithm->name),
+                           .key = nacre_key_blob(c->key),
+                           .client_host = nc_span_cstr(c->client_host),
+                           .client_user = nc_span_cstr(c->client_user)};
+    if (c->method == NC_AUTH_PUBLICKEY && binds(a)) {
+        claim.host_key = a->link->host_key;
+    }
+    nc_buf_clear(&c->signed_data);
+    return nc_auth_signed_data(&c->signed_data, a->link->session_id, &claim, &c->request_at);
+}
+
 static int sign_and_send(nc_auth *a)
 {
     nc_auth_client *c = &a->client;
     nacre_span algorithm = nc_span_cstr(c->algorithm->name);
     nc_buf signature;
     nc_buf_init(&signature, a->link->alloc, NC_MAX_KEY_BLOB);
-    int rc = nc_auth_signed_data(&c->signed_data, a->link->session_id, c->user, algorithm,
-                                 nacre_key_blob(c->key), &c->request_at);
+    int rc = nc_auth_client_claim(a);
     if (rc == NACRE_OK) {
         rc = nc_key_sign_buf(c->key, algorithm, nc_buf_span(&c->signed_data), &signature);
     }
@@ -118,14 +143,33 @@ static int sign_and_send(nc_auth *a)
     return rc;
 }
 
-static int send_publickey(nc_auth *a)
+static int send_hostbased(nc_auth *a)
+{
+    nc_auth_client *c = &a->client;
+    nc_logf(&a->link->log, NACRE_LOG_VERBOSE, "auth: signing with host key %s with %s",
+            nacre_key_type(c->key), c->algorithm->name);
+    if (nacre_key_is_private(c->key)) {
+        return sign_and_send(a);
+    }
+    /* There is no offer to make first (RFC 4252 9): the signature is asked for at the next step. */
+    int rc = nc_auth_client_claim(a);
+    if (rc == NACRE_OK) {
+        c->state = NC_CLIENT_SIGN_DUE;
+    }
+    return rc;
+}
+
+static int send_keyed(nc_auth *a)
 {
     nc_auth_client *c = &a->client;
     if (!c->algorithm) {
-        c->algorithm = nc_auth_choose_algorithm(a->link, c->key);
+        c->algorithm = nc_auth_choose_algorithm(a->link, c->method, c->key);
     }
     if (!c->algorithm) {
         return NACRE_UNSUPPORTED;
+    }
+    if (c->method == NC_AUTH_HOSTBASED) {
+        return send_hostbased(a);
     }
     nc_logf(&a->link->log, NACRE_LOG_VERBOSE, "auth: %s %s key with %s",
             nacre_key_is_private(c->key) ? "signing with" : "offering", nacre_key_type(c->key),
@@ -136,10 +180,9 @@ static int send_publickey(nc_auth *a)
 int nc_auth_client_send(nc_auth *a)
 {
     static int (*const senders[NC_AUTH_UNKNOWN])(nc_auth *) = {
-        [NC_AUTH_NONE] = send_none,
-        [NC_AUTH_PASSWORD] = send_kept_password,
-        [NC_AUTH_PUBLICKEY] = send_publickey,
-        [NC_AUTH_INTERACTIVE] = send_interactive,
+        [NC_AUTH_NONE] = send_none,       [NC_AUTH_PASSWORD] = send_kept_password,
+        [NC_AUTH_PUBLICKEY] = send_keyed, [NC_AUTH_INTERACTIVE] = send_interactive,
+        [NC_AUTH_HOSTBASED] = send_keyed,
     };
     nc_logf(&a->link->log, NACRE_LOG_VERBOSE, "auth: trying %s",
             nc_auth_method_name(a->client.method));

@@ -1,7 +1,7 @@
 /*
  * auth_server.c - the userauth server: takes requests one after the other, checks what can be checked
  * without the application, and turns the rest into questions. What the answers do is in
- * auth_verdict.c; the method publickey in auth_pubkey.c.
+ * auth_verdict.c; the methods that a key proves in auth_pubkey.c.
  *
  * RFC 4252 5 (requests), 5.1 (order, limits), 5.2 (none), 5.4 (banner), 8 (password); RFC 4256.
  */
@@ -170,14 +170,13 @@ static int method_interactive(nc_auth *a, nacre_span data, nacre_event *ev)
 
 /* ---- requests ---------------------------------------------------------------------------------------- */
 
-/* Control characters would reach logs, paths and pam: no account has them. */
-static bool fit_user(nacre_span user)
+bool nc_auth_fit_name(nacre_span name)
 {
-    if (user.n == 0 || user.n > NC_MAX_USER) {
+    if (name.n == 0 || name.n > NC_MAX_USER) {
         return false;
     }
-    for (size_t i = 0; i < user.n; i++) {
-        if (user.p[i] < 0x20 || user.p[i] == 0x7F) {
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] < 0x20 || name.p[i] == 0x7F) {
             return false;
         }
     }
@@ -202,7 +201,7 @@ static int same_user(nc_auth *a, const nc_msg_userauth_request *m)
                             "connection",
                             NC_ESC(nc_span_cstr(s->user)), NC_ESC(m->user));
     }
-    if (!s->user && fit_user(m->user)) {
+    if (!s->user && nc_auth_fit_name(m->user)) {
         s->user = nc_strndup(a->link->alloc, m->user);
         if (!s->user) {
             return nc_link_fail_local(a->link, NACRE_NO_MEMORY, "no memory for the user name");
@@ -216,14 +215,33 @@ static bool count_request(nc_auth *a)
     return ++a->server.requests < NC_AUTH_MAX_REQUESTS;
 }
 
+/* On the wire publickey has two names; in lists and to the application it has one. */
+typedef struct request_row {
+    const char *name;
+    nc_auth_method method;
+    int (*handler)(nc_auth *, nacre_span, nacre_event *);
+} request_row;
+
+static const request_row *find_row(nacre_span name)
+{
+    static const request_row rows[] = {
+        {"none", NC_AUTH_NONE, method_none},
+        {"password", NC_AUTH_PASSWORD, method_password},
+        {"publickey", NC_AUTH_PUBLICKEY, nc_auth_server_publickey},
+        {nc_auth_hostbound, NC_AUTH_PUBLICKEY, nc_auth_server_hostbound},
+        {"keyboard-interactive", NC_AUTH_INTERACTIVE, method_interactive},
+        {"hostbased", NC_AUTH_HOSTBASED, nc_auth_server_hostbased},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (nc_span_is(name, rows[i].name)) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
 static int got_request(nc_auth *a, nc_rd *r, nacre_event *ev)
 {
-    static int (*const methods[NC_AUTH_UNKNOWN])(nc_auth *, nacre_span, nacre_event *) = {
-        [NC_AUTH_NONE] = method_none,
-        [NC_AUTH_PASSWORD] = method_password,
-        [NC_AUTH_PUBLICKEY] = nc_auth_server_publickey,
-        [NC_AUTH_INTERACTIVE] = method_interactive,
-    };
     nc_auth_server *s = &a->server;
     nc_msg_userauth_request m;
     if (NC_DECODE(userauth_request, r, &m) != NACRE_OK) {
@@ -244,14 +262,14 @@ static int got_request(nc_auth *a, nc_rd *r, nacre_event *ev)
     nc_auth_server_drop_key(a);
     nc_logf(&a->link->log, NACRE_LOG_VERBOSE, "auth: user %s asks for %s", NC_ESC(m.user),
             NC_ESC(m.method));
-    nc_auth_method method = nc_auth_method_find(m.method);
-    bool offered = method == NC_AUTH_NONE ||
-                   (method != NC_AUTH_UNKNOWN &&
-                    nc_namelist_has(nc_span_cstr(s->methods), nc_auth_method_name(method)));
+    const request_row *row = find_row(m.method);
+    bool none = row && row->method == NC_AUTH_NONE;
+    bool offered = none || (row && nc_namelist_has(nc_span_cstr(s->methods),
+                                                   nc_auth_method_name(row->method)));
     if (!offered || !s->user) {
-        return nc_auth_server_refuse(a, method != NC_AUTH_NONE || s->requests > 1);
+        return nc_auth_server_refuse(a, !none || s->requests > 1);
     }
-    return methods[method](a, m.method_data, ev);
+    return row->handler(a, m.method_data, ev);
 }
 
 static int read_responses(nc_auth *a, const nc_msg_userauth_info_response *m)
@@ -361,7 +379,7 @@ static void tell_authenticated(nc_auth *a, nacre_event *ev)
     nc_auth_event(ev, NACRE_EVENT_AUTHENTICATED, 0);
     ev->u.auth.user = nc_span_cstr(s->user);
     ev->u.auth.method = nc_auth_method_name(s->method);
-    if (s->verified) {
+    if (s->verified && s->method == NC_AUTH_PUBLICKEY) {
         ev->u.auth.key = s->verified;
         ev->u.auth.algorithm = s->alg->name;
     } else if (s->keys_used) {

@@ -1,8 +1,9 @@
 /*
- * auth_sigdata.c - what a publickey request signs, and which signature algorithm may be used: the same
- * for the side that signs and the side that verifies, so that they cannot differ.
+ * auth_sigdata.c - what a request of publickey or hostbased signs, and which signature algorithm may be
+ * used: the same for the side that signs and the side that verifies, so that they cannot differ.
  *
- * RFC 4252 7 (data to be signed), RFC 8308 3.1 (server-sig-algs), RFC 8332 3.2 and 3.3 (RSA).
+ * RFC 4252 7 and 9 (data to be signed), OpenSSH PROTOCOL 3.1 (bound to a host key), RFC 8308 3.1
+ * (server-sig-algs), RFC 8332 3.2 and 3.3 (RSA).
  */
 #include "auth/auth_state.h"
 
@@ -10,29 +11,52 @@
 
 #include "transport/version.h"
 
-int nc_auth_signed_data(nc_buf *out, nacre_span session_id, const char *user, nacre_span algorithm,
-                        nacre_span key_blob, size_t *request_at)
+static void write_claim(nc_wr *w, const nc_auth_claim *c)
 {
+    if (c->method == NC_AUTH_HOSTBASED) {
+        nc_msg_auth_hostbased m = {.algorithm = c->algorithm,
+                                   .key = c->key,
+                                   .client_host = c->client_host,
+                                   .client_user = c->client_user};
+        NC_ENCODE(auth_hostbased, w, &m);
+    } else if (c->host_key.p) {
+        nc_msg_auth_hostbound m = {.has_signature = true,
+                                   .algorithm = c->algorithm,
+                                   .key = c->key,
+                                   .host_key = c->host_key};
+        NC_ENCODE(auth_hostbound, w, &m);
+    } else {
+        nc_msg_auth_publickey m = {.has_signature = true, .algorithm = c->algorithm, .key = c->key};
+        NC_ENCODE(auth_publickey, w, &m);
+    }
+}
+
+int nc_auth_signed_data(nc_buf *out, nacre_span session_id, const nc_auth_claim *claim,
+                        size_t *request_at)
+{
+    bool bound = claim->method == NC_AUTH_PUBLICKEY && claim->host_key.p;
     nc_msg_userauth_request request = {
-        .user = nc_span_cstr(user),
+        .user = nc_span_cstr(claim->user),
         .service = nc_span_cstr(nc_auth_service_wanted),
-        .method = nc_span_cstr(nc_auth_method_name(NC_AUTH_PUBLICKEY)),
+        .method = nc_span_cstr(bound ? nc_auth_hostbound : nc_auth_method_name(claim->method)),
     };
-    nc_msg_auth_publickey data = {.has_signature = true, .algorithm = algorithm, .key = key_blob};
     nc_wr w = nc_wr_init(out);
     nc_wr_str(&w, session_id);
     *request_at = out->len;
     NC_ENCODE(userauth_request, &w, &request);
-    NC_ENCODE(auth_publickey, &w, &data);
+    write_claim(&w, claim);
     return nc_wr_err(&w);
 }
 
-bool nc_auth_algorithm_allowed(const nc_link *l, const nc_sig_alg *alg)
+static const char *configured(const nc_link *l, nc_auth_method m)
 {
-    if (!l->config->signature) {
-        return !alg->insecure;
-    }
-    return nc_namelist_has(nc_span_cstr(l->config->signature), alg->name);
+    return m == NC_AUTH_HOSTBASED ? l->config->hostbased : l->config->signature;
+}
+
+bool nc_auth_algorithm_allowed(const nc_link *l, nc_auth_method m, const nc_sig_alg *alg)
+{
+    const char *list = configured(l, m);
+    return list ? nc_namelist_has(nc_span_cstr(list), alg->name) : !alg->insecure;
 }
 
 bool nc_auth_key_too_small(const nc_link *l, const nacre_key *k)
@@ -42,6 +66,7 @@ bool nc_auth_key_too_small(const nc_link *l, const nacre_key *k)
 
 /* One pass over the candidates: the first that both sides name wins, the first of ours is kept. */
 typedef struct choice {
+    nc_auth_method method;
     nacre_span server; /* server-sig-algs */
     const nc_sig_alg *common;
     const nc_sig_alg *ours;
@@ -49,7 +74,7 @@ typedef struct choice {
 
 static void consider(choice *c, const nc_link *l, const nc_sig_alg *alg)
 {
-    if (!alg || !nc_auth_algorithm_allowed(l, alg)) {
+    if (!alg || !nc_auth_algorithm_allowed(l, c->method, alg)) {
         return;
     }
     c->ours = c->ours ? c->ours : alg;
@@ -58,17 +83,20 @@ static void consider(choice *c, const nc_link *l, const nc_sig_alg *alg)
     }
 }
 
-const nc_sig_alg *nc_auth_choose_algorithm(const nc_link *l, const nacre_key *k)
+const nc_sig_alg *nc_auth_choose_algorithm(const nc_link *l, nc_auth_method m, const nacre_key *k)
 {
     choice c;
     memset(&c, 0, sizeof(c));
-    bool told = l->ops->peer_extension && l->ops->peer_extension(l, "server-sig-algs", &c.server);
+    c.method = m;
+    /* The list is of what the server takes from users (RFC 8308 3.1): of hosts it says nothing. */
+    bool told = m == NC_AUTH_PUBLICKEY && l->ops->peer_extension &&
+                l->ops->peer_extension(l, "server-sig-algs", &c.server);
     bool rsa = strcmp(nacre_key_type(k), "ssh-rsa") == 0;
     if (rsa && (l->quirks & NC_QUIRK_HIDES_RSA_SHA2)) {
         c.server = nc_span_cstr("rsa-sha2-512,rsa-sha2-256");
     }
-    if (l->config->signature) {
-        nacre_span list = nc_span_cstr(l->config->signature);
+    if (configured(l, m)) {
+        nacre_span list = nc_span_cstr(configured(l, m));
         nacre_span name;
         while (nc_namelist_next(&list, &name)) {
             consider(&c, l, nc_key_sig_alg(k, name));

@@ -13,10 +13,13 @@ typedef enum nc_auth_method {
     NC_AUTH_PASSWORD,
     NC_AUTH_PUBLICKEY,
     NC_AUTH_INTERACTIVE,
+    NC_AUTH_HOSTBASED,
     NC_AUTH_UNKNOWN /* also the number of methods */
 } nc_auth_method;
 
 extern const char nc_auth_service_wanted[]; /* "ssh-connection": the only one that follows us */
+/* "publickey-hostbound-v00@openssh.com": on the wire; to everybody else it is publickey. */
+extern const char nc_auth_hostbound[];
 
 const char *nc_auth_method_name(nc_auth_method m); /* static */
 nc_auth_method nc_auth_method_find(nacre_span name);
@@ -47,6 +50,7 @@ typedef enum nc_client_state {
     NC_CLIENT_KEPT,     /* an attempt waits for the service to start */
     NC_CLIENT_SENT,     /* the server has the word */
     NC_CLIENT_PROBED,   /* the same, after a publickey request without signature */
+    NC_CLIENT_SIGN_DUE, /* SIGN is told at the next step */
     NC_CLIENT_SIGNING,  /* the application has the word: SIGN */
     NC_CLIENT_ASKING,   /* the application has the word: AUTH_PROMPTS */
     NC_CLIENT_CHANGING, /* the application has the word: AUTH_CHANGE_PASSWORD */
@@ -62,8 +66,9 @@ typedef struct nc_auth_client {
     nacre_key *key;
     const nc_sig_alg *algorithm; /* NULL: chosen when the request leaves */
     char *submethods;
-    nc_buf signed_data; /* session id and request, while a signature is awaited */
-    size_t request_at;  /* where the request begins in it */
+    char *client_host, *client_user; /* hostbased: who we say we are */
+    nc_buf signed_data;              /* session id and request, while a signature is awaited */
+    size_t request_at;               /* where the request begins in it */
     uint32_t rounds;
     bool secret_given; /* a password or a response to a prompt has left */
     /* the connection */
@@ -83,14 +88,15 @@ typedef enum nc_question {
     NC_ASK_PROBE,
     NC_ASK_KEY,
     NC_ASK_INTERACTIVE,
-    NC_ASK_RESPONSES
+    NC_ASK_RESPONSES,
+    NC_ASK_HOSTBASED
 } nc_question;
 
 typedef struct nc_auth_server {
     char *user; /* NULL until the first request with an acceptable name; never changes after */
     nc_question question;
     uint32_t ticket;       /* of the open question, or 0 */
-    nacre_key *offered;    /* of the question PROBE or KEY */
+    nacre_key *offered;    /* of the question PROBE, KEY or HOSTBASED */
     nacre_key *verified;   /* set in one place only: where its signature proved good */
     const nc_sig_alg *alg; /* of offered */
     char *methods;         /* that can continue */
@@ -128,17 +134,32 @@ void nc_auth_event(nacre_event *ev, nacre_event_type type, uint32_t ticket);
 void nc_auth_ticket_done(nc_auth *a, uint32_t *ticket);
 
 /* auth_sigdata.c */
+/* What a signature of publickey or hostbased says. */
+typedef struct nc_auth_claim {
+    nc_auth_method method; /* one of the two */
+    const char *user;
+    nacre_span algorithm, key;
+    nacre_span host_key; /* publickey: p not NULL makes it publickey-hostbound-v00@openssh.com */
+    nacre_span client_host, client_user; /* hostbased */
+} nc_auth_claim;
+
 /*
- * Appends what a publickey signature covers (RFC 4252 7): the session id as a string, then the
- * request up to the key. *request_at: where the request begins.
+ * Appends what the signature covers (RFC 4252 7 and 9, PROTOCOL 3.1): the session id as a string,
+ * then the request up to the signature. *request_at: where the request begins.
  */
-int nc_auth_signed_data(nc_buf *out, nacre_span session_id, const char *user, nacre_span algorithm,
-                        nacre_span key_blob, size_t *request_at) NACRE_MUST_CHECK;
-/* Policy: is the algorithm in config->signature (NULL: every secure one)? */
-bool nc_auth_algorithm_allowed(const nc_link *l, const nc_sig_alg *alg);
+int nc_auth_signed_data(nc_buf *out, nacre_span session_id, const nc_auth_claim *claim,
+                        size_t *request_at) NACRE_MUST_CHECK;
+/*
+ * Policy: is the algorithm in the list of its method, config->signature or config->hostbased (NULL:
+ * every secure one)?
+ */
+bool nc_auth_algorithm_allowed(const nc_link *l, nc_auth_method m, const nc_sig_alg *alg);
 bool nc_auth_key_too_small(const nc_link *l, const nacre_key *k);
-/* The best algorithm for a key of ours, by configuration and server-sig-algs; NULL: none. */
-const nc_sig_alg *nc_auth_choose_algorithm(const nc_link *l, const nacre_key *k);
+/*
+ * The best algorithm for a key of ours, by configuration and, for publickey, server-sig-algs; NULL:
+ * none.
+ */
+const nc_sig_alg *nc_auth_choose_algorithm(const nc_link *l, nc_auth_method m, const nacre_key *k);
 
 /* auth_client.c */
 void nc_auth_client_init(nc_auth *a);
@@ -152,6 +173,8 @@ void nc_auth_client_forget(nc_auth *a);
 
 /* auth_request.c: what a client sends */
 int nc_auth_client_send(nc_auth *a);
+/* Fills signed_data with what the key is to sign. */
+int nc_auth_client_claim(nc_auth *a);
 int nc_auth_send_password(nc_auth *a, nacre_span password, const nacre_span *new_password);
 int nc_auth_send_signed(nc_auth *a, nacre_span signature);
 int nc_auth_send_responses(nc_auth *a, const nacre_span *responses, size_t count);
@@ -166,9 +189,13 @@ void nc_auth_server_ask(nc_auth *a, nc_question q, nacre_event *ev);
 /* Sends FAILURE, or ends the connection when there were too many. NACRE_AGAIN, or the error. */
 int nc_auth_server_refuse(nc_auth *a, bool counts);
 int nc_auth_server_send_banner(nc_auth *a);
+/* A name without control characters, which would reach logs, paths and pam: no account has them. */
+bool nc_auth_fit_name(nacre_span name);
 
-/* auth_pubkey.c: the method publickey of a server */
+/* auth_pubkey.c: the methods of a server that are proved by a key */
 int nc_auth_server_publickey(nc_auth *a, nacre_span data, nacre_event *ev);
+int nc_auth_server_hostbound(nc_auth *a, nacre_span data, nacre_event *ev);
+int nc_auth_server_hostbased(nc_auth *a, nacre_span data, nacre_event *ev);
 void nc_auth_server_drop_key(nc_auth *a);
 
 /* auth_verdict.c: what a server does with the application's answers */

@@ -29,6 +29,7 @@ static const question_row rows[] = {
     [NC_ASK_KEY] = {NACRE_EVENT_AUTH_KEY, NC_AUTH_PUBLICKEY, true, false},
     [NC_ASK_INTERACTIVE] = {NACRE_EVENT_AUTH_INTERACTIVE, NC_AUTH_INTERACTIVE, true, true},
     [NC_ASK_RESPONSES] = {NACRE_EVENT_AUTH_RESPONSES, NC_AUTH_INTERACTIVE, true, true},
+    [NC_ASK_HOSTBASED] = {NACRE_EVENT_AUTH_HOSTBASED, NC_AUTH_HOSTBASED, true, false},
 };
 
 nc_auth_method nc_auth_question_method(nc_question q)
@@ -104,7 +105,7 @@ static int become_authenticated(nc_auth *a, const question_row *row)
 {
     nc_auth_server *s = &a->server;
     bool proved = row->grants && s->user && !a->done;
-    if (row->method == NC_AUTH_PUBLICKEY) {
+    if (row->method == NC_AUTH_PUBLICKEY || row->method == NC_AUTH_HOSTBASED) {
         proved = proved && s->verified && s->verified == s->offered;
     }
     if (!proved) {

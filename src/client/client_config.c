@@ -49,6 +49,7 @@ static int own_strings(nacre_client *c)
                              &t->compression_s2c,
                              &t->signature,
                              &t->auth_methods,
+                             &t->hostbased,
                              &c->cfg.user,
                              &c->cfg.bind_address,
                              &c->cfg.bind_interface,

@@ -205,6 +205,13 @@ int nacre_transport_auth_publickey(nacre_transport *t, const char *user, nacre_k
     return nc_auth_publickey(t->auth, user, key, algorithm);
 }
 
+int nacre_transport_auth_hostbased(nacre_transport *t, const char *user, nacre_key *key,
+                                   const char *algorithm, const char *client_host,
+                                   const char *client_user)
+{
+    return nc_auth_hostbased(t->auth, user, key, algorithm, client_host, client_user);
+}
+
 int nacre_transport_auth_interactive(nacre_transport *t, const char *user, const char *submethods)
 {
     return nc_auth_interactive(t->auth, user, submethods);

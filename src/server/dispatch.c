@@ -53,6 +53,9 @@ static void on_auth(nacre_server_conn *c, const nacre_event *ev)
         v = cb->auth_key ? cb->auth_key(cb->user, c, ev, ev->type == NACRE_EVENT_AUTH_KEY)
                          : NACRE_REFUSE;
         break;
+    case NACRE_EVENT_AUTH_HOSTBASED:
+        v = ask(c, cb->auth_hostbased, ev);
+        break;
     default:
         v = ask(c, cb->auth_interactive, ev);
         break;
@@ -283,6 +286,7 @@ void nc_conn_event(nacre_server_conn *c, const nacre_event *ev)
     case NACRE_EVENT_AUTH_KEY:
     case NACRE_EVENT_AUTH_INTERACTIVE:
     case NACRE_EVENT_AUTH_RESPONSES:
+    case NACRE_EVENT_AUTH_HOSTBASED:
         on_auth(c, ev);
         break;
     case NACRE_EVENT_AUTHENTICATED:

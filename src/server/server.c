@@ -38,6 +38,7 @@ static const size_t strings[] = {
     offsetof(nacre_config, compression_s2c),
     offsetof(nacre_config, signature),
     offsetof(nacre_config, auth_methods),
+    offsetof(nacre_config, hostbased),
 };
 enum { STRINGS = sizeof(strings) / sizeof(strings[0]) };
 

@@ -151,11 +151,16 @@ int nc_core_config(nc_core *c, const nacre_config *cfg, nacre_error *err)
         rc = nc_algo_resolve(NACRE_ALG_SIGNATURE, c->config.signature, c->config.allocator,
                              &c->signature, err);
     }
+    if (rc == NACRE_OK) {
+        rc = nc_algo_resolve(NACRE_ALG_SIGNATURE, c->config.hostbased, c->config.allocator,
+                             &c->hostbased, err);
+    }
     if (rc == NACRE_OK && copy_strings(c) != NACRE_OK) {
         rc = nc_fail(err, NACRE_NO_MEMORY, "out of memory");
     }
     /* What the services see are names, not the caller's strings, which may be gone by then. */
     c->config.signature = c->signature;
+    c->config.hostbased = c->hostbased;
     c->config.kex = c->proposal.lists[NC_SLOT_KEX];
     c->config.host_key = NULL; /* changes with the keys there are: see proposal */
     c->config.cipher_c2s = c->proposal.lists[NC_SLOT_CIPHER_C2S];
@@ -172,6 +177,7 @@ void nc_core_config_clear(nc_core *c)
     const nacre_allocator *a = c->config.allocator;
     nc_proposal_clear(&c->proposal);
     nc_free(a, c->signature);
+    nc_free(a, c->hostbased);
     nc_free(a, c->software);
     nc_free(a, c->banner);
     nc_free(a, c->auth_methods);

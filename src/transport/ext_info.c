@@ -9,12 +9,9 @@ typedef struct extension {
     bool client, server;
 } extension;
 
-/*
- * publickey-hostbound@openssh.com is not announced: it concerns agent forwarding policies, and a
- * server that announced it would have to check it.
- */
 static const extension announced[] = {
     {"server-sig-algs", NULL, false, true},
+    {"publickey-hostbound@openssh.com", "0", false, true},
     {"ping@openssh.com", "0", true, true},
     {"ext-info-in-auth@openssh.com", "0", true, false},
 };

@@ -89,11 +89,11 @@ static int fake_authenticated(nc_link *l, nacre_span user)
 static bool fake_extension(const nc_link *l, const char *name, nacre_span *value)
 {
     const rig *r = (const rig *)l;
-    if (!r->server_sig_algs || strcmp(name, "server-sig-algs") != 0) {
-        return false;
-    }
-    *value = nc_span_cstr(r->server_sig_algs);
-    return true;
+    const char *found = strcmp(name, "server-sig-algs") == 0                   ? r->server_sig_algs
+                        : strcmp(name, "publickey-hostbound@openssh.com") == 0 ? r->hostbound
+                                                                               : NULL;
+    *value = nc_span_cstr(found);
+    return found != NULL;
 }
 
 static const nc_link_ops fake_ops = {
@@ -132,6 +132,7 @@ void rig_init(rig *r, nacre_role role)
     r->link.log.level = NACRE_LOG_TRACE;
     r->link.role = role;
     r->link.session_id = nc_span(session_id, sizeof(session_id));
+    r->link.host_key = SPAN("the blob of the server's host key");
     r->link.peer_software = "";
     r->link.config = &r->config;
 }

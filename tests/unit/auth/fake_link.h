@@ -21,6 +21,7 @@ typedef struct rig {
     nc_buf sent[FAKE_PACKETS];
     size_t sent_count, taken;
     const char *server_sig_algs; /* NULL: not announced */
+    const char *hostbound;       /* value of publickey-hostbound@openssh.com; NULL: not announced */
     int status;                  /* of the failure, or NACRE_OK */
     nacre_blame by;
     char text[512];

@@ -548,9 +548,11 @@ static void signed_data_is_as_the_rfc_says(void **state)
     size_t at = 0;
     nc_buf got;
     nc_buf_init(&got, NULL, NC_AUTH_MAX_SIGNED);
-    assert_int_equal(
-        nc_auth_signed_data(&got, SPAN("\x01\x02"), "bob", SPAN("ssh-ed25519"), SPAN("BLOB"), &at),
-        NACRE_OK);
+    nc_auth_claim claim = {.method = NC_AUTH_PUBLICKEY,
+                           .user = "bob",
+                           .algorithm = SPAN("ssh-ed25519"),
+                           .key = SPAN("BLOB")};
+    assert_int_equal(nc_auth_signed_data(&got, SPAN("\x01\x02"), &claim, &at), NACRE_OK);
     assert_true(nc_span_eq(nc_buf_span(&got), SPAN("\0\0\0\x02\x01\x02"
                                                    "\x32"
                                                    "\0\0\0\x03"

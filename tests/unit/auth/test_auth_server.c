@@ -76,10 +76,11 @@ static nacre_span signed_request(const signed_row *row)
     nacre_span session = row->session ? nc_span_cstr(row->session) : s.link.session_id;
     nc_buf_init(&data, NULL, NC_AUTH_MAX_SIGNED);
     nc_buf_init(&signature, NULL, NC_MAX_KEY_BLOB);
-    assert_int_equal(nc_auth_signed_data(&data, session, row->signed_user,
-                                         nc_span_cstr(row->signed_algorithm),
-                                         nacre_key_blob(row->offered), &at),
-                     NACRE_OK);
+    nc_auth_claim claim = {.method = NC_AUTH_PUBLICKEY,
+                           .user = row->signed_user,
+                           .algorithm = nc_span_cstr(row->signed_algorithm),
+                           .key = nacre_key_blob(row->offered)};
+    assert_int_equal(nc_auth_signed_data(&data, session, &claim, &at), NACRE_OK);
     assert_int_equal(nc_key_sign_buf(row->signer, nc_span_cstr(row->signature_algorithm),
                                      nc_buf_span(&data), &signature),
                      NACRE_OK);
