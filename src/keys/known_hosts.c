@@ -1,57 +1,23 @@
 /*
- * known_hosts.c - the known_hosts format of sshd(8): lines kept as they are, looked up by host.
+ * known_hosts.c - the known_hosts format of sshd(8): lines kept as they are, found by host.
  *
  * Lines are split when they are added but their keys are made only when a lookup needs one: a file
- * of a hundred thousand lines then costs a scan, not as many elliptic-curve checks. Not here: files
- * (src/io/keyfile.c), what to do about an unknown host (client).
+ * of a hundred thousand lines then costs a scan, not as many elliptic-curve checks. Not here: what lines
+ * say of a key (known_hosts_check.c), changing lines (known_hosts_edit.c), files (src/io), what to do
+ * about an unknown host (client).
  */
-#include "nacre/known_hosts.h"
-#include "keys/key.h"
-#include "keys/pattern.h"
+#include "keys/known_hosts.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+const char nc_hosts_hash_magic[4] = "|1|";
+
 enum {
-    /* A file of 100000 hosts is about 12 MiB. */
-    MAX_TEXT = 16 * 1024 * 1024,
-    MAX_SOURCES = 65536, /* files named in a configuration, and single lines added at run time */
-    /* A DNS name has at most 255 octets (RFC 1035); brackets and the port come on top. */
-    MAX_HOST = 1024,
-    MAX_NAME = MAX_HOST + 16,
-    HASH_LEN = 20 /* HMAC-SHA1, and its salt has the same length */
+    /* "|1|", a salt, "|" and a digest, both of 20 bytes in base64 */
+    HASHED_LEN = 3 + 28 + 1 + 28,
+    MAX_LEGACY_NUMBER = 8 /* a shorter decimal where a key type belongs: the format of SSH 1 */
 };
-
-typedef enum host_marker {
-    MARKER_NONE,
-    MARKER_REVOKED,
-    MARKER_AUTHORITY,
-    MARKER_UNKNOWN /* a marker that we do not know: the line decides nothing */
-} host_marker;
-
-typedef struct host_entry {
-    size_t source;
-    uint32_t line;
-    host_marker marker;
-    nacre_span text, marker_text, names, type, base64, comment; /* into the source's text */
-    _Atomic(nacre_key *) key; /* made by the first lookup that needs it */
-} host_entry;
-
-typedef struct host_source {
-    char *name;
-    uint8_t *text;
-} host_source;
-
-struct nacre_known_hosts {
-    const nacre_allocator *alloc;
-    host_source *sources;
-    size_t source_count, source_room;
-    host_entry *entries;
-    size_t count, room;
-};
-
-static const char hash_magic[] = "|1|";
 
 int nacre_known_hosts_new(nacre_known_hosts **out, const nacre_allocator *a)
 {
@@ -63,10 +29,16 @@ int nacre_known_hosts_new(nacre_known_hosts **out, const nacre_allocator *a)
     return NACRE_OK;
 }
 
+void nc_hosts_drop(nacre_known_hosts *h, nc_host_entry *e)
+{
+    nacre_key_free(atomic_load(&e->key));
+    nc_free(h->alloc, e->own);
+}
+
 static void drop_entries(nacre_known_hosts *h, size_t keep)
 {
     while (h->count > keep) {
-        nacre_key_free(atomic_load(&h->entries[--h->count].key));
+        nc_hosts_drop(h, &h->entries[--h->count]);
     }
 }
 
@@ -87,18 +59,37 @@ void nacre_known_hosts_free(nacre_known_hosts *h)
 
 /* ---- adding lines ---------------------------------------------------------------------------- */
 
-static host_marker marker_of(nacre_span word)
+static nc_host_marker marker_of(nacre_span word)
 {
     if (nc_span_is(word, "@revoked")) {
-        return MARKER_REVOKED;
+        return NC_MARKER_REVOKED;
     }
-    return nc_span_is(word, "@cert-authority") ? MARKER_AUTHORITY : MARKER_UNKNOWN;
+    return nc_span_is(word, "@cert-authority") ? NC_MARKER_AUTHORITY : NC_MARKER_UNKNOWN;
 }
 
-/* Fills in the fields of a line; a comment, an empty or a bad line is left with no names. */
-static void split_line(host_entry *e)
+/* As ssh-keygen judges before it looks at the key itself. */
+static bool fields_are_sound(const nc_host_entry *e, nacre_span names, nacre_span type,
+                             nacre_span base64)
 {
-    nacre_span rest = nc_text_trim(e->text);
+    size_t digits = 0;
+    while (digits < type.n && type.p[digits] >= '0' && type.p[digits] <= '9') {
+        digits++;
+    }
+    bool legacy = digits == type.n && type.n < MAX_LEGACY_NUMBER;
+    bool hashed = names.p[0] == '|';
+    bool hash_sound = nc_text_starts(names, nc_hosts_hash_magic) && names.n == HASHED_LEN;
+    return e->marker != NC_MARKER_UNKNOWN && base64.n != 0 && type.n > 1 && !legacy &&
+           type.p[0] != '#' && base64.p[0] != '#' && (!hashed || hash_sound) &&
+           !memchr(names.p, '\0', names.n);
+}
+
+/* A comment, an empty or a bad line is left with no names. */
+void nc_hosts_split(nc_host_entry *e, nacre_span text, nacre_span raw)
+{
+    nacre_span rest = nc_text_trim(text);
+    e->text = text;
+    e->raw = raw;
+    e->kind = NACRE_HOST_LINE_COMMENT;
     if (rest.n == 0 || rest.p[0] == '#') {
         return;
     }
@@ -110,7 +101,13 @@ static void split_line(host_entry *e)
     }
     nacre_span type = nc_text_word(&rest);
     nacre_span base64 = nc_text_word(&rest);
-    if (base64.n == 0) {
+    e->kind = NACRE_HOST_LINE_INVALID;
+    if (names.n == 0 || base64.n == 0) {
+        return;
+    }
+    if (fields_are_sound(e, names, type, base64)) {
+        e->kind = NACRE_HOST_LINE_KEY;
+    } else if (e->marker != NC_MARKER_UNKNOWN) {
         return;
     }
     e->names = names;
@@ -137,22 +134,31 @@ static int grow(const nacre_allocator *a, void **array, size_t *room, size_t cou
     return NACRE_OK;
 }
 
+int nc_hosts_reserve(nacre_known_hosts *h, size_t more)
+{
+    int rc = NACRE_OK;
+    while (rc == NACRE_OK && h->room - h->count < more) {
+        rc = grow(h->alloc, (void **)&h->entries, &h->room, h->room, sizeof(*h->entries));
+    }
+    return rc;
+}
+
 static int add_entries(nacre_known_hosts *h, size_t source, nacre_span text)
 {
     nacre_span line;
     uint32_t number = 0;
-    while (nc_text_line(&text, &line)) {
-        int rc = grow(h->alloc, (void **)&h->entries, &h->room, h->count, sizeof(*h->entries));
+    const uint8_t *begin = text.p;
+    for (; nc_text_line(&text, &line); begin = text.p) {
+        int rc = nc_hosts_reserve(h, 1);
         if (rc != NACRE_OK) {
             return rc;
         }
-        host_entry *e = &h->entries[h->count];
+        nc_host_entry *e = &h->entries[h->count];
         memset(e, 0, sizeof(*e));
         atomic_init(&e->key, NULL);
         e->source = source;
         e->line = ++number;
-        e->text = line;
-        split_line(e);
+        nc_hosts_split(e, line, nc_span(begin, (size_t)(text.p - begin)));
         h->count++;
     }
     return NACRE_OK;
@@ -160,10 +166,10 @@ static int add_entries(nacre_known_hosts *h, size_t source, nacre_span text)
 
 int nacre_known_hosts_add_text(nacre_known_hosts *h, nacre_span text, const char *source)
 {
-    if (text.n > MAX_TEXT) {
+    if (text.n > NC_HOSTS_MAX_TEXT) {
         return NACRE_TOO_LARGE;
     }
-    if (h->source_count >= MAX_SOURCES) {
+    if (h->source_count >= NC_HOSTS_MAX_SOURCES) {
         return NACRE_LIMIT;
     }
     int rc =
@@ -172,7 +178,7 @@ int nacre_known_hosts_add_text(nacre_known_hosts *h, nacre_span text, const char
         return rc;
     }
     size_t before = h->count;
-    host_source s = {nc_strdup(h->alloc, source ? source : ""), nc_alloc(h->alloc, text.n)};
+    nc_host_source s = {nc_strdup(h->alloc, source ? source : ""), nc_alloc(h->alloc, text.n)};
     rc = s.name && s.text ? NACRE_OK : NACRE_NO_MEMORY;
     if (rc == NACRE_OK && text.n) {
         memcpy(s.text, text.p, text.n);
@@ -190,11 +196,10 @@ int nacre_known_hosts_add_text(nacre_known_hosts *h, nacre_span text, const char
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* The name to look for: lower case, "[host]:port" unless the port is the usual one. */
-static bool make_name(const char *host, uint16_t port, char *name, size_t size)
+bool nc_hosts_name(const char *host, uint16_t port, char *name, size_t size)
 {
     size_t n = host ? strlen(host) : 0;
-    if (n == 0 || n > MAX_HOST) {
+    if (n == 0 || n > NC_HOSTS_MAX_HOST) {
         return false;
     }
     int len = port == 0 || port == 22 ? snprintf(name, size, "%s", host)
@@ -205,22 +210,22 @@ static bool make_name(const char *host, uint16_t port, char *name, size_t size)
     return len > 0 && (size_t)len < size;
 }
 
-static int hash_name(nacre_span salt, nacre_span name, uint8_t out[HASH_LEN])
+int nc_hosts_hash(nacre_span salt, nacre_span name, uint8_t out[NC_HOSTS_HASH_LEN])
 {
     return nc_hmac(nc_hash_get(NC_SHA1), salt, &name, 1, out);
 }
 
-/* Decodes exactly HASH_LEN bytes: NACRE_OK, NACRE_SYNTAX, NACRE_NO_MEMORY. */
-static int read_digest(const nacre_allocator *a, nacre_span text, uint8_t out[HASH_LEN])
+/* Decodes exactly NC_HOSTS_HASH_LEN bytes: NACRE_OK, NACRE_SYNTAX, NACRE_NO_MEMORY. */
+static int read_digest(const nacre_allocator *a, nacre_span text, uint8_t out[NC_HOSTS_HASH_LEN])
 {
     nc_buf bytes;
-    nc_buf_init(&bytes, a, 4 * HASH_LEN);
-    int rc = text.n <= 2 * HASH_LEN ? nc_base64_decode(text, &bytes) : NACRE_SYNTAX;
-    if (rc == NACRE_OK && bytes.len != HASH_LEN) {
+    nc_buf_init(&bytes, a, 4 * NC_HOSTS_HASH_LEN);
+    int rc = text.n <= 2 * NC_HOSTS_HASH_LEN ? nc_base64_decode(text, &bytes) : NACRE_SYNTAX;
+    if (rc == NACRE_OK && bytes.len != NC_HOSTS_HASH_LEN) {
         rc = NACRE_SYNTAX;
     }
     if (rc == NACRE_OK) {
-        memcpy(out, bytes.data, HASH_LEN);
+        memcpy(out, bytes.data, NC_HOSTS_HASH_LEN);
     }
     nc_buf_clear(&bytes);
     return rc;
@@ -229,14 +234,14 @@ static int read_digest(const nacre_allocator *a, nacre_span text, uint8_t out[HA
 /* "|1|salt|hash": one name, hidden from who reads the file but not from who guesses it. */
 static nc_match match_hashed(const nacre_allocator *a, nacre_span field, nacre_span name)
 {
-    field.p += sizeof(hash_magic) - 1;
-    field.n -= sizeof(hash_magic) - 1;
+    field.p += strlen(nc_hosts_hash_magic);
+    field.n -= strlen(nc_hosts_hash_magic);
     const uint8_t *bar = field.n ? memchr(field.p, '|', field.n) : NULL;
     if (!bar) {
         return NC_MATCH_NO;
     }
     size_t salt_len = (size_t)(bar - field.p);
-    uint8_t salt[HASH_LEN], there[HASH_LEN], want[HASH_LEN];
+    uint8_t salt[NC_HOSTS_HASH_LEN], there[NC_HOSTS_HASH_LEN], want[NC_HOSTS_HASH_LEN];
     int rc = read_digest(a, nc_span(field.p, salt_len), salt);
     if (rc == NACRE_OK) {
         rc = read_digest(a, nc_span(bar + 1, field.n - salt_len - 1), there);
@@ -245,176 +250,23 @@ static nc_match match_hashed(const nacre_allocator *a, nacre_span field, nacre_s
         return NC_MATCH_NO;
     }
     if (rc == NACRE_OK) {
-        rc = hash_name(nc_span(salt, sizeof(salt)), name, want);
+        rc = nc_hosts_hash(nc_span(salt, sizeof(salt)), name, want);
     }
     if (rc != NACRE_OK) {
         return NC_MATCH_BAD;
     }
-    return nc_ct_equal(want, there, HASH_LEN) ? NC_MATCH_YES : NC_MATCH_NO;
+    return nc_ct_equal(want, there, NC_HOSTS_HASH_LEN) ? NC_MATCH_YES : NC_MATCH_NO;
 }
 
-/* NC_MATCH_BAD: a failure of ours (memory); the line may or may not mean this host. */
-static nc_match entry_names(const nacre_known_hosts *h, const host_entry *e, nacre_span name)
+nc_match nc_hosts_names(const nacre_known_hosts *h, const nc_host_entry *e, nacre_span name)
 {
     if (e->names.n == 0) {
         return NC_MATCH_NO;
     }
-    if (nc_text_starts(e->names, hash_magic)) {
+    if (nc_text_starts(e->names, nc_hosts_hash_magic)) {
         return match_hashed(h->alloc, e->names, name);
     }
     return nc_pattern_list(name, e->names, true) == NC_MATCH_YES ? NC_MATCH_YES : NC_MATCH_NO;
-}
-
-/* ---- keys ------------------------------------------------------------------------------------ */
-
-/*
- * The key of a line, made on first need. Lookups are const and may run in several threads: whoever
- * is first publishes his, the others take that one. NACRE_UNSUPPORTED: a sound key of a type we
- * lack.
- */
-static int entry_key(const nacre_known_hosts *h, host_entry *e, nacre_key **out)
-{
-    *out = atomic_load(&e->key);
-    if (*out) {
-        return NACRE_OK;
-    }
-    nacre_span words = nc_span(e->type.p, (size_t)(e->base64.p + e->base64.n - e->type.p));
-    nacre_key *made = NULL;
-    int rc = nacre_key_from_public_line(&made, h->alloc, words, NULL);
-    if (rc != NACRE_OK) {
-        return rc;
-    }
-    nacre_key *before = NULL;
-    if (atomic_compare_exchange_strong(&e->key, &before, made)) {
-        *out = made;
-    } else {
-        nacre_key_free(made);
-        *out = before;
-    }
-    return NACRE_OK;
-}
-
-/* What one line says of a key. */
-typedef enum line_verdict { SAYS_NOTHING, SAYS_SAME, SAYS_OTHER_KEY, SAYS_OTHER_TYPE } line_verdict;
-
-static line_verdict judge(const nacre_known_hosts *h, host_entry *e, const nacre_key *key,
-                          nacre_key **there)
-{
-    int rc = entry_key(h, e, there);
-    bool same_type = key && nc_span_is(e->type, nacre_key_type(key));
-    switch (rc) {
-    case NACRE_OK:
-        break;
-    case NACRE_KEY_FORMAT:
-    case NACRE_BAD_KEY:
-    case NACRE_TOO_LARGE:
-        return SAYS_NOTHING; /* a line that is no line */
-    default:
-        /* Unsupported type; or a failure of ours, which must not make a known host look new. */
-        return same_type ? SAYS_OTHER_KEY : SAYS_OTHER_TYPE;
-    }
-    if (key && nacre_key_equal(key, *there)) {
-        return SAYS_SAME;
-    }
-    return same_type ? SAYS_OTHER_KEY : SAYS_OTHER_TYPE;
-}
-
-static void tell_where(const nacre_known_hosts *h, const host_entry *e, const nacre_key *key,
-                       nacre_host_line *where)
-{
-    where->source = h->sources[e->source].name;
-    where->line = e->line;
-    where->key = key;
-}
-
-/*
- * A revoked key is refused wherever its line stands; so all such lines come first. NC_MATCH_BAD: for
- * want of memory a line could not be read that may revoke this very key, so it may not pass for good.
- */
-static nc_match is_revoked(const nacre_known_hosts *h, nacre_span name, const nacre_key *key,
-                           nacre_host_line *where)
-{
-    nc_match unsure = NC_MATCH_NO;
-    for (size_t i = 0; i < h->count; i++) {
-        host_entry *e = &h->entries[i];
-        nacre_key *there = NULL;
-        if (e->marker != MARKER_REVOKED || !nc_span_is(e->type, nacre_key_type(key))) {
-            continue;
-        }
-        nc_match named = entry_names(h, e, name);
-        line_verdict v = named == NC_MATCH_NO ? SAYS_NOTHING : judge(h, e, key, &there);
-        if (v == SAYS_SAME) {
-            tell_where(h, e, there, where);
-            return NC_MATCH_YES;
-        }
-        if (v != SAYS_NOTHING && !there) {
-            tell_where(h, e, NULL, where);
-            unsure = NC_MATCH_BAD;
-        }
-    }
-    return unsure;
-}
-
-nacre_host_match nacre_known_hosts_check(const nacre_known_hosts *h, const char *host,
-                                         uint16_t port, const nacre_key *key,
-                                         nacre_host_line *where)
-{
-    static const nacre_host_match result_of[] = {NACRE_HOST_UNKNOWN, NACRE_HOST_MATCH,
-                                                 NACRE_HOST_CHANGED, NACRE_HOST_OTHER_TYPE};
-    char text[MAX_NAME];
-    nacre_host_line unwanted;
-    where = where ? where : &unwanted;
-    memset(where, 0, sizeof(*where));
-    where->source = "";
-    if (!make_name(host, port, text, sizeof(text))) {
-        return NACRE_HOST_UNKNOWN;
-    }
-    nacre_span name = nc_span_cstr(text);
-    nc_match revoked = key ? is_revoked(h, name, key, where) : NC_MATCH_NO;
-    if (revoked != NC_MATCH_NO) {
-        return revoked == NC_MATCH_YES ? NACRE_HOST_REVOKED : NACRE_HOST_CHANGED;
-    }
-    line_verdict best = SAYS_NOTHING; /* smaller is stronger, SAYS_NOTHING apart */
-    for (size_t i = 0; i < h->count && best != SAYS_SAME; i++) {
-        host_entry *e = &h->entries[i];
-        nc_match named = e->marker == MARKER_NONE ? entry_names(h, e, name) : NC_MATCH_NO;
-        if (named == NC_MATCH_NO) {
-            continue;
-        }
-        nacre_key *there = NULL;
-        /* When memory failed us the host must look neither new nor good. */
-        line_verdict v = named == NC_MATCH_YES ? judge(h, e, key, &there) : SAYS_OTHER_KEY;
-        if (v != SAYS_NOTHING && (best == SAYS_NOTHING || v < best)) {
-            best = v;
-            tell_where(h, e, there, where);
-        }
-    }
-    return result_of[best];
-}
-
-size_t nacre_known_hosts_types(const nacre_known_hosts *h, const char *host, uint16_t port,
-                               char *out, size_t size)
-{
-    char text[MAX_NAME];
-    char list[512] = ""; /* every supported type at most once */
-    bool named = make_name(host, port, text, sizeof(text));
-    for (size_t i = 0; named && i < h->count; i++) {
-        host_entry *e = &h->entries[i];
-        nacre_key *there = NULL;
-        if (e->marker != MARKER_NONE || entry_names(h, e, nc_span_cstr(text)) != NC_MATCH_YES ||
-            entry_key(h, e, &there) != NACRE_OK) {
-            continue;
-        }
-        const char *type = nacre_key_type(there);
-        size_t n = strlen(list);
-        if (!nc_namelist_has(nc_span_cstr(list), type)) {
-            snprintf(list + n, sizeof(list) - n, "%s%s", n ? "," : "", type);
-        }
-    }
-    if (out && size) {
-        snprintf(out, size, "%s", list);
-    }
-    return strlen(list);
 }
 
 /* ---- lines as they are ----------------------------------------------------------------------- */
@@ -430,9 +282,9 @@ int nacre_known_hosts_get(const nacre_known_hosts *h, size_t index, nacre_host_e
     if (index >= h->count) {
         return NACRE_NOT_FOUND;
     }
-    host_entry *e = &h->entries[index];
+    nc_host_entry *e = &h->entries[index];
     nacre_key *key = NULL;
-    int rc = e->names.n ? entry_key(h, e, &key) : NACRE_OK;
+    int rc = e->names.n ? nc_hosts_key(h, e, &key) : NACRE_OK;
     if (rc == NACRE_NO_MEMORY) {
         return rc;
     }
@@ -443,94 +295,15 @@ int nacre_known_hosts_get(const nacre_known_hosts *h, size_t index, nacre_host_e
     out->names = e->names;
     out->comment = e->comment;
     out->key = key;
+    out->kind = e->kind;
+    out->hashed = e->names.n && e->names.p[0] == '|';
     return NACRE_OK;
 }
 
 bool nacre_known_hosts_entry_is(const nacre_known_hosts *h, size_t index, const char *host,
                                 uint16_t port)
 {
-    char text[MAX_NAME];
-    return index < h->count && make_name(host, port, text, sizeof(text)) &&
-           entry_names(h, &h->entries[index], nc_span_cstr(text)) == NC_MATCH_YES;
-}
-
-/* ---- making a line --------------------------------------------------------------------------- */
-
-/*
- * A host name becomes a pattern list once it stands in the file: a name with "*", "," or a line end
- * in it would write a rule for other hosts.
- */
-static bool name_is_safe(const char *name)
-{
-    for (const char *p = name; *p; p++) {
-        uint8_t c = (uint8_t)*p;
-        if (c <= 0x20 || c == 0x7F || strchr(",*?!#|@\"", c)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int write_hashed(nacre_span name, nc_buf *line)
-{
-    uint8_t salt[HASH_LEN];
-    uint8_t digest[HASH_LEN];
-    int rc = nc_random_bytes(NULL, salt, sizeof(salt));
-    if (rc == NACRE_OK) {
-        rc = hash_name(nc_span(salt, sizeof(salt)), name, digest);
-    }
-    if (rc == NACRE_OK) {
-        rc = nc_buf_append(line, hash_magic, sizeof(hash_magic) - 1);
-    }
-    if (rc == NACRE_OK) {
-        rc = nc_base64_encode(nc_span(salt, sizeof(salt)), line);
-    }
-    if (rc == NACRE_OK) {
-        rc = nc_buf_append(line, "|", 1);
-    }
-    return rc == NACRE_OK ? nc_base64_encode(nc_span(digest, sizeof(digest)), line) : rc;
-}
-
-static int write_line(nacre_span name, const nacre_key *key, bool hash, nc_buf *line)
-{
-    const char *type = nacre_key_type(key);
-    int rc = hash ? write_hashed(name, line) : nc_buf_append(line, name.p, name.n);
-    if (rc == NACRE_OK) {
-        rc = nc_buf_append(line, " ", 1);
-    }
-    if (rc == NACRE_OK) {
-        rc = nc_buf_append(line, type, strlen(type));
-    }
-    if (rc == NACRE_OK) {
-        rc = nc_buf_append(line, " ", 1);
-    }
-    if (rc == NACRE_OK) {
-        rc = nc_base64_encode(nacre_key_blob(key), line);
-    }
-    return rc == NACRE_OK ? nc_buf_append(line, "\n", 1) : rc;
-}
-
-int nacre_known_hosts_add(nacre_known_hosts *h, const char *host, uint16_t port,
-                          const nacre_key *key, bool hash, char *out, size_t size)
-{
-    char text[MAX_NAME];
-    if (!host || !name_is_safe(host) || !make_name(host, port, text, sizeof(text))) {
-        return NACRE_INVALID_ARGUMENT;
-    }
-    nc_buf line;
-    nc_buf_init(&line, h ? h->alloc : NULL, 2 * NC_MAX_KEY_BLOB + MAX_NAME);
-    int rc = write_line(nc_span_cstr(text), key, hash, &line);
-    if (rc == NACRE_OK && line.len >= size) {
-        rc = NACRE_TOO_LARGE;
-    }
-    if (rc == NACRE_OK && h) {
-        rc = nacre_known_hosts_add_text(h, nc_buf_span(&line), "");
-    }
-    if (rc == NACRE_OK) {
-        memcpy(out, line.data, line.len);
-        out[line.len] = '\0';
-        rc = (int)line.len;
-    }
-    nc_buf_clear(&line);
-    return rc;
+    char text[NC_HOSTS_MAX_NAME];
+    return index < h->count && nc_hosts_name(host, port, text, sizeof(text)) &&
+           nc_hosts_names(h, &h->entries[index], nc_span_cstr(text)) == NC_MATCH_YES;
 }
