@@ -28,9 +28,19 @@ NACRE_API void nacre_key_free(nacre_key *k);
  */
 NACRE_API int nacre_key_from_private(nacre_key **out, const nacre_allocator *a, nacre_span file,
                                      nacre_span passphrase, nacre_error *err) NACRE_MUST_CHECK;
-/* A public key, or a certificate (cert.h), from its wire blob (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4). */
+/*
+ * A public key, or a certificate (cert.h), from its wire blob (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4,
+ * PROTOCOL.u2f).
+ */
 NACRE_API int nacre_key_from_blob(nacre_key **out, const nacre_allocator *a, nacre_span blob,
                                   nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * The same for DSA ("ssh-dss") too, which is broken by design today: 1024 bits and SHA-1. Such a key
+ * verifies signatures whose algorithm is asked for by name ("ssh-dss"); it never signs, no other
+ * function reads one, and no connection uses one.
+ */
+NACRE_API int nacre_key_from_blob_insecure(nacre_key **out, const nacre_allocator *a,
+                                           nacre_span blob, nacre_error *err) NACRE_MUST_CHECK;
 /* A public key from a line "ssh-ed25519 AAAA... comment" (id_*.pub). The comment is kept. */
 NACRE_API int nacre_key_from_public_line(nacre_key **out, const nacre_allocator *a, nacre_span line,
                                          nacre_error *err) NACRE_MUST_CHECK;
@@ -72,6 +82,14 @@ NACRE_API const char *nacre_key_type(const nacre_key *k);
 NACRE_API const char *nacre_key_label(const nacre_key *k);
 NACRE_API uint32_t nacre_key_bits(const nacre_key *k);
 NACRE_API bool nacre_key_is_private(const nacre_key *k);
+/*
+ * A key of a security key ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"). Its
+ * private half is a handle by which the device finds the secret: nacre_key_sign says
+ * NACRE_KEY_NEEDS_AGENT, and an agent that knows the device signs.
+ */
+NACRE_API bool nacre_key_is_sk(const nacre_key *k);
+/* "ssh:"; empty for other keys. Borrowed until the key is freed. */
+NACRE_API nacre_span nacre_key_sk_application(const nacre_key *k);
 /* Borrowed until the key is freed. */
 NACRE_API const char *nacre_key_comment(const nacre_key *k);
 NACRE_API nacre_span nacre_key_blob(const nacre_key *k);
@@ -91,15 +109,32 @@ NACRE_API int nacre_key_public_line(const nacre_key *k, char *out, size_t size);
 /*
  * Signs data with the algorithm of that SSH name (NULL: the key's best). The signature blob (string
  * name, string signature) is written to *sig, owned, *n bytes; free it with nacre_secret_free.
+ * NACRE_NOT_PRIVATE for a public key, NACRE_KEY_NEEDS_AGENT for one of a security key.
  */
 NACRE_API int nacre_key_sign(const nacre_key *k, const char *algorithm, nacre_span data,
                              uint8_t **sig, size_t *n) NACRE_MUST_CHECK;
 /*
  * Verifies a signature blob. algorithm, when given, is the one that was negotiated: the blob must name
- * exactly it. NACRE_OK only when good; NACRE_BAD_SIGNATURE when not.
+ * exactly it; NULL: any secure one that goes with the key. NACRE_OK only when good;
+ * NACRE_BAD_SIGNATURE when not. A security key must say that it was touched.
  */
 NACRE_API int nacre_key_verify(const nacre_key *k, const char *algorithm, nacre_span data,
                                nacre_span sig) NACRE_MUST_CHECK;
+
+/* What a security key says of a signature (PROTOCOL.u2f); flags as the device sent them. */
+enum { NACRE_SK_USER_PRESENT = 0x01, NACRE_SK_USER_VERIFIED = 0x04 };
+typedef struct nacre_sk_details {
+    bool sk;          /* false: not a key of a security key, and the rest is zero */
+    uint8_t flags;    /* NACRE_SK_USER_PRESENT: touched; NACRE_SK_USER_VERIFIED: by PIN or finger */
+    uint32_t counter; /* of the device's signatures; 0 where it does not count */
+} nacre_sk_details;
+/*
+ * As nacre_key_verify, but without a demand for touch: the caller looks at the flags, for
+ * "no-touch-required" and "verify-required" (sshd(8)). *out is filled when the signature is good, and
+ * zero otherwise. Any key will do.
+ */
+NACRE_API int nacre_key_verify_sk(const nacre_key *k, const char *algorithm, nacre_span data,
+                                  nacre_span sig, nacre_sk_details *out) NACRE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

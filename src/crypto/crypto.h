@@ -168,7 +168,17 @@ const nc_dh_group *nc_dh_builtin_group(uint32_t min, uint32_t preferred,
 
 /* ---- signatures -------------------------------------------------------------------------------- */
 
-typedef enum nc_pk_type { NC_PK_RSA, NC_PK_P256, NC_PK_P384, NC_PK_P521, NC_PK_ED25519 } nc_pk_type;
+typedef enum nc_pk_type {
+    NC_PK_RSA,
+    NC_PK_P256,
+    NC_PK_P384,
+    NC_PK_P521,
+    NC_PK_ED25519,
+    /* Security keys: what the device signs is put together on the keys floor (PROTOCOL.u2f). */
+    NC_PK_SK_ED25519,
+    NC_PK_SK_P256,
+    NC_PK_DSA /* verifies; never signs, never made */
+} nc_pk_type;
 
 /* A signature algorithm by its SSH name. */
 typedef struct nc_sig_alg {
@@ -176,6 +186,7 @@ typedef struct nc_sig_alg {
     const char *key_name;    /* the key format it goes with: "ssh-rsa" */
     const nc_hash_alg *hash; /* NULL for Ed25519 */
     bool insecure;           /* SHA-1: only when asked for by name */
+    bool webauthn;           /* the signature carries what a browser signed (PROTOCOL.u2f) */
 } nc_sig_alg;
 extern const nc_sig_alg *const nc_sig_algs[];   /* NULL-terminated, in order of preference */
 const nc_sig_alg *nc_sig_find(nacre_span name); /* NULL: unknown */
@@ -191,6 +202,11 @@ typedef struct nc_pk_parts {
     nacre_span scalar;              /* ECDSA: private */
     nacre_span ed_public;           /* Ed25519: 32 bytes */
     nacre_span ed_seed;             /* Ed25519: 32 bytes, private */
+    nacre_span g, y, x;             /* DSA, beside p and q; x private */
+    nacre_span application;         /* security keys: "ssh:" */
+    nacre_span key_handle;          /* security keys, private: what the device finds its key by */
+    nacre_span sk_reserved;         /* security keys, private */
+    uint8_t sk_flags; /* security keys, private: 0x01 asks for a touch, 0x04 for a PIN */
 } nc_pk_parts;
 
 /* Checks everything that can be checked: sizes (RSA 1024..16384), point on curve, halves that match. */
@@ -208,10 +224,13 @@ void nc_pk_free(nc_pk *k);
 nc_pk_type nc_pk_get_type(const nc_pk *k);
 uint32_t nc_pk_bits(const nc_pk *k);
 bool nc_pk_is_private(const nc_pk *k);
+bool nc_pk_is_sk(const nc_pk *k);             /* of a security key */
+nacre_span nc_pk_application(const nc_pk *k); /* of a security key; else empty */
 
 /*
  * The inner signature (what follows the algorithm name in an SSH signature blob: RSA, Ed25519 the raw
  * bytes, ECDSA mpint r, mpint s) is appended to sig. RSA signatures are verified before they leave.
+ * NACRE_KEY_NEEDS_AGENT for a security key, NACRE_UNSUPPORTED for DSA.
  */
 int nc_pk_sign(const nc_pk *k, const nc_sig_alg *alg, nacre_span data,
                nc_buf *sig) NACRE_MUST_CHECK;

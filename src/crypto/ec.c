@@ -18,6 +18,7 @@ enum { CURVE_COUNT = sizeof curves / sizeof curves[0] };
 
 const nc_curve *nc_curve_of(nc_pk_type type)
 {
+    type = type == NC_PK_SK_P256 ? NC_PK_P256 : type;
     for (size_t i = 0; i < CURVE_COUNT; i++) {
         if (curves[i]->type == type) {
             return curves[i];

@@ -1,6 +1,7 @@
 /*
  * pk.c - keys and signatures: the algorithm table, making keys, taking them apart, and the dispatch to
- * pk_rsa.c, pk_ecdsa.c and pk_ed25519.c. RFC 4253 6.6, RFC 5656 3, RFC 8332, RFC 8709.
+ * pk_rsa.c, pk_ecdsa.c, pk_ed25519.c, pk_sk.c and pk_dsa.c. RFC 4253 6.6, RFC 5656 3, RFC 8332,
+ * RFC 8709, OpenSSH PROTOCOL.u2f.
  */
 #include "crypto/pk.h"
 
@@ -8,6 +9,9 @@
 #include <openssl/rsa.h>
 #include <sodium.h>
 #include <string.h>
+
+/* Key handles of devices have up to some 300 bytes; an application is a short URL. */
+enum { MAX_SK_FIELD = 16 * 1024 };
 
 /* What a type can do. */
 typedef struct pk_ops {
@@ -17,26 +21,38 @@ typedef struct pk_ops {
     const char *key_name;
 } pk_ops;
 
+#define SK_ED25519 "sk-ssh-ed25519@openssh.com"
+#define SK_P256    "sk-ecdsa-sha2-nistp256@openssh.com"
+
 static const pk_ops ops[] = {
     [NC_PK_RSA] = {nc_pk_rsa_load, nc_pk_rsa_sign, nc_pk_rsa_verify, "ssh-rsa"},
     [NC_PK_P256] = {nc_pk_ecdsa_load, nc_pk_ecdsa_sign, nc_pk_ecdsa_verify, "ecdsa-sha2-nistp256"},
     [NC_PK_P384] = {nc_pk_ecdsa_load, nc_pk_ecdsa_sign, nc_pk_ecdsa_verify, "ecdsa-sha2-nistp384"},
     [NC_PK_P521] = {nc_pk_ecdsa_load, nc_pk_ecdsa_sign, nc_pk_ecdsa_verify, "ecdsa-sha2-nistp521"},
     [NC_PK_ED25519] = {nc_pk_ed25519_load, nc_pk_ed25519_sign, nc_pk_ed25519_verify, "ssh-ed25519"},
+    [NC_PK_SK_ED25519] = {nc_pk_sk_load, nc_pk_sk_sign, nc_pk_ed25519_verify, SK_ED25519},
+    [NC_PK_SK_P256] = {nc_pk_sk_load, nc_pk_sk_sign, nc_pk_ecdsa_verify, SK_P256},
+    [NC_PK_DSA] = {nc_pk_dsa_load, nc_pk_dsa_sign, nc_pk_dsa_verify, "ssh-dss"},
 };
 
-static const nc_sig_alg sig_ed25519 = {"ssh-ed25519", "ssh-ed25519", NULL, false};
-static const nc_sig_alg sig_p256 = {"ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", &nc_hash_sha256,
-                                    false};
-static const nc_sig_alg sig_p384 = {"ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", &nc_hash_sha384,
-                                    false};
-static const nc_sig_alg sig_p521 = {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", &nc_hash_sha512,
-                                    false};
-static const nc_sig_alg sig_rsa512 = {"rsa-sha2-512", "ssh-rsa", &nc_hash_sha512, false};
-static const nc_sig_alg sig_rsa256 = {"rsa-sha2-256", "ssh-rsa", &nc_hash_sha256, false};
-static const nc_sig_alg sig_rsa1 = {"ssh-rsa", "ssh-rsa", &nc_hash_sha1, true};
-const nc_sig_alg *const nc_sig_algs[] = {&sig_ed25519, &sig_p256,   &sig_p384, &sig_p521,
-                                         &sig_rsa512,  &sig_rsa256, &sig_rsa1, NULL};
+#define SIG(var, name, key, hash, insecure, webauthn)                                              \
+    static const nc_sig_alg var = {name, key, hash, insecure, webauthn}
+
+SIG(sig_ed25519, "ssh-ed25519", "ssh-ed25519", NULL, false, false);
+SIG(sig_p256, "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", &nc_hash_sha256, false, false);
+SIG(sig_p384, "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", &nc_hash_sha384, false, false);
+SIG(sig_p521, "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", &nc_hash_sha512, false, false);
+SIG(sig_sk_ed25519, SK_ED25519, SK_ED25519, NULL, false, false);
+SIG(sig_sk_p256, SK_P256, SK_P256, &nc_hash_sha256, false, false);
+SIG(sig_webauthn, "webauthn-" SK_P256, SK_P256, &nc_hash_sha256, false, true);
+SIG(sig_rsa512, "rsa-sha2-512", "ssh-rsa", &nc_hash_sha512, false, false);
+SIG(sig_rsa256, "rsa-sha2-256", "ssh-rsa", &nc_hash_sha256, false, false);
+SIG(sig_rsa1, "ssh-rsa", "ssh-rsa", &nc_hash_sha1, true, false);
+SIG(sig_dss, "ssh-dss", "ssh-dss", &nc_hash_sha1, true, false);
+
+const nc_sig_alg *const nc_sig_algs[] = {&sig_ed25519,    &sig_p256,    &sig_p384,     &sig_p521,
+                                         &sig_sk_ed25519, &sig_sk_p256, &sig_webauthn, &sig_rsa512,
+                                         &sig_rsa256,     &sig_rsa1,    &sig_dss,      NULL};
 
 const nc_sig_alg *nc_sig_find(nacre_span name)
 {
@@ -55,7 +71,7 @@ int nc_pk_from_parts(nc_pk **out, const nacre_allocator *a, const nc_pk_parts *p
     int rc;
 
     *out = NULL;
-    if ((unsigned)parts->type > NC_PK_ED25519) {
+    if ((unsigned)parts->type > NC_PK_DSA) {
         return nc_fail(err, NACRE_UNSUPPORTED, "Unknown key type %u", (unsigned)parts->type);
     }
     k = nc_zalloc(a, sizeof *k);
@@ -65,6 +81,9 @@ int nc_pk_from_parts(nc_pk **out, const nacre_allocator *a, const nc_pk_parts *p
     k->alloc = a;
     k->type = parts->type;
     k->private_key = private_key;
+    nc_buf_init(&k->application, a, MAX_SK_FIELD);
+    nc_buf_init(&k->key_handle, a, MAX_SK_FIELD);
+    nc_buf_init(&k->sk_reserved, a, MAX_SK_FIELD);
     rc = ops[k->type].load(k, parts, err);
     /* What libcrypto thought of it is said in *err; its queue must not grow with bad input. */
     ERR_clear_error();
@@ -76,25 +95,17 @@ int nc_pk_from_parts(nc_pk **out, const nacre_allocator *a, const nc_pk_parts *p
     return NACRE_OK;
 }
 
-int nc_pk_get_parts(const nc_pk *k, nc_buf *storage, bool private_key, nc_pk_parts *parts)
+static int ed25519_parts(const nc_pk *k, nc_buf *storage, bool seed, nc_pk_parts *parts)
 {
     size_t at = storage->len;
     int rc;
 
-    memset(parts, 0, sizeof *parts);
-    parts->type = k->type;
-    if (private_key && !k->private_key) {
-        return NACRE_NOT_PRIVATE;
-    }
-    if (k->type != NC_PK_ED25519) {
-        return nc_evp_get_parts(k->pkey, k->type, storage, private_key, parts);
-    }
     /* One reservation, so that the first span does not die with the second append. */
     rc = nc_buf_reserve(storage, 2 * NC_ED25519_LEN);
     if (rc == NACRE_OK) {
         rc = nc_buf_append(storage, k->ed_public, NC_ED25519_LEN);
     }
-    if (rc == NACRE_OK && private_key) {
+    if (rc == NACRE_OK && seed) {
         rc = nc_buf_append(storage, k->ed_secret, NC_ED25519_LEN);
     }
     if (rc != NACRE_OK) {
@@ -102,10 +113,25 @@ int nc_pk_get_parts(const nc_pk *k, nc_buf *storage, bool private_key, nc_pk_par
         return rc;
     }
     parts->ed_public = nc_span(storage->data + at, NC_ED25519_LEN);
-    if (private_key) {
+    if (seed) {
         parts->ed_seed = nc_span(storage->data + at + NC_ED25519_LEN, NC_ED25519_LEN);
     }
     return NACRE_OK;
+}
+
+int nc_pk_get_parts(const nc_pk *k, nc_buf *storage, bool private_key, nc_pk_parts *parts)
+{
+    memset(parts, 0, sizeof *parts);
+    parts->type = k->type;
+    if (private_key && !k->private_key) {
+        return NACRE_NOT_PRIVATE;
+    }
+    if (nc_pk_is_sk(k)) {
+        return nc_pk_sk_parts(k, storage, private_key, parts);
+    }
+    return k->type == NC_PK_ED25519
+               ? ed25519_parts(k, storage, private_key, parts)
+               : nc_evp_get_parts(k->pkey, k->type, storage, private_key, parts);
 }
 
 static int generate_ed25519(nc_pk *k)
@@ -170,6 +196,9 @@ void nc_pk_free(nc_pk *k)
 {
     if (k) {
         EVP_PKEY_free(k->pkey);
+        nc_buf_clear(&k->application);
+        nc_buf_clear(&k->key_handle);
+        nc_buf_clear(&k->sk_reserved);
         nc_wipe_free(k->alloc, k, sizeof *k);
     }
 }
@@ -187,6 +216,16 @@ uint32_t nc_pk_bits(const nc_pk *k)
 bool nc_pk_is_private(const nc_pk *k)
 {
     return k->private_key;
+}
+
+bool nc_pk_is_sk(const nc_pk *k)
+{
+    return k->type == NC_PK_SK_ED25519 || k->type == NC_PK_SK_P256;
+}
+
+nacre_span nc_pk_application(const nc_pk *k)
+{
+    return nc_buf_span(&k->application);
 }
 
 int nc_pk_sign(const nc_pk *k, const nc_sig_alg *alg, nacre_span data, nc_buf *sig)

@@ -74,6 +74,10 @@ bool nc_evp_type(EVP_PKEY *key, nc_pk_type *type)
         *type = NC_PK_ED25519;
         return true;
     }
+    if (EVP_PKEY_is_a(key, "DSA")) {
+        *type = NC_PK_DSA;
+        return true;
+    }
     if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, group, sizeof group, &n) != 1) {
         return false;
     }
@@ -97,6 +101,16 @@ static const number rsa_numbers[] = {
     {OSSL_PKEY_PARAM_RSA_FACTOR1, offsetof(nc_pk_parts, p)},
     {OSSL_PKEY_PARAM_RSA_FACTOR2, offsetof(nc_pk_parts, q)},
     {OSSL_PKEY_PARAM_RSA_COEFFICIENT1, offsetof(nc_pk_parts, iqmp)},
+};
+
+enum { RSA_NUMBERS = sizeof rsa_numbers / sizeof rsa_numbers[0] };
+
+static const number dsa_numbers[] = {
+    {OSSL_PKEY_PARAM_FFC_P, offsetof(nc_pk_parts, p)},
+    {OSSL_PKEY_PARAM_FFC_Q, offsetof(nc_pk_parts, q)},
+    {OSSL_PKEY_PARAM_FFC_G, offsetof(nc_pk_parts, g)},
+    {OSSL_PKEY_PARAM_PUB_KEY, offsetof(nc_pk_parts, y)},
+    {OSSL_PKEY_PARAM_PRIV_KEY, offsetof(nc_pk_parts, x)},
 };
 
 static nacre_span *part_at(nc_pk_parts *parts, size_t offset)
@@ -124,14 +138,14 @@ static int append_number(EVP_PKEY *key, const char *name, size_t len, nc_buf *st
     return rc;
 }
 
-static int rsa_parts(EVP_PKEY *key, nc_buf *storage, bool private_key, nc_pk_parts *parts)
+static int take_numbers(EVP_PKEY *key, const number *numbers, size_t count, nc_buf *storage,
+                        nc_pk_parts *parts)
 {
-    size_t lens[sizeof rsa_numbers / sizeof rsa_numbers[0]] = {0};
-    size_t count = private_key ? sizeof rsa_numbers / sizeof rsa_numbers[0] : 2;
+    size_t lens[RSA_NUMBERS] = {0};
     size_t at = storage->len;
 
     for (size_t i = 0; i < count; i++) {
-        int rc = append_number(key, rsa_numbers[i].name, 0, storage, &lens[i]);
+        int rc = append_number(key, numbers[i].name, 0, storage, &lens[i]);
 
         if (rc != NACRE_OK) {
             return rc;
@@ -139,7 +153,7 @@ static int rsa_parts(EVP_PKEY *key, nc_buf *storage, bool private_key, nc_pk_par
     }
     /* Spans only now: the buffer has stopped moving. */
     for (size_t i = 0; i < count; i++) {
-        *part_at(parts, rsa_numbers[i].part) = nc_span(storage->data + at, lens[i]);
+        *part_at(parts, numbers[i].part) = nc_span(storage->data + at, lens[i]);
         at += lens[i];
     }
     return NACRE_OK;
@@ -198,7 +212,9 @@ int nc_evp_get_parts(EVP_PKEY *key, nc_pk_type type, nc_buf *storage, bool priva
 
     parts->type = type;
     if (type == NC_PK_RSA) {
-        rc = rsa_parts(key, storage, private_key, parts);
+        rc = take_numbers(key, rsa_numbers, private_key ? RSA_NUMBERS : 2, storage, parts);
+    } else if (type == NC_PK_DSA) {
+        rc = take_numbers(key, dsa_numbers, private_key ? 5 : 4, storage, parts);
     } else if (type == NC_PK_ED25519) {
         rc = ed_parts(key, storage, parts);
     } else {

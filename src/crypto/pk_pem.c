@@ -236,7 +236,7 @@ static int convert(nc_pk **out, const nacre_allocator *a, EVP_PKEY *key, nacre_e
     nc_buf storage;
     int rc;
 
-    if (!nc_evp_type(key, &type)) {
+    if (!nc_evp_type(key, &type) || type == NC_PK_DSA) {
         const char *name = EVP_PKEY_get0_type_name(key);
 
         return nc_fail(err, NACRE_UNSUPPORTED,

@@ -111,8 +111,8 @@ int nc_key_from_pk(nacre_key **out, const nacre_allocator *a, nc_pk *pk, nacre_s
     return NACRE_OK;
 }
 
-int nacre_key_from_blob(nacre_key **out, const nacre_allocator *a, nacre_span blob,
-                        nacre_error *err)
+static int from_blob(nacre_key **out, const nacre_allocator *a, nacre_span blob, bool insecure,
+                     nacre_error *err)
 {
     *out = NULL;
     nc_error_clear(err);
@@ -130,7 +130,13 @@ int nacre_key_from_blob(nacre_key **out, const nacre_allocator *a, nacre_span bl
     if (cert_type) {
         return nc_cert_key_from_blob(out, a, blob, cert_type, err);
     }
-    const nc_key_type *type = nc_key_type_find(name);
+    const nc_key_type *type = nc_key_type_find_any(name);
+    if (type && type->insecure && !insecure) {
+        return nc_fail(err, NACRE_UNSUPPORTED,
+                       "%s keys (%s) are no longer secure and not accepted; make a new one, for "
+                       "instance of type ed25519",
+                       type->label, type->name);
+    }
     if (!type) {
         return nc_fail(err, NACRE_UNSUPPORTED, "key type %s is not supported", NC_ESC(name));
     }
@@ -157,6 +163,18 @@ int nacre_key_from_blob(nacre_key **out, const nacre_allocator *a, nacre_span bl
         return nc_fail(err, rc, "%s public key: %s", type->name, nacre_status_text(rc));
     }
     return NACRE_OK;
+}
+
+int nacre_key_from_blob(nacre_key **out, const nacre_allocator *a, nacre_span blob,
+                        nacre_error *err)
+{
+    return from_blob(out, a, blob, false, err);
+}
+
+int nacre_key_from_blob_insecure(nacre_key **out, const nacre_allocator *a, nacre_span blob,
+                                 nacre_error *err)
+{
+    return from_blob(out, a, blob, true, err);
 }
 
 int nc_key_show(nacre_key **out, const nacre_key *k, nc_cert *cert, nacre_span comment)
@@ -259,6 +277,16 @@ uint32_t nacre_key_bits(const nacre_key *k)
 bool nacre_key_is_private(const nacre_key *k)
 {
     return nc_pk_is_private(k->pk);
+}
+
+bool nacre_key_is_sk(const nacre_key *k)
+{
+    return nc_pk_is_sk(k->pk);
+}
+
+nacre_span nacre_key_sk_application(const nacre_key *k)
+{
+    return nc_pk_application(k->pk);
 }
 
 const char *nacre_key_comment(const nacre_key *k)
@@ -380,14 +408,12 @@ int nacre_key_sign(const nacre_key *k, const char *algorithm, nacre_span data, u
     return NACRE_OK;
 }
 
-int nc_key_verify(const nacre_key *k, nacre_span algorithm, nacre_span data, nacre_span sig)
+int nc_key_verify_details(const nacre_key *k, nacre_span algorithm, nacre_span data, nacre_span sig,
+                          nacre_sk_details *out)
 {
+    memset(out, 0, sizeof(*out));
     nc_rd r = nc_rd_init(sig);
     nacre_span name = nc_rd_str(&r);
-    nacre_span inner = nc_rd_str(&r);
-    if (nc_rd_end(&r) != NACRE_OK) {
-        return NACRE_BAD_SIGNATURE;
-    }
     const nc_sig_alg *alg = nc_key_sig_alg(k, name);
     if (!alg) {
         return NACRE_BAD_SIGNATURE;
@@ -399,7 +425,25 @@ int nc_key_verify(const nacre_key *k, nacre_span algorithm, nacre_span data, nac
     if (!as_agreed) {
         return NACRE_BAD_SIGNATURE;
     }
-    return nc_pk_verify(k->pk, alg, data, inner);
+    if (nc_pk_is_sk(k->pk)) {
+        return nc_sk_verify(k, alg, data, &r, out);
+    }
+    nacre_span inner = nc_rd_str(&r);
+    return nc_rd_end(&r) == NACRE_OK ? nc_pk_verify(k->pk, alg, data, inner) : NACRE_BAD_SIGNATURE;
+}
+
+int nc_key_verify(const nacre_key *k, nacre_span algorithm, nacre_span data, nacre_span sig)
+{
+    nacre_sk_details d;
+    int rc = nc_key_verify_details(k, algorithm, data, sig, &d);
+    bool touched = !d.sk || (d.flags & NACRE_SK_USER_PRESENT);
+    return rc == NACRE_OK && !touched ? NACRE_BAD_SIGNATURE : rc;
+}
+
+int nacre_key_verify_sk(const nacre_key *k, const char *algorithm, nacre_span data, nacre_span sig,
+                        nacre_sk_details *out)
+{
+    return nc_key_verify_details(k, nc_span_cstr(algorithm), data, sig, out);
 }
 
 int nacre_key_verify(const nacre_key *k, const char *algorithm, nacre_span data, nacre_span sig)

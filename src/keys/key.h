@@ -31,6 +31,7 @@ struct nc_key_type {
     nc_pk_type pk;
     const char *curve; /* ECDSA: the curve name that must stand in the blob */
     size_t point_len;  /* ECDSA: length of an uncompressed point */
+    bool insecure;     /* DSA: read only by the functions that are named so */
     void (*read_public)(const nc_key_type *t, nc_rd *r, nc_pk_parts *parts);
     void (*write_public)(const nc_key_type *t, nc_wr *w, const nc_pk_parts *parts);
     /* the fields of PROTOCOL.key's private section that follow the type name */
@@ -38,8 +39,9 @@ struct nc_key_type {
     void (*write_private)(const nc_key_type *t, nc_wr *w, const nc_pk_parts *parts);
 };
 
-extern const nc_key_type *const nc_key_types[]; /* NULL-terminated */
-const nc_key_type *nc_key_type_find(nacre_span name);
+extern const nc_key_type *const nc_key_types[];       /* NULL-terminated */
+const nc_key_type *nc_key_type_find(nacre_span name); /* no insecure one */
+const nc_key_type *nc_key_type_find_any(nacre_span name);
 const nc_key_type *nc_key_type_of(nc_pk_type pk); /* never NULL */
 
 /* The type name that a public key blob begins with; empty when there is none. */
@@ -80,6 +82,17 @@ int nc_key_sign_buf(const nacre_key *k, nacre_span algorithm, nacre_span data,
 /* As nacre_key_verify, with the negotiated name as a span; p NULL: any secure one. */
 int nc_key_verify(const nacre_key *k, nacre_span algorithm, nacre_span data,
                   nacre_span sig) NACRE_MUST_CHECK;
+/* The same without the demand for touch, which is the caller's then (nacre_key_verify_sk). */
+int nc_key_verify_details(const nacre_key *k, nacre_span algorithm, nacre_span data, nacre_span sig,
+                          nacre_sk_details *out) NACRE_MUST_CHECK;
+
+/*
+ * The signature of a security key (PROTOCOL.u2f) behind its algorithm name: rest holds the inner
+ * signature as string, flags, counter, and what webauthn adds. NACRE_OK only when it is good; whether
+ * its flags are enough is the caller's to say.
+ */
+int nc_sk_verify(const nacre_key *k, const nc_sig_alg *alg, nacre_span data, nc_rd *rest,
+                 nacre_sk_details *out) NACRE_MUST_CHECK;
 
 /* ---- text ------------------------------------------------------------------------------------ */
 

@@ -47,9 +47,12 @@ static const algo_row algo_rows[] = {
     {NACRE_ALG_SIGNATURE, true, "ecdsa-sha2-nistp256"},
     {NACRE_ALG_SIGNATURE, true, "ecdsa-sha2-nistp384"},
     {NACRE_ALG_SIGNATURE, true, "ecdsa-sha2-nistp521"},
+    {NACRE_ALG_SIGNATURE, true, "sk-ssh-ed25519@openssh.com"},
+    {NACRE_ALG_SIGNATURE, true, "sk-ecdsa-sha2-nistp256@openssh.com"},
     {NACRE_ALG_SIGNATURE, true, "rsa-sha2-512"},
     {NACRE_ALG_SIGNATURE, true, "rsa-sha2-256"},
     {NACRE_ALG_SIGNATURE, false, "ssh-rsa"},
+    {NACRE_ALG_SIGNATURE, false, "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"},
 
     /* Strict kex is always on, so ChaCha20-Poly1305 and EtM are safe (Terrapin). */
     {NACRE_ALG_CIPHER, true, "chacha20-poly1305@openssh.com"},
