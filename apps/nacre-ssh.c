@@ -291,7 +291,7 @@ static int set_session(command_line *c)
             setup_say(&c->setup, "Cannot execute command-line and remote command.");
             return EXIT_OURS;
         }
-        if (!setup_expand(&c->setup, remote, false, expanded, sizeof(expanded))) {
+        if (!setup_expand(&c->setup, "RemoteCommand", remote, expanded, sizeof(expanded))) {
             return EXIT_OURS;
         }
         s->command = expanded;

@@ -6,7 +6,7 @@
 #include "ssh_jump.h"
 
 #include "nacre/account.h"
-#include "nacre/net.h"
+#include "nacre/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,31 +26,21 @@ int setup_init(ssh_setup *s, const char *program)
     return nacre_ssh_config_new(&s->conf, NULL, "", NULL);
 }
 
-static nacre_ssh_tokens tokens(const ssh_setup *s)
+bool setup_expand(ssh_setup *s, const char *keyword, const char *text, char *out, size_t size)
 {
-    const char *alias = nacre_ssh_config_get(s->conf, "HostKeyAlias");
-    nacre_ssh_tokens t = {s->home,      s->host, s->dest.host,  alias ? alias : s->dest.host,
-                          s->port_text, s->user, s->local_user, s->local_host,
-                          s->uid_text};
-    return t;
-}
-
-bool setup_expand(ssh_setup *s, const char *text, bool tilde, char *out, size_t size)
-{
-    nacre_ssh_tokens t = tokens(s);
     nacre_error why = {0};
-    memset(&why, 0, sizeof(why));
-    if (nacre_ssh_expand(text, &t, tilde, out, size, &why) == NACRE_OK) {
+    if (nacre_ssh_config_expand(s->conf, keyword, text, NULL, out, size, &why) == NACRE_OK) {
         return true;
     }
-    setup_say(s, "%s", why.text);
+    setup_say(s, "%s: %s", keyword, why.text);
     return false;
 }
 
-static char *keep_path(ssh_setup *s, const char *text)
+/* A file that a value of keyword names. */
+static char *keep_path(ssh_setup *s, const char *keyword, const char *text)
 {
     char path[SETUP_PATH_MAX];
-    if (s->file_count == SETUP_FILES_MAX || !setup_expand(s, text, true, path, sizeof(path))) {
+    if (s->file_count == SETUP_FILES_MAX || !setup_expand(s, keyword, text, path, sizeof(path))) {
         return NULL;
     }
     char *own = strdup(path);
@@ -81,54 +71,56 @@ static bool know_ourselves(ssh_setup *s)
         return false;
     }
     (void)snprintf(s->home, sizeof(s->home), "%s", me->home);
-    (void)snprintf(s->local_user, sizeof(s->local_user), "%s", me->name);
-    (void)snprintf(s->uid_text, sizeof(s->uid_text), "%lu", (unsigned long)getuid());
-    if (gethostname(s->local_host, sizeof(s->local_host) - 1) != 0) {
-        s->local_host[0] = '\0';
-    }
     nacre_account_free(me);
     return true;
 }
 
-static bool read_one(ssh_setup *s, const char *path, bool user_file, bool must)
+static int run_exec(void *user, const char *command, bool *matches, nacre_error *err)
+{
+    const ssh_setup *s = user;
+    int status = 0;
+    setup_debug(s, 3, "Executing command: '%s'", command);
+    int rc = nacre_shell_run(command, true, &status, err);
+    *matches = rc == NACRE_OK && status == 0;
+    return rc;
+}
+
+static void on_passed_over(void *user, const char *text)
+{
+    setup_say(user, "%s", text);
+}
+
+static bool read_files(ssh_setup *s)
 {
     nacre_error why = {0};
-    int rc = nacre_ssh_config_add_file(s->conf, path, user_file, &why);
-    if (rc == NACRE_OK || (!must && rc == NACRE_NOT_FOUND)) {
-        setup_debug(s, 1, "Reading configuration data %s", path);
+    nacre_ssh_hooks hooks;
+    nacre_ssh_source given = {.path = s->config_file, .in_home = true};
+    nacre_ssh_hooks_init(&hooks);
+    hooks.exec = run_exec;
+    hooks.warning = s->verbosity < 0 ? NULL : on_passed_over;
+    hooks.user = s;
+    nacre_ssh_config_hooks(s->conf, &hooks);
+    if (s->config_file && strcasecmp(s->config_file, "none") == 0) {
+        given = (nacre_ssh_source){.name = "none"};
+    }
+    if (nacre_ssh_config_read(s->conf, &given, s->config_file ? 1 : 0, &why) == NACRE_OK) {
         return true;
     }
     setup_say(s, "%s", why.text);
     return false;
 }
 
-static bool read_files(ssh_setup *s)
-{
-    char path[SETUP_PATH_MAX];
-    if (s->config_file) {
-        return strcasecmp(s->config_file, "none") == 0 || read_one(s, s->config_file, false, true);
-    }
-    (void)snprintf(path, sizeof(path), "%s/.ssh/config", s->home);
-    return read_one(s, path, true, false) && read_one(s, "/etc/ssh/ssh_config", false, false);
-}
-
 static bool find_target(ssh_setup *s)
 {
-    const char *name = get(s, "HostName");
-    const char *user = get(s, "User");
-    const char *port = get(s, "Port");
-    (void)snprintf(s->port_text, sizeof(s->port_text), "%s", port ? port : "22");
-    s->port = (uint16_t)strtoul(s->port_text, NULL, 10);
-    (void)snprintf(s->host, sizeof(s->host), "%s", s->dest.host);
-    (void)snprintf(s->user, sizeof(s->user), "%s", user ? user : s->local_user);
-    /* HostName may speak of the host that was typed: %h. */
-    if (name) {
-        char host[256];
-        if (!setup_expand(s, name, false, host, sizeof(host))) {
-            return false;
-        }
-        (void)snprintf(s->host, sizeof(s->host), "%s", host);
+    const char *host = nacre_ssh_config_host(s->conf), *user = nacre_ssh_config_user(s->conf);
+    s->port = nacre_ssh_config_port(s->conf);
+    (void)snprintf(s->port_text, sizeof(s->port_text), "%u", (unsigned)s->port);
+    if (strlen(host) >= sizeof(s->host) || strlen(user) >= sizeof(s->user)) {
+        setup_say(s, "the name of the host or user is too long");
+        return false;
     }
+    (void)snprintf(s->host, sizeof(s->host), "%s", host);
+    (void)snprintf(s->user, sizeof(s->user), "%s", user);
     if (s->host[0] == '-' || s->user[0] == '-') {
         setup_say(s, "a host or user name must not begin with \"-\"");
         return false;
@@ -158,7 +150,7 @@ static int level_of(const char *name)
 static bool add_hosts(ssh_setup *s, const char *text, const char *keyword, bool first)
 {
     nacre_error why = {0};
-    char *path = keep_path(s, text);
+    char *path = keep_path(s, keyword, text);
     if (!path) {
         return false;
     }
@@ -253,7 +245,7 @@ static bool set_keys(ssh_setup *s)
         if (strcasecmp(text, "none") == 0) {
             continue;
         }
-        char *path = keep_path(s, text);
+        char *path = keep_path(s, "IdentityFile", text);
         if (!path) {
             return false;
         }
@@ -375,130 +367,6 @@ bool setup_load(ssh_setup *s)
     setup_listen(s);
     cb->user = s;
     return true;
-}
-
-/* ---- connecting ---- */
-
-void setup_explain(const ssh_setup *s, const nacre_client *c, int rc)
-{
-    const nacre_error *why = nacre_client_error(c);
-    if (s->verbosity < 0 && nacre_status_class(rc) != NACRE_CLASS_TRUST) {
-        return;
-    }
-    if (rc == NACRE_HOST_KEY_CHANGED) {
-        (void)fprintf(stderr, "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n"
-                              "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n"
-                              "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n");
-    }
-    if (rc == NACRE_AUTH_FAILED) {
-        (void)fprintf(stderr, "%s\n", why->text);
-    } else {
-        setup_say(s, "%s", why->text[0] ? why->text : nacre_status_text(rc));
-    }
-    if (nacre_status_class(rc) == NACRE_CLASS_TRUST) {
-        (void)fprintf(stderr, "Host key verification failed.\n");
-    }
-}
-
-static bool worth_another_try(int rc)
-{
-    return rc == NACRE_CONNECT || rc == NACRE_RESOLVE || rc == NACRE_TIMEOUT;
-}
-
-/* The way, then the handshake and the login. NACRE_CANCELLED: it has complained already. */
-static int connect_once(ssh_setup *s, nacre_client **out)
-{
-    nacre_error why = {0};
-    const char *hops = jump_list(s);
-    int fd = -1;
-    s->cfg.loop = s->loop;
-    if (hops) {
-        fd = jump_connect(s, hops);
-        if (fd < 0) {
-            return NACRE_CANCELLED;
-        }
-    }
-    int rc = nacre_client_new(out, &s->cfg, &why);
-    if (rc != NACRE_OK) {
-        setup_say(s, "%s", why.text);
-        rc = NACRE_CANCELLED;
-    } else {
-        rc = nacre_client_login(*out, fd, fd, s->host, s->port);
-    }
-    if (rc != NACRE_OK && fd >= 0 && !(*out && nacre_client_transport(*out))) {
-        (void)close(fd); /* not taken */
-    }
-    return rc;
-}
-
-static void drop_client(ssh_setup *s, nacre_client **out)
-{
-    nacre_client_disconnect(*out);
-    nacre_client_free(*out);
-    *out = NULL;
-    if (s->jump) {
-        jump_free(s->jump);
-        s->jump = NULL;
-    }
-}
-
-bool setup_connect(ssh_setup *s, nacre_client **out)
-{
-    uint64_t attempts = nacre_ssh_config_number(s->conf, "ConnectionAttempts", 1);
-    *out = NULL;
-    for (uint64_t i = 0;; i++) {
-        int rc = connect_once(s, out);
-        if (rc == NACRE_OK) {
-            break;
-        }
-        bool again = worth_another_try(rc) && i + 1 < attempts;
-        if (!again && rc != NACRE_CANCELLED) {
-            setup_explain(s, *out, rc);
-        }
-        drop_client(s, out);
-        if (!again) {
-            return false;
-        }
-        (void)sleep(1);
-    }
-    if (!s->jump) {
-        nacre_net_set_keepalive(nacre_driver_fd(nacre_client_driver(*out)),
-                                yes(s, "TCPKeepAlive", true));
-    }
-    return true;
-}
-
-static int dscp_of(const char *name, size_t n)
-{
-    static const struct {
-        const char *name;
-        int dscp;
-    } rows[] = {{"af11", 10},      {"af12", 12},      {"af13", 14}, {"af21", 18}, {"af22", 20},
-                {"af23", 22},      {"af31", 26},      {"af32", 28}, {"af33", 30}, {"af41", 34},
-                {"af42", 36},      {"af43", 38},      {"cs0", 0},   {"cs1", 8},   {"cs2", 16},
-                {"cs3", 24},       {"cs4", 32},       {"cs5", 40},  {"cs6", 48},  {"cs7", 56},
-                {"ef", 46},        {"le", 1},         {"va", 44},   {"none", -1}, {"lowdelay", 4},
-                {"throughput", 2}, {"reliability", 1}};
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (strlen(rows[i].name) == n && strncasecmp(rows[i].name, name, n) == 0) {
-            return rows[i].dscp;
-        }
-    }
-    return -1;
-}
-
-void setup_quality(const ssh_setup *s, nacre_client *c, bool interactive)
-{
-    const char *text = get(s, "IPQoS");
-    int dscp = interactive ? dscp_of("ef", 2) : -1;
-    if (text) {
-        size_t n = strcspn(text, " \t");
-        const char *second = text + n + strspn(text + n, " \t");
-        dscp = interactive || !*second ? dscp_of(text, n) : dscp_of(second, strcspn(second, " \t"));
-    }
-    if (dscp >= 0) {
-        nacre_net_set_dscp(nacre_driver_fd(nacre_client_driver(c)), (unsigned)dscp);
-    }
 }
 
 void setup_clear(ssh_setup *s)

@@ -27,7 +27,7 @@ typedef struct ssh_setup {
     char user[256];
     char port_text[8];
     uint16_t port;
-    char home[1024], local_user[256], uid_text[16], local_host[256];
+    char home[1024];
     char *files[SETUP_FILES_MAX]; /* expanded paths, owned */
     size_t file_count;
     const char *key_files[SETUP_FILES_MAX];
@@ -53,8 +53,11 @@ bool setup_load(ssh_setup *s);
  */
 bool setup_connect(ssh_setup *s, nacre_client **out);
 void setup_clear(ssh_setup *s);
-/* A value with tokens and ~ replaced; false: it has complained. */
-bool setup_expand(ssh_setup *s, const char *text, bool tilde, char *out, size_t size);
+/* A value of keyword, with what it may hold of tokens, ~ and ${} replaced; false: it has complained. */
+bool setup_expand(ssh_setup *s, const char *keyword, const char *text, char *out, size_t size);
+
+/* ---- ssh_connect.c ---- */
+
 /* Marks the packets of the connection (IPQoS). */
 void setup_quality(const ssh_setup *s, nacre_client *c, bool interactive);
 /* Prints the failed call's sentence as ssh would put it. */

@@ -1,7 +1,7 @@
 /*
  * nacre/process.h - programs: spawning with pipes or a pseudo-terminal, as another user; terminals.
  *
- * Nothing here starts a shell: what runs is what argv says.
+ * Nothing here starts a shell, nacre_shell_run apart: what runs is what argv says.
  */
 #ifndef NACRE_PROCESS_H
 #define NACRE_PROCESS_H
@@ -70,6 +70,14 @@ NACRE_API int nacre_process_signal(pid_t pid, const char *name);
 /* "TERM" for SIGTERM; NULL: not one of RFC 4254's or the system's known ones. And back; 0: unknown. */
 NACRE_API const char *nacre_signal_name(int signo);
 NACRE_API int nacre_signal_number(nacre_span name);
+
+/*
+ * Runs a command line by the user's shell ($SHELL, or /bin/sh) and waits for its end: *status is its exit status, or
+ * 128 and the signal that ended it. Standard input is /dev/null, so is standard output if quiet. The text must be
+ * the user's own, with nothing in it that came from elsewhere unchecked. NACRE_IO: it could not be started.
+ */
+NACRE_API int nacre_shell_run(const char *command, bool quiet, int *status,
+                              nacre_error *err) NACRE_MUST_CHECK;
 
 /* For programs that run as root: becomes the account for good in this process (groups, gid, uid),
  * verified. On failure the process must end: it may be half changed. */

@@ -2,7 +2,6 @@
  * ssh_keywords.c - the keywords of ssh_config(5): what kind of value each takes, and what of it this
  * version can do. A keyword that is not here is an error wherever it stands.
  */
-#include "base/words.h"
 #include "client/ssh_config.h"
 #include "wire/rd.h"
 
@@ -12,30 +11,31 @@
 #define NO_ONLY "no,false"
 
 static const nc_keyword table[] = {
-    {"AddKeysToAgent", NC_KW_LINE, NULL, NO_ONLY, NULL},
+    {"AddKeysToAgent", NC_KW_WORDS, NULL, NO_ONLY, NULL},
     {"AddressFamily", NC_KW_CHOICE, "any,inet,inet6", NULL, NULL},
     {"BatchMode", NC_KW_YESNO, NULL, NULL, NULL},
     {"BindAddress", NC_KW_TEXT, NULL, NULL, NULL},
     {"BindInterface", NC_KW_TEXT, NULL, NULL, NULL},
-    {"CanonicalDomains", NC_KW_LINE, NULL, "none", NULL},
+    {"CanonicalDomains", NC_KW_ONE_LIST, NULL, NULL, NULL},
     {"CanonicalizeFallbackLocal", NC_KW_YESNO, NULL, NULL, NULL},
-    {"CanonicalizeHostname", NC_KW_CHOICE, "yes,no,always,none", "no,none", NULL},
+    {"CanonicalizeHostname", NC_KW_CHOICE, "yes,no,true,false,always,none", NULL, NULL},
     {"CanonicalizeMaxDots", NC_KW_NUMBER, NULL, NULL, NULL},
-    {"CanonicalizePermittedCNAMEs", NC_KW_LINE, NULL, NULL, NULL},
+    {"CanonicalizePermittedCNAMEs", NC_KW_ONE_LIST, NULL, NULL, NULL},
     {"CASignatureAlgorithms", NC_KW_ALGS, NULL, NULL, NULL},
     {"CertificateFile", NC_KW_ADD, NULL, "none", NULL},
     {"ChallengeResponseAuthentication", NC_KW_YESNO, NULL, NULL, "KbdInteractiveAuthentication"},
-    {"ChannelTimeout", NC_KW_LINE, NULL, "none", NULL},
+    {"ChannelTimeout", NC_KW_ONE_LIST, NULL, "none", NULL},
     {"CheckHostIP", NC_KW_YESNO, NULL, NO_ONLY, NULL},
     {"Ciphers", NC_KW_ALGS, NULL, NULL, NULL},
     {"ClearAllForwardings", NC_KW_YESNO, NULL, NULL, NULL},
     {"Compression", NC_KW_YESNO, NULL, NULL, NULL},
     {"ConnectionAttempts", NC_KW_NUMBER, NULL, NULL, NULL},
     {"ConnectTimeout", NC_KW_TIME, NULL, NULL, NULL},
-    {"ControlMaster", NC_KW_CHOICE, "yes,no,ask,auto,autoask", NO_ONLY, NULL},
+    {"ControlMaster", NC_KW_CHOICE, "yes,no,true,false,ask,auto,autoask", NO_ONLY, NULL},
     {"ControlPath", NC_KW_TEXT, NULL, "none", NULL},
     {"ControlPersist", NC_KW_TEXT, NULL, NO_ONLY, NULL},
-    {"DynamicForward", NC_KW_LINE, NULL, "none", NULL},
+    {"DynamicForward", NC_KW_ADD_WORDS, NULL, "none", NULL},
+    {"DSAAuthentication", NC_KW_CHOICE, NULL, NULL, "PubkeyAuthentication"},
     {"EnableEscapeCommandline", NC_KW_YESNO, NULL, NULL, NULL},
     {"EnableSSHKeysign", NC_KW_YESNO, NULL, NULL, NULL},
     {"EscapeChar", NC_KW_TEXT, NULL, NULL, NULL},
@@ -67,37 +67,39 @@ static const nc_keyword table[] = {
     {"IdentitiesOnly", NC_KW_YESNO, NULL, NULL, NULL},
     {"IdentityAgent", NC_KW_TEXT, NULL, NULL, NULL},
     {"IdentityFile", NC_KW_ADD, NULL, NULL, NULL},
+    {"IdentityFile2", NC_KW_ADD, NULL, NULL, "IdentityFile"},
     {"IgnoreUnknown", NC_KW_TEXT, NULL, NULL, NULL},
-    {"IPQoS", NC_KW_LINE, NULL, NULL, NULL},
+    {"IPQoS", NC_KW_WORDS, NULL, NULL, NULL},
     {"KbdInteractiveAuthentication", NC_KW_YESNO, NULL, NULL, NULL},
     {"KbdInteractiveDevices", NC_KW_TEXT, NULL, NULL, NULL},
+    {"KeepAlive", NC_KW_YESNO, NULL, NULL, "TCPKeepAlive"},
     {"KexAlgorithms", NC_KW_ALGS, NULL, NULL, NULL},
     {"KnownHostsCommand", NC_KW_LINE, NULL, "none", NULL},
     {"LocalCommand", NC_KW_LINE, NULL, NULL, NULL}, /* needs PermitLocalCommand yes */
-    {"LocalForward", NC_KW_LINE, NULL, "none", NULL},
+    {"LocalForward", NC_KW_ADD_WORDS, NULL, "none", NULL},
     {"LogLevel", NC_KW_CHOICE, "QUIET,FATAL,ERROR,INFO,VERBOSE,DEBUG,DEBUG1,DEBUG2,DEBUG3", NULL,
      NULL},
-    {"LogVerbose", NC_KW_LINE, NULL, NULL, NULL},
+    {"LogVerbose", NC_KW_ONE_LIST, NULL, NULL, NULL},
     {"MACs", NC_KW_ALGS, NULL, NULL, NULL},
     {"NoHostAuthenticationForLocalhost", NC_KW_YESNO, NULL, NULL, NULL},
     {"NumberOfPasswordPrompts", NC_KW_NUMBER, NULL, NULL, NULL},
-    {"ObscureKeystrokeTiming", NC_KW_LINE, NULL, NULL, NULL},
+    {"ObscureKeystrokeTiming", NC_KW_WORDS, NULL, NO_ONLY, NULL},
     {"PasswordAuthentication", NC_KW_YESNO, NULL, NULL, NULL},
     {"PermitLocalCommand", NC_KW_YESNO, NULL, NO_ONLY, NULL},
-    {"PermitRemoteOpen", NC_KW_LINE, NULL, "any,none", NULL},
+    {"PermitRemoteOpen", NC_KW_ONE_LIST, NULL, "any,none", NULL},
     {"PKCS11Provider", NC_KW_TEXT, NULL, "none", NULL},
     {"Port", NC_KW_PORT, NULL, NULL, NULL},
     {"PreferredAuthentications", NC_KW_TEXT, NULL, NULL, NULL},
     {"ProxyCommand", NC_KW_LINE, NULL, "none", NULL},
-    {"ProxyJump", NC_KW_TEXT, NULL, NULL, NULL},
+    {"ProxyJump", NC_KW_LINE, NULL, NULL, NULL},
     {"ProxyUseFdpass", NC_KW_YESNO, NULL, NO_ONLY, NULL},
     {"PubkeyAcceptedAlgorithms", NC_KW_ALGS, NULL, NULL, NULL},
     {"PubkeyAcceptedKeyTypes", NC_KW_ALGS, NULL, NULL, "PubkeyAcceptedAlgorithms"},
     {"PubkeyAuthentication", NC_KW_CHOICE, "yes,no,true,false,unbound,host-bound", NULL, NULL},
-    {"RefuseConnection", NC_KW_LINE, NULL, "none", NULL},
-    {"RekeyLimit", NC_KW_REKEY, NULL, NULL, NULL},
+    {"RefuseConnection", NC_KW_TEXT, NULL, NULL, NULL},
+    {"RekeyLimit", NC_KW_WORDS, NULL, NULL, NULL},
     {"RemoteCommand", NC_KW_LINE, NULL, NULL, NULL},
-    {"RemoteForward", NC_KW_LINE, NULL, "none", NULL},
+    {"RemoteForward", NC_KW_ADD_WORDS, NULL, "none", NULL},
     {"RequestTTY", NC_KW_CHOICE, "yes,no,true,false,force,auto", NULL, NULL},
     {"RequiredRSASize", NC_KW_NUMBER, NULL, NULL, NULL},
     {"RevokedHostKeys", NC_KW_TEXT, NULL, "none", NULL},
@@ -108,12 +110,15 @@ static const nc_keyword table[] = {
     {"ServerAliveInterval", NC_KW_TIME, NULL, NULL, NULL},
     {"SessionType", NC_KW_CHOICE, "none,subsystem,default", NULL, NULL},
     {"SetEnv", NC_KW_ONE_LIST, NULL, NULL, NULL},
+    {"SkeyAuthentication", NC_KW_YESNO, NULL, NULL, "KbdInteractiveAuthentication"},
+    {"SmartcardDevice", NC_KW_TEXT, NULL, NULL, "PKCS11Provider"},
     {"StdinNull", NC_KW_YESNO, NULL, NULL, NULL},
     {"StreamLocalBindMask", NC_KW_TEXT, NULL, NULL, NULL},
     {"StreamLocalBindUnlink", NC_KW_YESNO, NULL, NULL, NULL},
     {"StrictHostKeyChecking", NC_KW_CHOICE, "yes,no,true,false,accept-new,ask,off", NULL, NULL},
     {"SyslogFacility", NC_KW_TEXT, NULL, NULL, NULL},
     {"TCPKeepAlive", NC_KW_YESNO, NULL, NULL, NULL},
+    {"TISAuthentication", NC_KW_YESNO, NULL, NULL, "KbdInteractiveAuthentication"},
     {"Tag", NC_KW_TEXT, NULL, NULL, NULL},
     {"Tunnel", NC_KW_CHOICE, "yes,no,true,false,point-to-point,ethernet", NO_ONLY, NULL},
     {"TunnelDevice", NC_KW_TEXT, NULL, NULL, NULL},
@@ -142,7 +147,26 @@ const nc_keyword *nc_keyword_find(nacre_span name)
     return NULL;
 }
 
-static bool listed(const char *list, const char *value)
+/*
+ * Values that ask for comfort or speed that is not there: to pass over them opens nothing and shows nothing to
+ * anybody. A warning says so.
+ */
+static const char harmless[] =
+    "ControlMaster,ControlPath,ControlPersist,ChannelTimeout,FingerprintHash,LogVerbose,"
+    "ObscureKeystrokeTiming,VisualHostKey";
+/* They tune what is refused or not there anyway. */
+static const char no_effect[] = "EnableEscapeCommandline,EnableSSHKeysign,ForwardX11Timeout,"
+                                "ForwardX11Trusted,KbdInteractiveDevices,"
+                                "LogVerbose,SecurityKeyProvider,StreamLocalBindMask,"
+                                "StreamLocalBindUnlink,TunnelDevice,XAuthLocation";
+/* Of protocol 1 and of long ago; ssh takes them without a word, too. */
+static const char dead[] =
+    "Protocol,Cipher,FallBackToRsh,GlobalKnownHostsFile2,RhostsAuthentication,"
+    "UserKnownHostsFile2,UseRoaming,UseRsh,UsePrivilegedPort,AFSTokenPassing,"
+    "KerberosAuthentication,KerberosTgtPassing,RSAAuthentication,"
+    "RhostsRSAAuthentication,CompressionLevel";
+
+bool nc_keyword_listed(const char *list, const char *value)
 {
     nacre_span rest = nc_span_cstr(list);
     nacre_span one;
@@ -154,58 +178,30 @@ static bool listed(const char *list, const char *value)
     return false;
 }
 
+bool nc_keyword_is_dead(nacre_span name)
+{
+    nacre_span rest = nc_span_cstr(dead);
+    nacre_span one;
+    while (nc_namelist_next(&rest, &one)) {
+        if (one.n == name.n &&
+            strncasecmp((const char *)one.p, (const char *)name.p, name.n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool nc_keyword_supports(const nc_keyword *k, const char *value)
 {
-    return !k->supported || listed(k->supported, value);
+    return !k->supported || nc_keyword_listed(k->supported, value);
 }
 
-static int check_number(const nc_keyword *k, const char *value, nacre_error *err)
+bool nc_keyword_is_harmless(const nc_keyword *k)
 {
-    uint32_t n;
-    bool port = k->kind == NC_KW_PORT;
-    if (!nc_parse_number(value, port ? 1 : 0, port ? 65535 : INT32_MAX, &n)) {
-        return nc_fail(err, NACRE_SYNTAX, "%s: \"%s\" is not a %s", k->name,
-                       NC_ESC(nc_span_cstr(value)),
-                       port ? "port (1 to 65535)" : "number (0 to 2147483647)");
-    }
-    return NACRE_OK;
+    return nc_keyword_listed(harmless, k->name);
 }
 
-int nc_keyword_check(const nc_keyword *k, const char *value, nacre_error *err)
+bool nc_keyword_has_no_effect(const nc_keyword *k)
 {
-    uint64_t bytes;
-    uint32_t seconds;
-    int rc = NACRE_OK;
-    switch (k->kind) {
-    case NC_KW_YESNO:
-        rc = listed("yes,no,true,false", value)
-                 ? NACRE_OK
-                 : nc_fail(err, NACRE_SYNTAX, "%s: \"%s\" is neither yes nor no", k->name,
-                           NC_ESC(nc_span_cstr(value)));
-        break;
-    case NC_KW_CHOICE:
-        rc = listed(k->choices, value) ? NACRE_OK
-                                       : nc_fail(err, NACRE_SYNTAX, "%s: \"%s\" is none of %s",
-                                                 k->name, NC_ESC(nc_span_cstr(value)), k->choices);
-        break;
-    case NC_KW_NUMBER:
-    case NC_KW_PORT:
-        rc = check_number(k, value, err);
-        break;
-    case NC_KW_TIME:
-        if (strcasecmp(value, "none") != 0 && nacre_parse_time(value, &seconds) != NACRE_OK) {
-            rc = nc_fail(err, NACRE_SYNTAX, "%s: \"%s\" is not a time (30, 5m, 1h30m)", k->name,
-                         NC_ESC(nc_span_cstr(value)));
-        }
-        break;
-    case NC_KW_REKEY:
-        if (nacre_parse_rekey_limit(value, &bytes, &seconds) != NACRE_OK) {
-            rc = nc_fail(err, NACRE_SYNTAX, "%s: \"%s\" is not a limit (1G, \"512M 1h\")", k->name,
-                         NC_ESC(nc_span_cstr(value)));
-        }
-        break;
-    default:
-        break;
-    }
-    return rc;
+    return nc_keyword_listed(no_effect, k->name);
 }

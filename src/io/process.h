@@ -9,6 +9,8 @@
 #include <termios.h>
 
 bool nc_wait_core_dumped(int wait_status);
+/* shell.c: $SHELL, or /bin/sh. */
+const char *nc_user_shell(void);
 
 /* tty_modes.c: RFC 4254 section 8. */
 int nc_tty_modes_encode(const struct termios *tio, uint8_t *out, size_t *n);
