@@ -92,6 +92,8 @@ typedef struct nacre_room {
     X(NOT_PRIVATE, -75, KEYFILE, 0, "a public key where a private one is needed")                  \
     X(KEY_PERMISSIONS, -76, KEYFILE, 0, "private key file is accessible by others")                \
     X(KEY_NEEDS_AGENT, -77, KEYFILE, 0, "the key signs only in its security key, by an agent")     \
+    X(AGENT_REFUSED, -120, AUTH, 0, "the agent refused")                                           \
+    X(AGENT_PROTOCOL, -121, PEER, 0, "the agent sent nonsense")                                    \
     X(CLOSED, -80, CLOSED, 0, "closed")                                                            \
     X(END, -81, CLOSED, 0, "end of input")                                                         \
     X(CHANNEL_REFUSED, -82, CLOSED, 0, "channel open refused")                                     \

@@ -11,6 +11,7 @@
  *                                                   memory_files.h
  *   keys and who may use them                       key.h, cert.h, known_hosts.h,
  *                                                   authorized_keys.h
+ *   keys in an agent, or to be one                  agent.h
  *   a small poll loop, sockets, programs            loop.h, net.h, process.h, account.h
  *   SFTP without I/O                                sftp_engine.h, sftp_attrs.h, pipe.h
  *   ssh's configuration files                       ssh_config.h, sshd_config.h
@@ -19,6 +20,7 @@
 #define NACRE_NACRE_H
 
 #include "nacre/account.h"
+#include "nacre/agent.h"
 #include "nacre/authorized_keys.h"
 #include "nacre/base.h"
 #include "nacre/cert.h"

@@ -359,6 +359,9 @@ NACRE_API const char *nacre_transport_peer_version(const nacre_transport *t);
 NACRE_API const nacre_key *nacre_transport_host_key(const nacre_transport *t);
 /* H of the first exchange (RFC 4253 7.2); empty before. */
 NACRE_API nacre_span nacre_transport_session_id(const nacre_transport *t);
+/* Client: the signature blob by which the server proved its host key over H of the first exchange (RFC 4253
+ * 8); empty before. With host key and session identifier it binds an agent: nacre_agent_bind. */
+NACRE_API nacre_span nacre_transport_host_signature(const nacre_transport *t);
 NACRE_API bool nacre_transport_authenticated(const nacre_transport *t);
 /* The authenticated user ("" before). */
 NACRE_API const char *nacre_transport_user(const nacre_transport *t);

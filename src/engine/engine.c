@@ -134,6 +134,11 @@ const nacre_key *nacre_transport_host_key(const nacre_transport *t)
     return nc_core_host_key(t->core);
 }
 
+nacre_span nacre_transport_host_signature(const nacre_transport *t)
+{
+    return nc_core_host_signature(t->core);
+}
+
 nacre_span nacre_transport_session_id(const nacre_transport *t)
 {
     return nc_core_link(t->core)->session_id;

@@ -39,6 +39,7 @@ static void init_buffers(nc_core *c)
 {
     nc_buf_init(&c->held, c->link.alloc, NC_MAX_HELD);
     nc_buf_init(&c->extensions, c->link.alloc, NC_MAX_EXTENSIONS);
+    nc_buf_init(&c->host_signature, c->link.alloc, NC_MAX_KEY_BLOB);
     nc_buf_init(&c->scratch, c->link.alloc, NC_MAX_SCRATCH + 1024);
     nc_buf_init(&c->nowhere, c->link.alloc, 0);
     nc_kex_init(c);
@@ -139,6 +140,7 @@ void nc_core_free(nc_core *c)
         nacre_key_free(c->host_keys[i]);
     }
     nacre_key_free(c->host_key);
+    nc_buf_clear(&c->host_signature);
     nc_buf_clear(&c->held);
     nc_buf_clear(&c->extensions);
     nc_buf_clear(&c->scratch);
@@ -600,6 +602,11 @@ const char *nc_core_peer_version(const nc_core *c)
 const nacre_key *nc_core_host_key(const nc_core *c)
 {
     return c->host_key ? c->host_key : c->kex.candidate;
+}
+
+nacre_span nc_core_host_signature(const nc_core *c)
+{
+    return nc_buf_span(&c->host_signature);
 }
 
 bool nc_core_authenticated(const nc_core *c)

@@ -37,6 +37,7 @@ const nacre_error *nc_core_error(const nc_core *c);
 const nacre_negotiated *nc_core_negotiated(const nc_core *c);
 const char *nc_core_peer_version(const nc_core *c);
 const nacre_key *nc_core_host_key(const nc_core *c);
+nacre_span nc_core_host_signature(const nc_core *c);
 bool nc_core_authenticated(const nc_core *c);
 const char *nc_core_user(const nc_core *c);
 bool nc_core_peer_extension(const nc_core *c, const char *name, nacre_span *value);

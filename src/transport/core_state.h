@@ -76,7 +76,8 @@ struct nc_core {
     bool peer_ext_info;
     bool rekey_wanted;
     uint8_t session_id[NC_MAX_HASH];
-    nacre_key *host_key; /* in use, pinned */
+    nacre_key *host_key;   /* in use, pinned */
+    nc_buf host_signature; /* client: over the first exchange */
     nacre_negotiated negotiated;
     nc_choice choice[2]; /* in use: for input, for output */
     uint32_t key_exchanges;

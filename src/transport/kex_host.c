@@ -234,7 +234,13 @@ int nc_kex_check_proof(nc_core *c, nacre_span blob, nacre_span server_value, nac
     if (rc != NACRE_OK) {
         return rc;
     }
-    return c->host_key ? nc_kex_send_newkeys(c) : ask_host_key(c, ev);
+    if (c->host_key) {
+        return nc_kex_send_newkeys(c);
+    }
+    /* Who binds an agent to this session shows it as proof (session-bind@openssh.com). */
+    nc_buf_reset(&c->host_signature);
+    rc = nc_buf_append(&c->host_signature, signature.p, signature.n);
+    return rc == NACRE_OK ? ask_host_key(c, ev) : rc;
 }
 
 /* ---- answers --------------------------------------------------------------------------------------- */

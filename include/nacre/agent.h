@@ -1,0 +1,168 @@
+/*
+ * nacre/agent.h - the ssh-agent protocol (RFC 9987, OpenSSH's PROTOCOL.agent): asking an agent, and
+ * being one.
+ *
+ * nacre_agent talks to an agent over a Unix-domain socket, an open descriptor or a stream of the
+ * caller's. Its calls block, each up to its timeout; the private keys never leave the agent. One thread
+ * at a time uses a nacre_agent.
+ *
+ * nacre_keyring is an agent: a store of private keys that serves the protocol as a pure machine, bytes
+ * in and bytes out, with every constraint enforced. nacre_keyring_serve puts it behind a socket.
+ */
+#ifndef NACRE_AGENT_H
+#define NACRE_AGENT_H
+
+#include "nacre/key.h"
+#include "nacre/loop.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- asking an agent --------------------------------------------------------------------------- */
+
+typedef struct nacre_agent nacre_agent;
+
+/*
+ * A stream of the caller's (a channel, a pipe of another system, a test). read gives what is there, at
+ * least one byte, in *got (0: the end); write takes all. Both return NACRE_OK or a negative status, and
+ * NACRE_TIMEOUT when timeout_ms (0: no limit) has passed. close may be NULL; it comes once.
+ */
+typedef struct nacre_agent_stream {
+    int (*read)(void *user, uint8_t *p, size_t n, uint32_t timeout_ms, size_t *got);
+    int (*write)(void *user, const uint8_t *p, size_t n, uint32_t timeout_ms);
+    void (*close)(void *user);
+    void *user;
+} nacre_agent_stream;
+
+/*
+ * Connects to the agent's socket. path NULL: what SSH_AUTH_SOCK names; NACRE_NOT_FOUND when that is not
+ * set. What is no socket, or belongs neither to us nor to root, is not spoken to (NACRE_KEY_PERMISSIONS),
+ * nor a listener that runs as somebody else; root may speak to anybody's. NACRE_CONNECT: nobody listens.
+ * *out is owned. allocator and err: NULL ok, here and below.
+ */
+NACRE_API int nacre_agent_open(nacre_agent **out, const nacre_allocator *a, const char *path,
+                               nacre_error *err) NACRE_MUST_CHECK;
+/* Over a connected stream descriptor: taken on success, made non-blocking and close-on-exec. */
+NACRE_API int nacre_agent_open_fd(nacre_agent **out, const nacre_allocator *a, int fd,
+                                  nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API int nacre_agent_open_stream(nacre_agent **out, const nacre_allocator *a,
+                                      const nacre_agent_stream *stream,
+                                      nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API void nacre_agent_free(nacre_agent *a); /* closes */
+/*
+ * How long a call may take: ms for signatures and additions, where a person may be asked or has to touch
+ * something (default 120 s: what servers give for a login), quick_ms for everything else (default 10 s).
+ * 0: no limit.
+ */
+NACRE_API void nacre_agent_set_timeout(nacre_agent *a, uint32_t ms, uint32_t quick_ms);
+
+/*
+ * What every call below returns beside its own: NACRE_AGENT_REFUSED (the agent said no: not such a key,
+ * locked, a constraint, not confirmed), NACRE_AGENT_PROTOCOL (it sent nonsense), NACRE_CLOSED, NACRE_IO,
+ * NACRE_TIMEOUT, NACRE_NO_MEMORY. After nonsense, the end or a timeout the agent is not spoken to any
+ * more: answers could belong to other questions. err tells which agent, what was asked, what came.
+ */
+
+/*
+ * The keys that the agent holds, certificates among them, each with its comment: *keys is owned, an
+ * array of *count (NULL for none); release it with nacre_agent_keys_free. Keys of types that nacre does
+ * not know are left out. A locked agent has none.
+ */
+NACRE_API int nacre_agent_list(nacre_agent *a, nacre_key ***keys, size_t *count,
+                               nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API void nacre_agent_keys_free(const nacre_allocator *a, nacre_key **keys, size_t count);
+/*
+ * Signs with the private half of key (public or private here; it is its blob that counts). algorithm as
+ * for nacre_key_sign, also the "-cert-v01@openssh.com" form; NULL: the key's best, rsa-sha2-512 for RSA.
+ * The signature is checked before it is returned: an agent that used another key or algorithm than asked
+ * makes NACRE_BAD_SIGNATURE. NACRE_UNKNOWN_NAME: the algorithm does not go with the key. *sig is owned,
+ * *n bytes, a blob as nacre_key_sign makes it; nacre_secret_free.
+ */
+NACRE_API int nacre_agent_sign(nacre_agent *a, const nacre_key *key, const char *algorithm,
+                               nacre_span data, uint8_t **sig, size_t *n,
+                               nacre_error *err) NACRE_MUST_CHECK;
+/* The same in the shape of a nacre_sign_fn: user is the nacre_agent. */
+NACRE_API int nacre_agent_sign_fn(void *agent, const nacre_key *key, const char *algorithm,
+                                  nacre_span data, uint8_t **sig, size_t *n) NACRE_MUST_CHECK;
+
+/* A key of a host, or of the authority that certifies it, as destination constraints name them. */
+typedef struct nacre_agent_host_key {
+    const nacre_key *key;
+    bool is_ca;
+} nacre_agent_host_key;
+
+/* One end of a hop. */
+typedef struct nacre_agent_hop {
+    const char *user; /* pattern of the login name; NULL: any. Of the end "to" only */
+    const char *host; /* name; NULL together with no keys: this machine, where the agent is */
+    const nacre_agent_host_key *keys;
+    size_t key_count;
+} nacre_agent_hop;
+
+/* "from may use the key to log in at to" (PROTOCOL.agent 2, ssh-add -h). */
+typedef struct nacre_agent_destination {
+    nacre_agent_hop from, to;
+} nacre_agent_destination;
+
+/* What a key may be used for. All zero: anything, until it is removed. */
+typedef struct nacre_agent_constraints {
+    size_t size;               /* set by nacre_agent_constraints_init */
+    uint32_t lifetime_seconds; /* 0: none */
+    bool confirm;              /* each signature is confirmed by a person */
+    const nacre_agent_destination *destinations;
+    size_t destination_count;
+    const char *sk_provider; /* the library that drives a security key; NULL: none is named */
+    /* for tokens only: certificates for their keys, and whether to offer these alone */
+    nacre_key *const *certs;
+    size_t cert_count;
+    bool certs_only;
+} nacre_agent_constraints;
+NACRE_API void nacre_agent_constraints_init(nacre_agent_constraints *c);
+
+/*
+ * Gives the agent a private key: a plain one, or one with a certificate (both are then to be added, as
+ * ssh-add does: the agent looks keys up by their blobs). A key that it has gets the new constraints.
+ * constraints NULL: none. NACRE_NOT_PRIVATE.
+ */
+NACRE_API int nacre_agent_add(nacre_agent *a, const nacre_key *key,
+                              const nacre_agent_constraints *constraints,
+                              nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API int nacre_agent_remove(nacre_agent *a, const nacre_key *key,
+                                 nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API int nacre_agent_remove_all(nacre_agent *a, nacre_error *err) NACRE_MUST_CHECK;
+/* The keys of a token, by the name of its reader or PKCS#11 library (RFC 9987 3.2.6). */
+NACRE_API int nacre_agent_add_token(nacre_agent *a, const char *token, nacre_span pin,
+                                    const nacre_agent_constraints *constraints,
+                                    nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API int nacre_agent_remove_token(nacre_agent *a, const char *token, nacre_span pin,
+                                       nacre_error *err) NACRE_MUST_CHECK;
+/* Until unlocked with the same passphrase, the agent shows and signs nothing. */
+NACRE_API int nacre_agent_lock(nacre_agent *a, nacre_span passphrase,
+                               nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API int nacre_agent_unlock(nacre_agent *a, nacre_span passphrase,
+                                 nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * An extension by name (RFC 9987 3.8). NACRE_UNSUPPORTED: the agent does not know it;
+ * NACRE_AGENT_REFUSED: it does, and said no. *reply (NULL ok: not wanted) is what came with the answer,
+ * without the extension's name, owned, *n bytes, NULL when nothing did; nacre_secret_free.
+ */
+NACRE_API int nacre_agent_extension(nacre_agent *a, const char *name, nacre_span data,
+                                    uint8_t **reply, size_t *n, nacre_error *err) NACRE_MUST_CHECK;
+/* Does the agent say that it knows the extension (RFC 9987 3.8.1, "query")? NACRE_UNSUPPORTED: no. */
+NACRE_API int nacre_agent_supports(nacre_agent *a, const char *name,
+                                   nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * Binds this connection to the agent to an SSH connection (session-bind@openssh.com): the server's host
+ * key, session identifier and signature of the first key exchange (nacre_transport_host_key, _session_id,
+ * _host_signature). forwarding: the agent is being forwarded to that server. Needed before keys with
+ * destination constraints can be seen or used there.
+ */
+NACRE_API int nacre_agent_bind(nacre_agent *a, const nacre_key *host_key, nacre_span session_id,
+                               nacre_span signature, bool forwarding,
+                               nacre_error *err) NACRE_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
