@@ -58,6 +58,7 @@ static const struct {
     {'m', "MACs", NULL},
     {'N', "SessionType", "none"},
     {'n', "StdinNull", "yes"},
+    {'P', "Tag", NULL},
     {'p', "Port", NULL},
     {'S', "ControlPath", NULL},
     {'s', "SessionType", "subsystem"},
@@ -65,7 +66,7 @@ static const struct {
     {'k', "GSSAPIDelegateCredentials", "no"},
 };
 
-static const char later[] = "ADfgIKLMOPRwWXYy";
+static const char later[] = "ADfgIKLMORwWXYy";
 
 static bool is_set(const command_line *c, const char *keyword)
 {
@@ -181,6 +182,18 @@ static int read_options(command_line *c, int argc, char **argv)
             return 0;
         }
     }
+}
+
+/* -t, -T and -N say something about the terminal, too. */
+static int tell_terminal(command_line *c)
+{
+    const char *type = nacre_ssh_config_get(c->setup.conf, "SessionType");
+    const char *want = c->no_tty                               ? "no"
+                       : c->tty_flag > 1                       ? "force"
+                       : c->tty_flag == 1                      ? "yes"
+                       : type && strcasecmp(type, "none") == 0 ? "no"
+                                                               : NULL;
+    return want ? set(c, "RequestTTY", want) : 0;
 }
 
 static int take_target(command_line *c)
@@ -307,10 +320,13 @@ static int go(command_line *c, int argc, char **argv)
 {
     int rc = read_options(c, argc, argv);
     rc = rc == 0 ? take_target(c) : rc;
+    rc = rc == 0 ? tell_terminal(c) : rc;
     rc = rc == 0 ? join_words(c, argc, argv) : rc;
     if (rc != 0) {
         return rc;
     }
+    c->setup.command = c->command;
+    c->setup.only_show = c->print_config;
     if (!setup_load(&c->setup)) {
         return EXIT_OURS;
     }
@@ -319,8 +335,7 @@ static int go(command_line *c, int argc, char **argv)
         return rc;
     }
     if (c->print_config) {
-        query_config(&c->setup);
-        return 0;
+        return query_config(&c->setup);
     }
     if (!setup_connect(&c->setup, &c->session.client)) {
         return EXIT_OURS;

@@ -105,6 +105,13 @@ static bool set_up(ssh_setup *s, const connect_options *o)
         complain(o, why.text);
         return false;
     }
+    /* For Match command and sessiontype it is what sftp makes ssh do. */
+    bool by_path = o->subsystem && strchr(o->subsystem, '/');
+    s->command = o->subsystem ? o->subsystem : "sftp";
+    if (!by_path && nacre_ssh_config_set(s->conf, "SessionType", "subsystem", &why) != NACRE_OK) {
+        complain(o, why.text);
+        return false;
+    }
     return setup_load(s);
 }
 

@@ -3,7 +3,6 @@
  */
 #include "ssh_session.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -87,106 +86,23 @@ int query_print(const char *program, const char *kind)
     return 255;
 }
 
-static void print_lower(const char *keyword, const char *value)
+/* user: whether to print. */
+static void print_line(void *user, const char *keyword, const char *value)
 {
-    for (const char *p = keyword; *p; p++) {
-        (void)putchar(tolower((unsigned char)*p));
-    }
-    (void)printf(" %s\n", value);
-}
-
-static void print_default(const ssh_setup *s, const char *keyword, const char *value)
-{
-    if (!nacre_ssh_config_get(s->conf, keyword)) {
-        print_lower(keyword, value);
+    if (user) {
+        (void)printf("%s %s\n", keyword, value);
     }
 }
 
-static void print_algorithms(const ssh_setup *s, const char *keyword, nacre_algorithm_kind kind)
+int query_config(const ssh_setup *s)
 {
-    char list[LIST_MAX];
-    if (!nacre_ssh_config_get(s->conf, keyword)) {
-        (void)nacre_algorithms(kind, true, list, sizeof(list));
-        print_lower(keyword, list);
+    nacre_error why = {0};
+    bool print = true;
+    /* All or nothing: what fails is seen before the first line. */
+    if (nacre_ssh_config_show(s->conf, print_line, NULL, &why) == NACRE_OK &&
+        nacre_ssh_config_show(s->conf, print_line, &print, &why) == NACRE_OK) {
+        return 0;
     }
-}
-
-/* The values of a list stand in one line, as ssh reads them again. */
-static void print_values(const ssh_setup *s)
-{
-    const char *keyword, *value, *before = "";
-    bool open = false;
-    for (size_t i = 0; nacre_ssh_config_at(s->conf, i, &keyword, &value); i++) {
-        if (strcasecmp(keyword, "HostName") == 0 || strcasecmp(keyword, "User") == 0 ||
-            strcasecmp(keyword, "Port") == 0) {
-            continue;
-        }
-        bool list = strcmp(keyword, "UserKnownHostsFile") == 0 ||
-                    strcmp(keyword, "GlobalKnownHostsFile") == 0;
-        if (open && list && strcmp(before, keyword) == 0) {
-            (void)printf(" %s", value);
-            continue;
-        }
-        if (open) {
-            (void)putchar('\n');
-        }
-        for (const char *p = keyword; *p; p++) {
-            (void)putchar(tolower((unsigned char)*p));
-        }
-        (void)printf(" %s", value);
-        open = true;
-        before = keyword;
-    }
-    if (open) {
-        (void)putchar('\n');
-    }
-}
-
-void query_config(const ssh_setup *s)
-{
-    static const char *const defaults[][2] = {
-        {"AddressFamily", "any"},
-        {"BatchMode", "no"},
-        {"Compression", "no"},
-        {"ConnectionAttempts", "1"},
-        {"ConnectTimeout", "none"},
-        {"EscapeChar", "~"},
-        {"ForwardAgent", "no"},
-        {"ForwardX11", "no"},
-        {"GlobalKnownHostsFile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"},
-        {"HashKnownHosts", "no"},
-        {"IdentitiesOnly", "no"},
-        {"KbdInteractiveAuthentication", "yes"},
-        {"NumberOfPasswordPrompts", "3"},
-        {"PasswordAuthentication", "yes"},
-        {"PreferredAuthentications", "publickey,keyboard-interactive,password"},
-        {"PubkeyAuthentication", "true"},
-        {"RekeyLimit", "0 0"},
-        {"RequestTTY", "auto"},
-        {"RequiredRSASize", "1024"},
-        {"ServerAliveCountMax", "3"},
-        {"ServerAliveInterval", "0"},
-        {"SessionType", "default"},
-        {"StdinNull", "no"},
-        {"StrictHostKeyChecking", "ask"},
-        {"TCPKeepAlive", "yes"},
-        {"UserKnownHostsFile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"}};
-    print_lower("host", s->dest.host);
-    print_lower("user", s->user);
-    print_lower("hostname", s->host);
-    print_lower("port", s->port_text);
-    print_values(s);
-    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
-        print_default(s, defaults[i][0], defaults[i][1]);
-    }
-    if (nacre_ssh_config_count(s->conf, "IdentityFile") == 0) {
-        print_lower("identityfile", "~/.ssh/id_ed25519");
-        print_lower("identityfile", "~/.ssh/id_ecdsa");
-        print_lower("identityfile", "~/.ssh/id_rsa");
-    }
-    print_algorithms(s, "KexAlgorithms", NACRE_ALG_KEX);
-    print_algorithms(s, "HostKeyAlgorithms", NACRE_ALG_HOST_KEY);
-    print_algorithms(s, "Ciphers", NACRE_ALG_CIPHER);
-    print_algorithms(s, "MACs", NACRE_ALG_MAC);
-    print_algorithms(s, "PubkeyAcceptedAlgorithms", NACRE_ALG_SIGNATURE);
+    setup_say(s, "%s", why.text);
+    return 255;
 }

@@ -24,7 +24,7 @@ int session_run(ssh_session *s);
 
 /* -Q: 0, or 255 for an unknown kind. */
 int query_print(const char *program, const char *kind);
-/* -G. */
-void query_config(const ssh_setup *s);
+/* -G: 0, or 255. */
+int query_config(const ssh_setup *s);
 
 #endif

@@ -130,9 +130,9 @@ static bool find_target(ssh_setup *s)
 
 static int level_of(const char *name)
 {
-    static const char *const names[] = {"QUIET", "FATAL",  "ERROR",  "INFO",  "VERBOSE",
-                                        "DEBUG", "DEBUG1", "DEBUG2", "DEBUG3"};
-    static const int levels[] = {-1, -1, -1, 0, 0, 1, 1, 2, 3};
+    static const char *const names[] = {"SILENT",  "QUIET", "FATAL",  "ERROR",  "INFO",
+                                        "VERBOSE", "DEBUG", "DEBUG1", "DEBUG2", "DEBUG3"};
+    static const int levels[] = {-1, -1, -1, -1, 0, 0, 1, 1, 2, 3};
     for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
         if (strcasecmp(name, names[i]) == 0) {
             return levels[i];
@@ -340,8 +340,19 @@ bool setup_load(ssh_setup *s)
         setup_say(s, "out of memory");
         return false;
     }
-    if (!know_ourselves(s) || !read_files(s)) {
+    if (given && !nacre_ssh_is_user_name(given)) {
+        setup_say(s, "remote username contains invalid characters");
         return false;
+    }
+    if (nacre_ssh_config_command(s->conf, s->command) != NACRE_OK) {
+        setup_say(s, "out of memory");
+        return false;
+    }
+    if (!know_ourselves(s) || !read_files(s) || !find_target(s)) {
+        return false;
+    }
+    if (s->only_show) {
+        return true;
     }
     if (nacre_ssh_config_supported(s->conf, &why) != NACRE_OK) {
         setup_say(s, "%s", why.text);
@@ -351,7 +362,7 @@ bool setup_load(ssh_setup *s)
     s->verbosity = level && s->verbosity == 0 ? level_of(level) : s->verbosity;
     s->batch = yes(s, "BatchMode", false);
     nacre_client_config_init(&s->cfg);
-    if (!find_target(s) || !set_trust(s) || !set_keys(s)) {
+    if (!set_trust(s) || !set_keys(s)) {
         return false;
     }
     const char *hops = jump_list(s);

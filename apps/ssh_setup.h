@@ -19,8 +19,10 @@ typedef struct ssh_setup {
     const char *config_file; /* -F; NULL: the usual ones */
     int verbosity;           /* -1 quiet, 0, 1 to 3: -v */
     bool batch;
-    nacre_loop *loop; /* to be borrowed; NULL: one of its own */
-    unsigned hops;    /* how many hosts there are behind this one on the way */
+    bool only_show;      /* -G: read and name what counts, no more */
+    const char *command; /* what is to run there, for Match; NULL: a shell */
+    nacre_loop *loop;    /* to be borrowed; NULL: one of its own */
+    unsigned hops;       /* how many hosts there are behind this one on the way */
 
     /* filled by setup_load */
     char host[256]; /* the real host name */

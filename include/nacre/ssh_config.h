@@ -121,6 +121,16 @@ NACRE_API int nacre_ssh_config_supported(const nacre_ssh_config *c,
 NACRE_API bool nacre_ssh_config_at(const nacre_ssh_config *c, size_t index, const char **keyword,
                                    const char **value);
 
+/*
+ * The configuration that counts in the end, defaults and all: one call of line for each line that ssh -G prints, in
+ * its order and spelling. keyword is in lower case; several calls for one that has several values. Fails when a
+ * token cannot be replaced.
+ */
+NACRE_API int nacre_ssh_config_show(nacre_ssh_config *c,
+                                    void (*line)(void *user, const char *keyword,
+                                                 const char *value),
+                                    void *user, nacre_error *err) NACRE_MUST_CHECK;
+
 /* ---- helpers ---- */
 
 /* One pattern of "*" and "?" (SendEnv); case counts. */
@@ -192,6 +202,9 @@ typedef struct nacre_destination {
 } nacre_destination;
 NACRE_API int nacre_parse_destination(const char *text, nacre_destination *out,
                                       nacre_error *err) NACRE_MUST_CHECK;
+/* Whether a name has no characters that could make it more than a name, as OpenSSH 10 sees it. */
+NACRE_API bool nacre_ssh_is_host_name(const char *name);
+NACRE_API bool nacre_ssh_is_user_name(const char *name);
 /* One of ProxyJump's list: "[user@]host[:port]", "[user@][::1]:22", "ssh://user@host:port". */
 NACRE_API int nacre_parse_jump(const char *text, nacre_destination *out,
                                nacre_error *err) NACRE_MUST_CHECK;

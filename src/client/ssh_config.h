@@ -156,8 +156,6 @@ bool nc_is_shell_safe(const char *text);
 
 /* ---- ssh_destination.c ---- */
 
-bool nc_is_host_name(const char *name);
-bool nc_is_user_name(const char *name);
 /* "a,user@b:22": whether it can be a list of ProxyJump. */
 bool nc_is_jump_list(const char *text);
 

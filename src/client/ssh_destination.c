@@ -19,7 +19,7 @@ static bool is_control(unsigned char c)
     return c < 0x20 || c == 0x7f;
 }
 
-bool nc_is_host_name(const char *name)
+bool nacre_ssh_is_host_name(const char *name)
 {
     if (*name == '-') {
         return false;
@@ -33,7 +33,7 @@ bool nc_is_host_name(const char *name)
     return true;
 }
 
-bool nc_is_user_name(const char *name)
+bool nacre_ssh_is_user_name(const char *name)
 {
     if (*name == '-') {
         return false;
@@ -157,7 +157,8 @@ int nacre_parse_destination(const char *text, nacre_destination *out, nacre_erro
             rc = NACRE_SYNTAX;
         }
     }
-    if (rc == NACRE_OK && (!nc_is_host_name(out->host) || !nc_is_user_name(out->user))) {
+    if (rc == NACRE_OK &&
+        (!nacre_ssh_is_host_name(out->host) || !nacre_ssh_is_user_name(out->user))) {
         rc = NACRE_SYNTAX;
     }
     return rc == NACRE_OK ? rc
@@ -192,7 +193,8 @@ int nacre_parse_jump(const char *text, nacre_destination *out, nacre_error *err)
     } else {
         rc = strstr(text, "://") ? NACRE_SYNTAX : parse_hop(text, out);
     }
-    if (rc == NACRE_OK && (!nc_is_host_name(out->host) || !nc_is_user_name(out->user))) {
+    if (rc == NACRE_OK &&
+        (!nacre_ssh_is_host_name(out->host) || !nacre_ssh_is_user_name(out->user))) {
         rc = NACRE_SYNTAX;
     }
     return rc == NACRE_OK ? rc

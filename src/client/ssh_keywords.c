@@ -77,8 +77,8 @@ static const nc_keyword table[] = {
     {"KnownHostsCommand", NC_KW_LINE, NULL, "none", NULL},
     {"LocalCommand", NC_KW_LINE, NULL, NULL, NULL}, /* needs PermitLocalCommand yes */
     {"LocalForward", NC_KW_ADD_WORDS, NULL, "none", NULL},
-    {"LogLevel", NC_KW_CHOICE, "QUIET,FATAL,ERROR,INFO,VERBOSE,DEBUG,DEBUG1,DEBUG2,DEBUG3", NULL,
-     NULL},
+    {"LogLevel", NC_KW_CHOICE, "SILENT,QUIET,FATAL,ERROR,INFO,VERBOSE,DEBUG,DEBUG1,DEBUG2,DEBUG3",
+     NULL, NULL},
     {"LogVerbose", NC_KW_ONE_LIST, NULL, NULL, NULL},
     {"MACs", NC_KW_ALGS, NULL, NULL, NULL},
     {"NoHostAuthenticationForLocalhost", NC_KW_YESNO, NULL, NULL, NULL},

@@ -78,7 +78,8 @@ static bool is_keyword(const nc_keyword *k, const char *name)
 /* Of ProxyCommand and ProxyJump the one that comes first decides. */
 static bool other_proxy_decided(const nc_place *p, const nc_keyword *k)
 {
-    return (is_keyword(k, "ProxyCommand") && nacre_ssh_config_get(p->c, "ProxyJump")) ||
+    const char *jump = nacre_ssh_config_get(p->c, "ProxyJump");
+    return (is_keyword(k, "ProxyCommand") && jump && strcasecmp(jump, "none") != 0) ||
            (is_keyword(k, "ProxyJump") && nacre_ssh_config_get(p->c, "ProxyCommand"));
 }
 

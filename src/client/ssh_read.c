@@ -274,7 +274,7 @@ int nacre_ssh_config_lookup(nacre_ssh_config **out, const nacre_allocator *a, co
     nacre_ssh_config *c = NULL;
     *out = NULL;
     nc_error_clear(err);
-    if (!host || !*host || !nc_is_host_name(host)) {
+    if (!host || !*host || !nacre_ssh_is_host_name(host)) {
         return nc_fail(err, NACRE_SYNTAX, "\"%s\" is not the name of a host",
                        NC_ESC(nc_span_cstr(host ? host : "")));
     }

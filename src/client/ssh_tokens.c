@@ -282,7 +282,6 @@ static const struct {
     {"RemoteCommand", common, NC_EXPAND_SHELL},
     {"RemoteForward", common, NC_EXPAND_ENV},
     {"RevokedHostKeys", common, NC_EXPAND_HOME | NC_EXPAND_ENV},
-    {"SetEnv", common, NC_EXPAND_ENV},
     {"UserKnownHostsFile", common, NC_EXPAND_HOME | NC_EXPAND_ENV},
     {"VersionAddendum", common, NC_EXPAND_ENV},
 };
