@@ -80,6 +80,8 @@ typedef struct nacre_room {
     X(HOST_KEY_OTHER_TYPE, -52, TRUST, 9, "host is known by a key of another type")                \
     X(HOST_KEY_REJECTED, -53, TRUST, 9, "host key rejected")                                       \
     X(HOST_KEY_REVOKED, -54, TRUST, 9, "host key is revoked")                                      \
+    X(KEY_REVOKED, -55, TRUST, 9, "key is revoked")                                                \
+    X(CERT_REFUSED, -56, TRUST, 9, "the certificate is not good for this")                         \
     X(AUTH_FAILED, -60, AUTH, 14, "authentication failed")                                         \
     X(AUTH_PARTIAL, -61, AUTH, 0, "authentication goes on with another method")                    \
     X(AUTH_LIMIT, -62, AUTH, 2, "too many authentication attempts")                                \

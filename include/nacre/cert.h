@@ -15,6 +15,7 @@
 #ifndef NACRE_CERT_H
 #define NACRE_CERT_H
 
+#include "nacre/authorized_keys.h"
 #include "nacre/key.h"
 
 #ifdef __cplusplus
@@ -62,6 +63,92 @@ NACRE_API int nacre_key_plain(nacre_key **out, const nacre_key *k) NACRE_MUST_CH
  */
 NACRE_API int nacre_key_attach_cert(nacre_key **out, const nacre_key *key, const nacre_key *cert,
                                     nacre_error *err) NACRE_MUST_CHECK;
+
+/* ---- is it good here and now? ------------------------------------------------------------------- */
+
+/* What a user certificate's options say (PROTOCOL.certkeys); spans are borrowed until the key is freed. */
+typedef struct nacre_cert_grant {
+    uint32_t may;              /* NACRE_MAY_*: only what a permit- extension gives */
+    nacre_span force_command;  /* p NULL: none is forced; else not empty */
+    nacre_span source_address; /* p NULL: from anywhere; a list that is well-formed */
+    bool verify_required;      /* the device must have verified its user */
+    bool no_touch_required;    /* a signature without the user's presence is enough */
+} nacre_cert_grant;
+
+/*
+ * NACRE_OK and *out. NACRE_CERT_REFUSED for a critical option that is unknown, for a known option whose data
+ * is malformed, and for one that limits and stands there twice; unknown extensions are passed over, as
+ * PROTOCOL.certkeys asks. A plain key or a host certificate: NACRE_INVALID_ARGUMENT.
+ */
+NACRE_API int nacre_cert_options(const nacre_key *cert, nacre_cert_grant *out,
+                                 nacre_error *why) NACRE_MUST_CHECK;
+
+/* What is asked of a certificate. Fill with nacre_cert_rules_init, then change fields. All borrowed. */
+typedef struct nacre_cert_rules {
+    size_t size;          /* set by nacre_cert_rules_init */
+    nacre_cert_kind kind; /* the other kind is refused */
+    /*
+     * Who wants to use it. A user's name must be one of the principals, byte for byte; a host's name must
+     * match one of them as a pattern ("*" and "?"; the name is taken in lower case). NULL: the caller compares
+     * names itself. A certificate without principals is good for nobody either way, as with OpenSSH 10.3.
+     */
+    const char *principal;
+    uint64_t now; /* seconds since 1970, UTC; 0: no clock, so that nothing is valid */
+    const char
+        *peer_address; /* numeric, for source-address; NULL: not known, so that it fits none */
+    /*
+     * Pattern list of signature algorithms that CAs may use (CASignatureAlgorithms). NULL: every one that is
+     * supported and secure; SHA-1 is not.
+     */
+    const char *ca_algorithms;
+    bool user_verified; /* the signature in hand shows it, as verify-required demands */
+} nacre_cert_rules;
+NACRE_API void nacre_cert_rules_init(nacre_cert_rules *rules, nacre_cert_kind kind);
+
+/*
+ * NACRE_OK when the certificate may be used so; NACRE_CERT_REFUSED and in *why (NULL ok) the reason. Host
+ * certificates with critical options are refused, since none are defined. Not asked here: whether the CA is
+ * trusted, and whether it or the key is revoked (krl.h).
+ */
+NACRE_API int nacre_cert_check(const nacre_key *cert, const nacre_cert_rules *rules,
+                               nacre_error *why) NACRE_MUST_CHECK;
+
+/* ---- issuing ------------------------------------------------------------------------------------ */
+
+typedef struct nacre_cert_option {
+    nacre_span name; /* "force-command", "permit-pty", "name@domain" */
+    nacre_span data; /* what it says; p NULL: a mere flag */
+} nacre_cert_option;
+
+/* What a certificate shall say. Fill with nacre_cert_request_init, then change fields. All borrowed. */
+typedef struct nacre_cert_request {
+    size_t size; /* set by nacre_cert_request_init */
+    nacre_cert_kind kind;
+    uint64_t serial;
+    nacre_span key_id;
+    const nacre_span *principals; /* at most 256; none: a certificate that is good for nobody */
+    size_t principal_count;
+    uint64_t valid_after;  /* default 0 */
+    uint64_t valid_before; /* default NACRE_CERT_FOREVER; must lie behind valid_after */
+    const nacre_cert_option *critical, *extensions; /* in any order; written sorted by name */
+    size_t critical_count, extension_count;
+    const char *algorithm; /* the CA's signature algorithm; NULL: the best of its key */
+    nacre_sign_fn sign;    /* NULL: nacre_key_sign, for which the CA key must be private */
+    void *sign_user;
+    nacre_random_fn random; /* for the nonce; NULL: libcrypto's generator */
+    void *random_user;
+} nacre_cert_request;
+NACRE_API void nacre_cert_request_init(nacre_cert_request *r, nacre_cert_kind kind);
+
+/*
+ * Makes a certificate for subject, signed by ca: *out (owned) is subject showing it. What the CA made is read
+ * again and verified before it is handed out. NACRE_INVALID_ARGUMENT for names that hold a zero byte or are
+ * empty, options that stand there twice, a validity that ends before it begins, or a CA that is a certificate;
+ * NACRE_TOO_LARGE; NACRE_UNKNOWN_NAME when the algorithm does not go with the CA's key.
+ */
+NACRE_API int nacre_cert_issue(nacre_key **out, const nacre_key *subject, const nacre_key *ca,
+                               const nacre_cert_request *request,
+                               nacre_error *err) NACRE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -114,6 +114,12 @@ NACRE_API int nacre_key_public_line(const nacre_key *k, char *out, size_t size);
 NACRE_API int nacre_key_sign(const nacre_key *k, const char *algorithm, nacre_span data,
                              uint8_t **sig, size_t *n) NACRE_MUST_CHECK;
 /*
+ * Signing elsewhere (an agent, an HSM): as nacre_key_sign, for the key whose public half is given. *sig comes from
+ * the key's allocator, as nacre_key_sign's does: whoever called frees it with nacre_secret_free.
+ */
+typedef int (*nacre_sign_fn)(void *user, const nacre_key *key, const char *algorithm,
+                             nacre_span data, uint8_t **sig, size_t *n);
+/*
  * Verifies a signature blob. algorithm, when given, is the one that was negotiated: the blob must name
  * exactly it; NULL: any secure one that goes with the key. NACRE_OK only when good;
  * NACRE_BAD_SIGNATURE when not. A security key must say that it was touched.

@@ -234,3 +234,24 @@ bool nc_ip_in_block(const nc_ip *ip, const nc_ip *block, unsigned prefix)
     uint8_t mask = (uint8_t)(0xFFu << (8 - rest));
     return rest == 0 || ((ip->bytes[whole] ^ block->bytes[whole]) & mask) == 0;
 }
+
+nc_match nc_block_list(nacre_span address, nacre_span list)
+{
+    nc_ip ip;
+    bool found = false;
+    bool more = true;
+    (void)nc_ip_parse(address, &ip);
+    while (more) {
+        const uint8_t *comma = list.n ? memchr(list.p, ',', list.n) : NULL;
+        nacre_span entry = comma ? nc_span(list.p, (size_t)(comma - list.p)) : list;
+        nc_ip block;
+        unsigned prefix = 0;
+        if (!nc_ip_parse_block(entry, &block, &prefix)) {
+            return NC_MATCH_BAD;
+        }
+        found = found || nc_ip_in_block(&ip, &block, prefix);
+        more = comma != NULL;
+        list = more ? skip(list, entry.n + 1) : list;
+    }
+    return found ? NC_MATCH_YES : NC_MATCH_NO;
+}

@@ -14,7 +14,9 @@
 
 enum {
     /* OpenSSH reads no more names from one certificate, and issues none with more. */
-    NC_CERT_MAX_PRINCIPALS = 256
+    NC_CERT_MAX_PRINCIPALS = 256,
+    /* A host name that is matched with principals: DNS has none above 253. */
+    NC_CERT_MAX_HOST = 1024
 };
 
 typedef struct nc_cert_type {

@@ -359,7 +359,7 @@ const nc_sig_alg *nc_key_next_alg(const nacre_key *k, size_t *at)
 }
 
 /* RFC 8332 lists rsa-sha2-256 too; the larger hash is what OpenSSH prefers, and so do we. */
-static const nc_sig_alg *best_alg(const nacre_key *k)
+const nc_sig_alg *nc_key_best_alg(const nacre_key *k)
 {
     const nc_sig_alg *rsa = nc_key_sig_alg(k, nc_span_cstr("rsa-sha2-512"));
     size_t at = 0;
@@ -371,7 +371,7 @@ int nc_key_sign_buf(const nacre_key *k, nacre_span algorithm, nacre_span data, n
     if (!nc_pk_is_private(k->pk)) {
         return NACRE_NOT_PRIVATE;
     }
-    const nc_sig_alg *alg = algorithm.p ? nc_key_sig_alg(k, algorithm) : best_alg(k);
+    const nc_sig_alg *alg = algorithm.p ? nc_key_sig_alg(k, algorithm) : nc_key_best_alg(k);
     if (!alg) {
         return NACRE_UNKNOWN_NAME;
     }

@@ -69,6 +69,8 @@ bool nc_key_supports(const nacre_key *k, nacre_span name);
  * *at = 0; NULL at the end.
  */
 const nc_sig_alg *nc_key_next_alg(const nacre_key *k, size_t *at);
+/* What nacre_key_sign takes when none is named; never NULL. */
+const nc_sig_alg *nc_key_best_alg(const nacre_key *k);
 /* The same for a key format by name, before there is a key: nc_type_next_alg("ssh-rsa", &at). */
 const nc_sig_alg *nc_type_next_alg(const char *key_type, size_t *at);
 

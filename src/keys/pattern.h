@@ -37,6 +37,11 @@ bool nc_ip_parse(nacre_span text, nc_ip *out);
  */
 bool nc_ip_parse_block(nacre_span text, nc_ip *out, unsigned *prefix);
 bool nc_ip_in_block(const nc_ip *ip, const nc_ip *block, unsigned prefix);
+/*
+ * A comma list of blocks and addresses, no patterns, nothing negated (source-address of certificates).
+ * NC_MATCH_BAD when an entry is malformed, wherever it stands. An address that is none is in no block.
+ */
+nc_match nc_block_list(nacre_span address, nacre_span list);
 
 /*
  * A from="..." list against a peer: entries are CIDR blocks, addresses or patterns; patterns are
