@@ -10,7 +10,7 @@
  *   to serve                                        server.h, sftp_server.h, local_files.h,
  *                                                   memory_files.h
  *   keys and who may use them                       key.h, cert.h, known_hosts.h,
- *                                                   authorized_keys.h
+ *                                                   authorized_keys.h, krl.h
  *   keys in an agent, or to be one                  agent.h
  *   a small poll loop, sockets, programs            loop.h, net.h, process.h, account.h
  *   SFTP without I/O                                sftp_engine.h, sftp_attrs.h, pipe.h
@@ -28,6 +28,7 @@
 #include "nacre/client.h"
 #include "nacre/key.h"
 #include "nacre/known_hosts.h"
+#include "nacre/krl.h"
 #include "nacre/local_files.h"
 #include "nacre/loop.h"
 #include "nacre/memory_files.h"
