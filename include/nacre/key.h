@@ -142,6 +142,14 @@ typedef struct nacre_sk_details {
 NACRE_API int nacre_key_verify_sk(const nacre_key *k, const char *algorithm, nacre_span data,
                                   nacre_span sig, nacre_sk_details *out) NACRE_MUST_CHECK;
 
+/*
+ * Signs elsewhere (an agent, a device): data with the algorithm of that SSH name (NULL: the key's best), by the
+ * private half of key. *sig is the signature blob, owned, *n bytes, allocated as nacre_key_sign does: with the
+ * allocator of key. Returns NACRE_OK or the reason why there is none.
+ */
+typedef int (*nacre_sign_fn)(void *user, const nacre_key *key, const char *algorithm,
+                             nacre_span data, uint8_t **sig, size_t *n);
+
 #ifdef __cplusplus
 }
 #endif

@@ -12,6 +12,8 @@
  *   keys and who may use them                       key.h, cert.h, known_hosts.h,
  *                                                   authorized_keys.h, krl.h
  *   keys in an agent, or to be one                  agent.h
+ *   signatures over files, and who may sign         sshsig.h
+ *   dates and spans of time as text                 dates.h
  *   a small poll loop, sockets, programs            loop.h, net.h, process.h, account.h
  *   SFTP without I/O                                sftp_engine.h, sftp_attrs.h, pipe.h
  *   ssh's configuration files                       ssh_config.h, sshd_config.h
@@ -26,6 +28,7 @@
 #include "nacre/cert.h"
 #include "nacre/channel.h"
 #include "nacre/client.h"
+#include "nacre/dates.h"
 #include "nacre/key.h"
 #include "nacre/known_hosts.h"
 #include "nacre/krl.h"
@@ -47,6 +50,7 @@
 #include "nacre/sftp_transfer.h"
 #include "nacre/ssh_config.h"
 #include "nacre/sshd_config.h"
+#include "nacre/sshsig.h"
 #include "nacre/transport.h"
 
 #endif

@@ -1,0 +1,419 @@
+/*
+ * allowed_signers: which line allows a key to sign, and which must not; dates as such files write them.
+ */
+#include "keydata.h"
+
+#include "nacre/sshsig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct fixture {
+    nacre_key *key, *other;
+    char line[512], other_line[512];
+    nacre_signer_rules rules;
+    nacre_error why;
+    char notes[4096];
+} fixture;
+
+static const uint64_t now = 1700000000; /* 2023-11-14 22:13:20 UTC */
+
+static void note(void *user, nacre_log_level level, const char *line)
+{
+    fixture *f = user;
+    (void)level;
+    size_t n = strlen(f->notes);
+    snprintf(f->notes + n, sizeof(f->notes) - n, "%s\n", line);
+}
+
+static int set_up(void **state)
+{
+    fixture *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    f->key = keydata_public("ed25519");
+    f->other = keydata_public("rsa2048");
+    assert_true(nacre_key_public_line(f->key, f->line, sizeof(f->line)) > 0);
+    assert_true(nacre_key_public_line(f->other, f->other_line, sizeof(f->other_line)) > 0);
+    nacre_signer_rules_init(&f->rules);
+    f->rules.source = "signers";
+    f->rules.principal = "mina@example.org";
+    f->rules.sig_namespace = "file";
+    f->rules.verify_time = now;
+    f->rules.note = note;
+    f->rules.note_user = f;
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    nacre_key_free(f->key);
+    nacre_key_free(f->other);
+    free(f);
+    return 0;
+}
+
+static int check(fixture *f, const char *text)
+{
+    f->notes[0] = '\0';
+    int rc = nacre_allowed_signers_check(keydata_cstr(text), f->key, &f->rules, NULL, &f->why);
+    assert_true(rc == NACRE_OK || rc == NACRE_NOT_FOUND);
+    assert_int_equal(f->why.status, rc);
+    return rc;
+}
+
+static int with(fixture *f, const char *front)
+{
+    static char text[20000];
+    snprintf(text, sizeof(text), "%s %s comment\n", front, f->line);
+    return check(f, text);
+}
+
+static void lines_that_allow(void **state)
+{
+    fixture *f = *state;
+    static const char *const rows[] = {
+        "mina@example.org",
+        "  mina@example.org",
+        "*",
+        "*@example.org",
+        "other,m?na@*",
+        "!other@example.org,*@example.org",
+        "\"mina@example.org\"",
+        "\"other,mina@example.org\"",
+        "mina@\"example.org\"",
+        "* namespaces=\"file\"",
+        "* NAMESPACES=\"git,fi*\"",
+        "* namespaces=\"*,!git\"",
+        "* valid-after=\"20231114\"",
+        "* valid-before=\"20231115\"",
+        "* valid-after=\"20231114Z\",valid-before=\"20231114221321UTC\"",
+        "* valid-before=\"20231114221320Z\"",
+        "* valid-after=\"20231114221320z\"",
+        "* valid-after=\"202311142213\"",
+        "* namespaces=\"file\",valid-after=\"19700102\"",
+        "* namespaces=\"file\",,valid-after=\"20200101\"",
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (with(f, rows[i]) != NACRE_OK) {
+            fail_msg("%s: %s", rows[i], f->why.text);
+        }
+        assert_string_equal(f->notes, "");
+    }
+    f->rules.sig_namespace = NULL;
+    assert_int_equal(with(f, "* namespaces=\"git\""), NACRE_OK);
+}
+
+static void lines_that_do_not(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        const char *front, *says; /* NULL: nothing to be said */
+    } rows[] = {
+        {"other@example.org", NULL},
+        {"MINA@example.org", NULL},
+        {"*@example.org,!mina@*", NULL},
+        {"# *", NULL},
+        {"* cert-authority", NULL},
+        {"* namespaces=\"git\"", "not permitted for use in signature namespace \"file\""},
+        {"* namespaces=\"*,!file\"", "not permitted"},
+        {"* namespaces=\"\"", "not permitted"},
+        {"* namespaces=\"FILE\"", "not permitted"},
+        {"* namespaces=\"file\",namespaces=\"file\"", "multiple \"namespaces\" clauses"},
+        {"* namespaces=file", "missing start quote"},
+        {"* namespaces=", "missing start quote"},
+        {"* namespaces", "unknown key option"},
+        {"* cert-authority=\"yes\"", "unknown key option"},
+        {"* no-such-option", "unknown key option"},
+        {"* no-touch-required", "unknown key option"},
+        {"* namespaces=\"file\",", "unexpected end-of-options"},
+        {"* namespaces=\"file\"valid-after=\"20200101\"", "unknown key option"},
+        {"* valid-after=\"20231115\"",
+         "not yet valid: verify time 2023-11-14T22:13:20 < valid-after 2023-11-15T00:00:00"},
+        {"* valid-before=\"20231114\"",
+         "expired: verify time 2023-11-14T22:13:20 > valid-before 2023-11-14T00:00:00"},
+        {"* valid-before=\"20231114221319Z\"", "expired"},
+        {"* valid-after=\"20231115\",valid-before=\"20231114\"", "\"valid-before\" time is before"},
+        {"* valid-after=\"20231114\",valid-before=\"20231114\"", "\"valid-before\" time is before"},
+        {"* valid-after=\"20231114\",valid-after=\"20231114\"", "multiple \"valid-after\""},
+        {"* valid-before=\"20231214\",valid-before=\"20231214\"", "multiple \"valid-before\""},
+        {"* valid-after=\"\"", "invalid \"valid-after\""},
+        {"* valid-after=\"yesterday\"", "invalid \"valid-after\""},
+        {"* valid-after=\"2023-11-14\"", "invalid \"valid-after\""},
+        {"* valid-after=\"19700101Z\"", "invalid \"valid-after\""},
+        {"* valid-before=\"20231314\"", "invalid \"valid-before\""},
+        {"* valid-before=\"20230229\"", "invalid \"valid-before\""},
+        {"* valid-before=\"202311142460\"", "invalid \"valid-before\""},
+        {"* valid-before=\"+1d\"", "invalid \"valid-before\""},
+        {"* namespaces=\"file", "invalid options"},
+        {"\"mina@example.org", "invalid line"},
+        {"* x y", "invalid key"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (with(f, rows[i].front) != NACRE_NOT_FOUND) {
+            fail_msg("%s: allowed", rows[i].front);
+        }
+        if (rows[i].says &&
+            (!strstr(f->notes, rows[i].says) || !strstr(f->why.text, rows[i].says) ||
+             strncmp(f->notes, "signers:1: ", 11) != 0)) {
+            fail_msg("%s: %s (%s)", rows[i].front, f->why.text, f->notes);
+        }
+        if (!rows[i].says) {
+            assert_string_equal(f->notes, "");
+        }
+    }
+}
+
+static void files_of_several_lines(void **state)
+{
+    fixture *f = *state;
+    char text[4096];
+    /* a line that does not serve hides none that does */
+    snprintf(text, sizeof(text),
+             "# signers\n\n*\n* bad-option %s\n* namespaces=\"git\" %s\n* %s\r\n* %s\n", f->line,
+             f->line, f->other_line, f->line);
+    assert_int_equal(check(f, text), NACRE_OK);
+    assert_non_null(strstr(f->notes, "signers:3: invalid line"));
+    assert_non_null(strstr(f->notes, "signers:4: bad options"));
+    assert_non_null(strstr(f->notes, "signers:5: key is not permitted"));
+    snprintf(text, sizeof(text), "* bad-option %s\n* %s\n", f->line, f->other_line);
+    assert_int_equal(check(f, text), NACRE_NOT_FOUND);
+    assert_int_equal(check(f, ""), NACRE_NOT_FOUND);
+    /* cut anywhere in the key, it is no key */
+    for (size_t n = 0; n < strlen(f->line); n++) {
+        snprintf(text, sizeof(text), "* %.*s", (int)n, f->line);
+        assert_int_equal(check(f, text), NACRE_NOT_FOUND);
+    }
+    size_t n = (size_t)snprintf(text, sizeof(text), "*X%s %s\n", "", f->line);
+    text[1] = '\0';
+    nacre_span odd = {(const uint8_t *)text, n};
+    assert_int_equal(nacre_allowed_signers_check(odd, f->key, &f->rules, NULL, &f->why),
+                     NACRE_NOT_FOUND);
+}
+
+static void principals_are_found(void **state)
+{
+    fixture *f = *state;
+    char text[4096], *list = NULL;
+    f->rules.principal = NULL;
+    f->rules.sig_namespace = NULL;
+    snprintf(text, sizeof(text), "one %s\ntwo,\"three four\" namespaces=\"git\" %s\nfive %s\n",
+             f->other_line, f->line, f->line);
+    assert_int_equal(
+        nacre_allowed_signers_check(keydata_cstr(text), f->key, &f->rules, &list, &f->why),
+        NACRE_OK);
+    assert_string_equal(list, "two,three four");
+    nacre_secret_free(NULL, list, strlen(list) + 1);
+    assert_int_equal(
+        nacre_allowed_signers_check(keydata_cstr("one x"), f->key, &f->rules, &list, &f->why),
+        NACRE_NOT_FOUND);
+    assert_null(list);
+}
+
+static void principals_are_matched(void **state)
+{
+    fixture *f = *state;
+    char text[4096], *list = NULL;
+    snprintf(text, sizeof(text),
+             "mina@example.org %s\nother bad-option %s\n*@example.org %s\nmina@* bad-option %s\n",
+             f->line, f->line, f->other_line, f->line);
+    nacre_span rest = keydata_cstr(text);
+    uint32_t line = 0;
+    static const char *const lists[] = {"mina@example.org", "*@example.org"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(nacre_allowed_signers_next(&rest, &line, NULL, &f->rules, &list, &f->why),
+                         NACRE_OK);
+        assert_string_equal(list, lists[i]);
+        nacre_secret_free(NULL, list, strlen(list) + 1);
+    }
+    assert_int_equal(line, 3);
+    assert_int_equal(nacre_allowed_signers_next(&rest, &line, NULL, &f->rules, &list, &f->why),
+                     NACRE_SYNTAX);
+    assert_int_equal(line, 4);
+    assert_null(list);
+    assert_int_equal(nacre_allowed_signers_next(&rest, &line, NULL, &f->rules, &list, &f->why),
+                     NACRE_END);
+}
+
+/* ---- dates ----------------------------------------------------------------------------------- */
+
+/* A zone with summer time: two hours ahead from April to October of 2023, else one. */
+static int32_t rome(void *user, int64_t seconds, bool wall)
+{
+    (void)user;
+    int64_t utc = wall ? seconds - 3600 : seconds;
+    return utc >= 1680310800 && utc < 1698541200 ? 7200 : 3600;
+}
+
+static void dates(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t utc, rome; /* -1: no date */
+    } rows[] = {
+        {"20231114", 1699920000, 1699916400},
+        {"202311141530", 1699975800, 1699972200},
+        {"20231114153001", 1699975801, 1699972201},
+        {"20231114153001Z", 1699975801, 1699975801},
+        {"20231114utc", 1699920000, 1699920000},
+        {"20230701", 1688169600, 1688162400},
+        {"20240229", 1709164800, 1709161200},
+        {"20000229Z", 951782400, 951782400},
+        {"99991231235959Z", 253402300799, 253402300799},
+        {"19700101Z", 0, 0},
+        {"19700101", 0, -1},
+        {"19691231", -1, -1},
+        {"21000229", -1, -1},
+        {"2023111", -1, -1},
+        {"2023111415", -1, -1},
+        {"2023111415300", -1, -1},
+        {"202311141530011", -1, -1},
+        {"20231114ZZ", -1, -1},
+        {"2023-1-4", -1, -1},
+        {"20230001", -1, -1},
+        {"20230100", -1, -1},
+        {"20230132", -1, -1},
+        {"202301012400", -1, -1},
+        {"202301010060", -1, -1},
+        {"20230101000061", -1, -1},
+        {"Z", -1, -1},
+        {"UTC", -1, -1},
+        {"", -1, -1},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t at = 7;
+        int rc = nacre_date_parse(keydata_cstr(rows[i].text), NULL, NULL, &at);
+        assert_int_equal(rc, rows[i].utc < 0 ? NACRE_SYNTAX : NACRE_OK);
+        assert_int_equal(at, rows[i].utc < 0 ? 7 : rows[i].utc);
+        rc = nacre_date_parse(keydata_cstr(rows[i].text), rome, NULL, &at);
+        assert_int_equal(rc, rows[i].rome < 0 ? NACRE_SYNTAX : NACRE_OK);
+        if (rc == NACRE_OK) {
+            assert_int_equal(at, rows[i].rome);
+        }
+    }
+}
+
+static void dates_are_written(void **state)
+{
+    (void)state;
+    char out[32];
+    assert_int_equal(nacre_date_write(1699975801, NULL, NULL, out, sizeof(out)), 19);
+    assert_string_equal(out, "2023-11-14T15:30:01");
+    assert_int_equal(nacre_date_write(1699975801, rome, NULL, out, sizeof(out)), 19);
+    assert_string_equal(out, "2023-11-14T16:30:01");
+    assert_int_equal(nacre_date_write(1688162400, rome, NULL, out, sizeof(out)), 19);
+    assert_string_equal(out, "2023-07-01T00:00:00");
+    assert_int_equal(nacre_date_write(0, NULL, NULL, out, sizeof(out)), 19);
+    assert_string_equal(out, "1970-01-01T00:00:00");
+    assert_int_equal(nacre_date_write(951782400, NULL, NULL, out, sizeof(out)), 19);
+    assert_string_equal(out, "2000-02-29T00:00:00");
+    assert_int_equal(nacre_date_write(UINT64_MAX, rome, NULL, out, sizeof(out)), 19);
+    assert_string_equal(out, "9999-12-31T23:59:59");
+    assert_int_equal(nacre_date_write(0, NULL, NULL, out, 19), NACRE_TOO_LARGE);
+    uint32_t seconds = 0;
+    assert_int_equal(nacre_duration_parse("1w2d", &seconds), NACRE_OK);
+    assert_int_equal(seconds, 9 * 86400);
+    assert_int_equal(nacre_duration_parse("", &seconds), NACRE_SYNTAX);
+    assert_int_equal(nacre_duration_parse("1x", &seconds), NACRE_SYNTAX);
+}
+
+static void the_zone_of_the_process(void **state)
+{
+    (void)state;
+    char before[64] = "";
+    const char *tz = getenv("TZ");
+    if (tz) {
+        snprintf(before, sizeof(before), "%s", tz);
+    }
+    assert_int_equal(setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1), 0);
+    assert_int_equal(nacre_zone_local(NULL, 1688162400, false), 7200);
+    assert_int_equal(nacre_zone_local(NULL, 1688169600, true), 7200);
+    assert_int_equal(nacre_zone_local(NULL, 1699916400, false), 3600);
+    assert_int_equal(nacre_zone_local(NULL, 1699920000, true), 3600);
+    if (tz) {
+        assert_int_equal(setenv("TZ", before, 1), 0);
+    } else {
+        assert_int_equal(unsetenv("TZ"), 0);
+    }
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+typedef struct counter {
+    long left, live;
+} counter;
+
+static void *failing_alloc(void *user, size_t size)
+{
+    counter *c = user;
+    if (c->left-- <= 0) {
+        return NULL;
+    }
+    c->live++;
+    return malloc(size);
+}
+
+static void *failing_resize(void *user, void *p, size_t size)
+{
+    counter *c = user;
+    if (c->left-- <= 0) {
+        return NULL;
+    }
+    c->live += p ? 0 : 1;
+    return realloc(p, size);
+}
+
+static void counting_release(void *user, void *p)
+{
+    counter *c = user;
+    c->live -= p ? 1 : 0;
+    free(p);
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    fixture *f = *state;
+    char text[4096];
+    snprintf(text, sizeof(text),
+             "* namespaces=\"git\" %s\n* namespaces=\"file\",valid-after=\"20200101\" %s\n",
+             f->line, f->line);
+    int rc = NACRE_NO_MEMORY;
+    for (long allowed = 0; rc != NACRE_OK && allowed < 10000; allowed++) {
+        counter c = {allowed, 0};
+        nacre_allocator a = {failing_alloc, failing_resize, counting_release, &c};
+        nacre_key *key = NULL;
+        char *list = NULL;
+        rc = nacre_key_from_public_line(&key, &a, keydata_cstr(f->line), NULL);
+        if (rc == NACRE_OK) {
+            rc = nacre_allowed_signers_check(keydata_cstr(text), key, &f->rules, &list, &f->why);
+        }
+        assert_true(rc == NACRE_OK || rc == NACRE_NO_MEMORY);
+        nacre_secret_free(&a, list, list ? strlen(list) + 1 : 0);
+        nacre_key_free(key);
+        assert_int_equal(c.live, 0);
+    }
+    assert_int_equal(rc, NACRE_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(lines_that_allow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lines_that_do_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(files_of_several_lines, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(principals_are_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(principals_are_matched, set_up, tear_down),
+        cmocka_unit_test(dates),
+        cmocka_unit_test(dates_are_written),
+        cmocka_unit_test(the_zone_of_the_process),
+        cmocka_unit_test_setup_teardown(every_failed_allocation_is_survived, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
