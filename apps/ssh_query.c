@@ -14,50 +14,62 @@ static bool is_aead(const char *name)
     return strstr(name, "gcm") || strstr(name, "poly1305");
 }
 
-static bool is_rsa_sha2(const char *name)
+/* Which names of a list a query prints. */
+typedef enum shown { EVERY, AEAD, TYPES, CERT_TYPES, PLAIN_TYPES, SIGNATURES } shown;
+
+static bool is_shown(const char *name, shown what)
 {
-    return strncmp(name, "rsa-sha2-", 9) == 0;
+    bool cert = strstr(name, "-cert-v01@") != NULL;
+    bool type = strncmp(name, "rsa-sha2-", 9) != 0; /* signatures of the type ssh-rsa */
+    switch (what) {
+    case AEAD:
+        return is_aead(name);
+    case TYPES:
+        return type;
+    case CERT_TYPES:
+        return type && cert;
+    case PLAIN_TYPES:
+        return type && !cert;
+    case SIGNATURES:
+        return !cert;
+    default:
+        return true;
+    }
 }
 
-static void print_names(nacre_algorithm_kind kind, bool only_aead, bool key_types)
+static void print_names(nacre_algorithm_kind kind, shown what)
 {
     char list[LIST_MAX];
     char *rest = list;
-    bool rsa = false;
     (void)nacre_algorithms(kind, false, list, sizeof(list));
     for (char *name; (name = strsep(&rest, ",")) != NULL;) {
-        if (!*name || (only_aead && !is_aead(name))) {
-            continue;
+        if (*name && is_shown(name, what)) {
+            (void)puts(name);
         }
-        if (key_types && (is_rsa_sha2(name) || strcmp(name, "ssh-rsa") == 0)) {
-            if (!rsa) {
-                (void)puts("ssh-rsa"); /* one type of key, three names of signatures */
-            }
-            rsa = true;
-            continue;
-        }
-        (void)puts(name);
     }
 }
 
 static const struct {
     const char *name;
     nacre_algorithm_kind kind;
-    bool aead, types;
-} rows[] = {{"cipher", NACRE_ALG_CIPHER, false, false},
-            {"Ciphers", NACRE_ALG_CIPHER, false, false},
-            {"cipher-auth", NACRE_ALG_CIPHER, true, false},
-            {"compression", NACRE_ALG_COMPRESSION, false, false},
-            {"kex", NACRE_ALG_KEX, false, false},
-            {"KexAlgorithms", NACRE_ALG_KEX, false, false},
-            {"key", NACRE_ALG_HOST_KEY, false, true},
-            {"key-plain", NACRE_ALG_HOST_KEY, false, true},
-            {"HostKeyAlgorithms", NACRE_ALG_HOST_KEY, false, false},
-            {"mac", NACRE_ALG_MAC, false, false},
-            {"MACs", NACRE_ALG_MAC, false, false},
-            {"sig", NACRE_ALG_SIGNATURE, false, false},
-            {"key-sig", NACRE_ALG_SIGNATURE, false, false},
-            {"PubkeyAcceptedAlgorithms", NACRE_ALG_SIGNATURE, false, false}};
+    shown what;
+} rows[] = {{"cipher", NACRE_ALG_CIPHER, EVERY},
+            {"Ciphers", NACRE_ALG_CIPHER, EVERY},
+            {"cipher-auth", NACRE_ALG_CIPHER, AEAD},
+            {"compression", NACRE_ALG_COMPRESSION, EVERY},
+            {"kex", NACRE_ALG_KEX, EVERY},
+            {"KexAlgorithms", NACRE_ALG_KEX, EVERY},
+            {"key", NACRE_ALG_HOST_KEY, TYPES},
+            {"key-cert", NACRE_ALG_HOST_KEY, CERT_TYPES},
+            {"key-plain", NACRE_ALG_HOST_KEY, PLAIN_TYPES},
+            {"key-ca-sign", NACRE_ALG_SIGNATURE, SIGNATURES},
+            {"CASignatureAlgorithms", NACRE_ALG_SIGNATURE, SIGNATURES},
+            {"HostKeyAlgorithms", NACRE_ALG_HOST_KEY, EVERY},
+            {"mac", NACRE_ALG_MAC, EVERY},
+            {"MACs", NACRE_ALG_MAC, EVERY},
+            {"sig", NACRE_ALG_SIGNATURE, SIGNATURES},
+            {"key-sig", NACRE_ALG_SIGNATURE, EVERY},
+            {"PubkeyAcceptedAlgorithms", NACRE_ALG_SIGNATURE, EVERY}};
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 int query_print(const char *program, const char *kind)
@@ -73,12 +85,9 @@ int query_print(const char *program, const char *kind)
         (void)puts("2");
         return 0;
     }
-    if (strcasecmp(kind, "key-cert") == 0 || strcasecmp(kind, "key-ca-sign") == 0) {
-        return 0;
-    }
     for (size_t i = 0; i < ROWS; i++) {
         if (strcasecmp(kind, rows[i].name) == 0) {
-            print_names(rows[i].kind, rows[i].aead, rows[i].types);
+            print_names(rows[i].kind, rows[i].what);
             return 0;
         }
     }

@@ -108,6 +108,11 @@ typedef struct nacre_config {
      * server knows it; agents demand it for keys that are confined to destinations.
      */
     bool unbound_keys;
+    /*
+     * Server: signatures of security keys that nobody touched reach NACRE_EVENT_AUTH_KEY too, for an
+     * application that looks at u.auth.sk (no-touch-required of sshd(8)). Otherwise they are refused.
+     */
+    bool untouched_keys;
 } nacre_config;
 
 NACRE_API void nacre_config_init(nacre_config *cfg, nacre_role role);
@@ -201,13 +206,14 @@ typedef struct nacre_event {
     union {
         struct {
             const nacre_key *key;  /* borrowed until answered; take a ref to keep it */
-            const char *algorithm; /* negotiated signature algorithm */
+            const char *algorithm; /* negotiated; a certificate's (cert.h) when key is one */
         } host_key;
         struct {
-            const nacre_key *key;  /* public half of the key that shall sign */
-            const char *algorithm; /* signature algorithm to use */
-            nacre_span data;       /* what is signed; borrowed until answered */
-            bool host; /* client: by a key of this host, for hostbased; not by a user's */
+            const nacre_key *key; /* public half of the key that shall sign */
+            const char
+                *algorithm;  /* signature algorithm to use: a plain one, for a certificate too */
+            nacre_span data; /* what is signed; borrowed until answered */
+            bool host;       /* client: by a key of this host, for hostbased; not by a user's */
         } sign;
         struct {
             const nacre_negotiated *algorithms; /* borrowed until the next key exchange */
@@ -226,14 +232,15 @@ typedef struct nacre_event {
         struct {
             nacre_span user;
             const char *method;
-            const nacre_key *key;
-            const char *algorithm;
+            const nacre_key *key;  /* a certificate as well (cert.h): equal to no plain key */
+            const char *algorithm; /* as requested; a certificate's when key is one */
             nacre_span password, new_password;
             bool change; /* new_password is set */
             nacre_span submethods;
             const nacre_span *responses;
             size_t count;
             nacre_span client_host, client_user; /* hostbased; a dot may end the host */
+            nacre_sk_details sk; /* AUTH_KEY: what a security key said of its signature */
         } auth;
         struct {
             nacre_span type; /* "session", "direct-tcpip" ... */
@@ -311,7 +318,10 @@ NACRE_API int nacre_transport_new(nacre_transport **out, const nacre_config *cfg
                                   nacre_error *err) NACRE_MUST_CHECK;
 /* Wipes and frees, channels included; sends nothing. NULL ok. */
 NACRE_API void nacre_transport_free(nacre_transport *t);
-/* Server: keeps a reference. A key without its private half makes NACRE_EVENT_SIGN questions. */
+/*
+ * Server: keeps a reference. A key without its private half makes NACRE_EVENT_SIGN questions. A key that shows a
+ * host certificate (nacre_key_attach_cert) is offered with it, and plain to clients that prefer that.
+ */
 NACRE_API int nacre_transport_add_host_key(nacre_transport *t, nacre_key *key) NACRE_MUST_CHECK;
 
 /* ---- append, step, drain ------------------------------------------------------------------------ */

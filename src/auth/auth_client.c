@@ -123,10 +123,12 @@ static int named_algorithm(const nc_auth *a, nc_auth_method m, const nacre_key *
                            const char *name, const nc_sig_alg **alg)
 {
     *alg = nc_key_sig_alg(key, nc_span_cstr(name));
+    *alg = *alg ? *alg : nc_key_pubkey_alg(key, nc_span_cstr(name));
     if (!*alg) {
         return NACRE_UNKNOWN_NAME;
     }
-    return nc_auth_algorithm_allowed(a->link, m, *alg) ? NACRE_OK : NACRE_UNSUPPORTED;
+    nacre_span shown = nc_span_cstr(nc_key_pubkey_name(key, *alg));
+    return nc_auth_algorithm_allowed(a->link, m, shown, *alg) ? NACRE_OK : NACRE_UNSUPPORTED;
 }
 
 static int begin_keyed(nc_auth *a, nc_auth_method m, const char *user, nacre_key *key,
@@ -425,7 +427,7 @@ static int got_pk_ok(nc_auth *a, nc_rd *r, nacre_event *ev)
         return malformed(a, "USERAUTH_PK_OK");
     }
     /* Signing with what the server names instead would let it choose key or algorithm. */
-    if (!nc_span_is(m.algorithm, c->algorithm->name) ||
+    if (!nc_span_is(m.algorithm, nc_key_pubkey_name(c->key, c->algorithm)) ||
         !nc_span_eq(m.key, nacre_key_blob(c->key))) {
         return nc_link_fail(a->link, NACRE_PROTOCOL,
                             "the server accepted a key or algorithm (%s) that was not offered",

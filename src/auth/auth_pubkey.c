@@ -3,9 +3,12 @@
  * hostbased: is the key one that we can take, and is the signature good? Both are settled before the
  * application hears of it; whether the key may log in is the application's to say (auth_verdict.c).
  *
- * RFC 4252 7 and 9, RFC 8332 3.2, OpenSSH PROTOCOL 3.1.
+ * RFC 4252 7 and 9, RFC 8332 3.2, OpenSSH PROTOCOL 3.1 and PROTOCOL.certkeys. A certificate is read and its
+ * CA's signature checked here; whether that CA is anybody is the application's to say.
  */
 #include "auth/auth_state.h"
+
+#include <string.h>
 
 void nc_auth_server_drop_key(nc_auth *a)
 {
@@ -15,6 +18,7 @@ void nc_auth_server_drop_key(nc_auth *a)
     s->offered = NULL;
     s->verified = NULL;
     s->alg = NULL;
+    memset(&s->sk, 0, sizeof(s->sk));
 }
 
 /* What a request of the three methods says, whatever its layout. */
@@ -34,11 +38,11 @@ static int unacceptable(nc_auth *a, const nc_auth_claim *claim, const char *why)
     return nc_auth_server_refuse(a, true);
 }
 
-/* RFC 4252 7: one key does not count twice. */
+/* RFC 4252 7: one key does not count twice, with a certificate and without. */
 static bool key_used_before(const nc_auth_server *s, const nacre_key *k)
 {
     for (uint32_t i = 0; i < s->keys_used; i++) {
-        if (nacre_key_equal(s->used[i], k)) {
+        if (nc_span_eq(nc_key_plain_blob(s->used[i]), nc_key_plain_blob(k))) {
             return true;
         }
     }
@@ -49,20 +53,23 @@ static bool key_used_before(const nc_auth_server *s, const nacre_key *k)
 static const char *take_key(nc_auth *a, const nc_auth_claim *claim)
 {
     nc_auth_server *s = &a->server;
-    s->alg = nc_sig_find(claim->algorithm);
+    const nc_cert_type *cert = NULL;
+    nacre_error why;
+    s->alg = nc_pubkey_alg_find(claim->algorithm, &cert);
     if (!s->alg) {
         return "unknown signature algorithm";
     }
-    if (!nc_auth_algorithm_allowed(a->link, claim->method, s->alg)) {
+    if (!nc_auth_algorithm_allowed(a->link, claim->method, claim->algorithm, s->alg)) {
         return "signature algorithm not allowed by the configuration";
     }
-    if (!nc_span_is(nc_blob_type(claim->key), s->alg->key_name)) {
+    if (!nc_span_is(nc_blob_type(claim->key), cert ? cert->name : s->alg->key_name)) {
         return "the key is not of the algorithm's type";
     }
-    if (nacre_key_from_blob(&s->offered, a->link->alloc, claim->key, NULL) != NACRE_OK) {
+    if (nacre_key_from_blob(&s->offered, a->link->alloc, claim->key, &why) != NACRE_OK) {
+        nc_logf(&a->link->log, NACRE_LOG_VERBOSE, "auth: %s", why.text);
         return "the key could not be read";
     }
-    if (nc_key_sig_alg(s->offered, claim->algorithm) != s->alg) {
+    if (nc_key_pubkey_alg(s->offered, claim->algorithm) != s->alg) {
         return "the key does not go with the algorithm";
     }
     if (nc_auth_key_too_small(a->link, s->offered)) {
@@ -81,7 +88,13 @@ static bool check_signature(nc_auth *a, const key_request *q)
     nc_buf_init(&data, a->link->alloc, NC_AUTH_MAX_SIGNED);
     int rc = nc_auth_signed_data(&data, a->link->session_id, &q->claim, &request_at);
     if (rc == NACRE_OK) {
-        rc = nc_key_verify(s->offered, q->claim.algorithm, nc_buf_span(&data), q->signature);
+        /* Certificates are negotiated by a name of their own and signed for by the plain one. */
+        rc = nc_key_verify_details(s->offered, nc_span_cstr(s->alg->name), nc_buf_span(&data),
+                                   q->signature, &s->sk);
+    }
+    bool touched = !s->sk.sk || (s->sk.flags & NACRE_SK_USER_PRESENT);
+    if (rc == NACRE_OK && !touched && !a->link->config->untouched_keys) {
+        rc = NACRE_BAD_SIGNATURE;
     }
     if (rc == NACRE_OK) {
         s->verified = nacre_key_ref(s->offered);
@@ -105,7 +118,8 @@ static int judge(nc_auth *a, const key_request *q, nacre_event *ev)
                                                                   : NC_ASK_KEY;
     nc_auth_server_ask(a, question, ev);
     ev->u.auth.key = s->offered;
-    ev->u.auth.algorithm = s->alg->name;
+    ev->u.auth.algorithm = nc_key_pubkey_name(s->offered, s->alg);
+    ev->u.auth.sk = s->sk;
     ev->u.auth.client_host = q->claim.client_host;
     ev->u.auth.client_user = q->claim.client_user;
     return NACRE_OK;

@@ -91,7 +91,7 @@ static int send_probe(nc_auth *a)
     nc_auth_client *c = &a->client;
     nc_msg_auth_publickey data = {
         .has_signature = false,
-        .algorithm = nc_span_cstr(c->algorithm->name),
+        .algorithm = nc_span_cstr(nc_key_pubkey_name(c->key, c->algorithm)),
         .key = nacre_key_blob(c->key),
     };
     nc_wr *w = begin_request(a, data.key.n + 64);
@@ -115,7 +115,7 @@ int nc_auth_client_claim(nc_auth *a)
     nc_auth_client *c = &a->client;
     nc_auth_claim claim = {.method = c->method,
                            .user = c->user,
-                           .algorithm = nc_span_cstr(c->algorithm->name),
+                           .algorithm = nc_span_cstr(nc_key_pubkey_name(c->key, c->algorithm)),
                            .key = nacre_key_blob(c->key),
                            .client_host = nc_span_cstr(c->client_host),
                            .client_user = nc_span_cstr(c->client_user)};
@@ -147,7 +147,7 @@ static int send_hostbased(nc_auth *a)
 {
     nc_auth_client *c = &a->client;
     nc_logf(&a->link->log, NACRE_LOG_VERBOSE, "auth: signing with host key %s with %s",
-            nacre_key_type(c->key), c->algorithm->name);
+            nacre_key_type(c->key), nc_key_pubkey_name(c->key, c->algorithm));
     if (nacre_key_is_private(c->key)) {
         return sign_and_send(a);
     }
@@ -173,7 +173,7 @@ static int send_keyed(nc_auth *a)
     }
     nc_logf(&a->link->log, NACRE_LOG_VERBOSE, "auth: %s %s key with %s",
             nacre_key_is_private(c->key) ? "signing with" : "offering", nacre_key_type(c->key),
-            c->algorithm->name);
+            nc_key_pubkey_name(c->key, c->algorithm));
     return nacre_key_is_private(c->key) ? sign_and_send(a) : send_probe(a);
 }
 

@@ -381,11 +381,11 @@ static void tell_authenticated(nc_auth *a, nacre_event *ev)
     ev->u.auth.method = nc_auth_method_name(s->method);
     if (s->verified && s->method == NC_AUTH_PUBLICKEY) {
         ev->u.auth.key = s->verified;
-        ev->u.auth.algorithm = s->alg->name;
+        ev->u.auth.algorithm = nc_key_pubkey_name(s->verified, s->alg);
     } else if (s->keys_used) {
         /* The last method was not a key, but one before it was: its limits still hold. */
         ev->u.auth.key = s->used[s->keys_used - 1];
-        ev->u.auth.algorithm = s->used_alg->name;
+        ev->u.auth.algorithm = nc_key_pubkey_name(ev->u.auth.key, s->used_alg);
     }
 }
 

@@ -53,20 +53,28 @@ static const char *configured(const nc_link *l, nc_auth_method m)
     return m == NC_AUTH_HOSTBASED ? l->config->hostbased : l->config->signature;
 }
 
-bool nc_auth_algorithm_allowed(const nc_link *l, nc_auth_method m, const nc_sig_alg *alg)
+bool nc_auth_algorithm_allowed(const nc_link *l, nc_auth_method m, nacre_span name,
+                               const nc_sig_alg *alg)
 {
     const char *list = configured(l, m);
-    return list ? nc_namelist_has(nc_span_cstr(list), alg->name) : !alg->insecure;
+    nacre_span rest = nc_span_cstr(list);
+    nacre_span one;
+    bool found = false;
+    while (!found && nc_namelist_next(&rest, &one)) {
+        found = nc_span_eq(one, name);
+    }
+    return list ? found : !alg->insecure;
 }
 
 bool nc_auth_key_too_small(const nc_link *l, const nacre_key *k)
 {
-    return strcmp(nacre_key_type(k), "ssh-rsa") == 0 && nacre_key_bits(k) < l->config->min_rsa_bits;
+    return nc_key_is_rsa(k) && nacre_key_bits(k) < l->config->min_rsa_bits;
 }
 
 /* One pass over the candidates: the first that both sides name wins, the first of ours is kept. */
 typedef struct choice {
     nc_auth_method method;
+    const nacre_key *key;
     nacre_span server; /* server-sig-algs */
     const nc_sig_alg *common;
     const nc_sig_alg *ours;
@@ -74,11 +82,16 @@ typedef struct choice {
 
 static void consider(choice *c, const nc_link *l, const nc_sig_alg *alg)
 {
-    if (!alg || !nc_auth_algorithm_allowed(l, c->method, alg)) {
+    if (!alg) {
+        return;
+    }
+    const char *name = nc_key_pubkey_name(c->key, alg);
+    if (!nc_auth_algorithm_allowed(l, c->method, nc_span_cstr(name), alg)) {
         return;
     }
     c->ours = c->ours ? c->ours : alg;
-    if (!c->common && nc_namelist_has(c->server, alg->name)) {
+    /* OpenSSH lists how signatures are made, not what shows the key; others may list certificates. */
+    if (!c->common && (nc_namelist_has(c->server, alg->name) || nc_namelist_has(c->server, name))) {
         c->common = alg;
     }
 }
@@ -88,10 +101,11 @@ const nc_sig_alg *nc_auth_choose_algorithm(const nc_link *l, nc_auth_method m, c
     choice c;
     memset(&c, 0, sizeof(c));
     c.method = m;
+    c.key = k;
     /* The list is of what the server takes from users (RFC 8308 3.1): of hosts it says nothing. */
     bool told = m == NC_AUTH_PUBLICKEY && l->ops->peer_extension &&
                 l->ops->peer_extension(l, "server-sig-algs", &c.server);
-    bool rsa = strcmp(nacre_key_type(k), "ssh-rsa") == 0;
+    bool rsa = nc_key_is_rsa(k);
     if (rsa && (l->quirks & NC_QUIRK_HIDES_RSA_SHA2)) {
         c.server = nc_span_cstr("rsa-sha2-512,rsa-sha2-256");
     }
@@ -99,7 +113,7 @@ const nc_sig_alg *nc_auth_choose_algorithm(const nc_link *l, nc_auth_method m, c
         nacre_span list = nc_span_cstr(configured(l, m));
         nacre_span name;
         while (nc_namelist_next(&list, &name)) {
-            consider(&c, l, nc_key_sig_alg(k, name));
+            consider(&c, l, nc_key_pubkey_alg(k, name));
         }
     } else {
         consider(&c, l, nc_key_sig_alg(k, nc_span_cstr("rsa-sha2-512")));

@@ -6,7 +6,7 @@
 #define NC_AUTH_AUTH_STATE_H
 
 #include "auth/auth.h"
-#include "keys/key.h"
+#include "keys/cert.h"
 
 typedef enum nc_auth_method {
     NC_AUTH_NONE,
@@ -99,6 +99,7 @@ typedef struct nc_auth_server {
     nacre_key *offered;    /* of the question PROBE, KEY or HOSTBASED */
     nacre_key *verified;   /* set in one place only: where its signature proved good */
     const nc_sig_alg *alg; /* of offered */
+    nacre_sk_details sk;   /* of its signature */
     char *methods;         /* that can continue */
     nacre_key *used[NC_AUTH_MAX_PARTIALS]; /* keys that were good for a partial success */
     const nc_sig_alg *used_alg;            /* of the last of them */
@@ -153,7 +154,8 @@ int nc_auth_signed_data(nc_buf *out, nacre_span session_id, const nc_auth_claim 
  * Policy: is the algorithm in the list of its method, config->signature or config->hostbased (NULL:
  * every secure one)?
  */
-bool nc_auth_algorithm_allowed(const nc_link *l, nc_auth_method m, const nc_sig_alg *alg);
+bool nc_auth_algorithm_allowed(const nc_link *l, nc_auth_method m, nacre_span name,
+                               const nc_sig_alg *alg);
 bool nc_auth_key_too_small(const nc_link *l, const nacre_key *k);
 /*
  * The best algorithm for a key of ours, by configuration and, for publickey, server-sig-algs; NULL:

@@ -144,7 +144,7 @@ static int partial_success(nc_auth *a, const question_row *row, char *methods)
 static int send_pk_ok(nc_auth *a)
 {
     nc_auth_server *s = &a->server;
-    nc_msg_userauth_pk_ok m = {.algorithm = nc_span_cstr(s->alg->name),
+    nc_msg_userauth_pk_ok m = {.algorithm = nc_span_cstr(nc_key_pubkey_name(s->offered, s->alg)),
                                .key = nacre_key_blob(s->offered)};
     int rc = nc_link_send(a->link, &nc_desc_userauth_pk_ok, &m);
     nc_auth_server_drop_key(a);

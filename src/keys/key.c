@@ -342,6 +342,11 @@ bool nc_key_supports(const nacre_key *k, nacre_span name)
     return nc_key_sig_alg(k, name) != NULL;
 }
 
+bool nc_key_is_rsa(const nacre_key *k)
+{
+    return nc_pk_get_type(k->pk) == NC_PK_RSA;
+}
+
 const nc_sig_alg *nc_type_next_alg(const char *key_type, size_t *at)
 {
     while (nc_sig_algs[*at]) {

@@ -64,6 +64,7 @@ const nacre_allocator *nc_key_allocator(const nacre_key *k);
  */
 const nc_sig_alg *nc_key_sig_alg(const nacre_key *k, nacre_span name);
 bool nc_key_supports(const nacre_key *k, nacre_span name);
+bool nc_key_is_rsa(const nacre_key *k); /* with a certificate or without */
 /*
  * Steps through the secure signature algorithms that go with the key, best first. Start with
  * *at = 0; NULL at the end.

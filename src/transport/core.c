@@ -3,6 +3,7 @@
  * gate to whom it belongs (RFC 4253 4.2, 6, 11).
  */
 #include "transport/core.h"
+#include "keys/cert.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -160,15 +161,25 @@ void nc_core_set_services(nc_core *c, nc_service userauth, nc_service connection
     c->connection = connection;
 }
 
+/* Clients that do not know the CA know the key itself, perhaps: a certificate is offered beside it. */
 int nc_core_add_host_key(nc_core *c, nacre_key *key)
 {
     if (c->link.role != NACRE_SERVER || c->started) {
         return NACRE_WRONG_STATE;
     }
-    if (!key || c->host_key_count == NC_MAX_HOST_KEYS) {
+    size_t needed = key && nacre_key_is_cert(key) ? 2 : 1;
+    if (!key || c->host_key_count + needed > NC_MAX_HOST_KEYS) {
         return key ? NACRE_LIMIT : NACRE_INVALID_ARGUMENT;
     }
+    nacre_key *plain = NULL;
+    int rc = needed == 2 ? nacre_key_plain(&plain, key) : NACRE_OK;
+    if (rc != NACRE_OK) {
+        return rc;
+    }
     c->host_keys[c->host_key_count++] = nacre_key_ref(key);
+    if (plain) {
+        c->host_keys[c->host_key_count++] = plain;
+    }
     return NACRE_OK;
 }
 

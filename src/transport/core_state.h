@@ -13,7 +13,7 @@
 
 enum {
     /* One per algorithm and a few to spare. */
-    NC_MAX_HOST_KEYS = 16,
+    NC_MAX_HOST_KEYS = 32,
     /*
      * Control messages held while a key exchange runs. Bulk data is never held (room is 0), so this
      * is requests, opens, window adjusts: a thousand channels with a command each fit.

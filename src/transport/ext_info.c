@@ -1,11 +1,12 @@
 /*
  * ext_info.c - extension negotiation (RFC 8308): what we announce, and what the peer did.
  */
+#include "keys/cert.h"
 #include "transport/core_state.h"
 
 typedef struct extension {
     const char *name;
-    const char *value; /* NULL: the configured signature algorithms */
+    const char *value; /* NULL: how users may sign */
     bool client, server;
 } extension;
 
@@ -16,11 +17,40 @@ static const extension announced[] = {
     {"ext-info-in-auth@openssh.com", "0", true, false},
 };
 
+enum {
+    NC_MAX_SIG_ALGS = 32 /* there are eleven */
+};
 enum { ANNOUNCED = sizeof(announced) / sizeof(announced[0]) };
 
 static bool is_ours(const nc_core *c, const extension *e)
 {
     return c->link.role == NACRE_CLIENT ? e->client : e->server;
+}
+
+/*
+ * What the configured list means for signatures: a certificate's algorithm stands for the plain one, each is named
+ * once, as OpenSSH has it.
+ */
+static void write_sig_algs(const nc_core *c, nc_wr *w)
+{
+    nacre_span list = nc_span_cstr(c->signature);
+    nacre_span name;
+    const nc_sig_alg *said[NC_MAX_SIG_ALGS];
+    size_t count = 0;
+    size_t mark = nc_wr_begin_str(w);
+    while (count < NC_MAX_SIG_ALGS && nc_namelist_next(&list, &name)) {
+        const nc_sig_alg *alg = nc_pubkey_alg_find(name, NULL);
+        bool again = !alg;
+        for (size_t i = 0; i < count; i++) {
+            again = again || said[i] == alg;
+        }
+        if (!again) {
+            nc_wr_bytes(w, nc_span(",", count ? 1 : 0));
+            nc_wr_bytes(w, nc_span_cstr(alg->name));
+            said[count++] = alg;
+        }
+    }
+    nc_wr_end_str(w, mark);
 }
 
 static void write_ext_info(const nc_core *c, nc_wr *w)
@@ -34,7 +64,11 @@ static void write_ext_info(const nc_core *c, nc_wr *w)
     for (size_t i = 0; i < ANNOUNCED; i++) {
         if (is_ours(c, &announced[i])) {
             nc_wr_cstr(w, announced[i].name);
-            nc_wr_cstr(w, announced[i].value ? announced[i].value : c->signature);
+            if (announced[i].value) {
+                nc_wr_cstr(w, announced[i].value);
+            } else {
+                write_sig_algs(c, w);
+            }
         }
     }
 }

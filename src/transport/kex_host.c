@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "keys/key.h"
+#include "keys/cert.h"
 #include "transport/core_state.h"
 #include "transport/derive.h"
 
@@ -14,15 +14,27 @@
 
 static bool key_is_usable(const nc_core *c, const nacre_key *k)
 {
-    bool rsa = strcmp(nacre_key_type(k), "ssh-rsa") == 0;
-    return !rsa || nacre_key_bits(k) >= c->config.min_rsa_bits;
+    return !nc_key_is_rsa(k) || nacre_key_bits(k) >= c->config.min_rsa_bits;
+}
+
+/* A certificate's algorithm needs a key that shows one, and a plain algorithm one that shows none. */
+static bool supports(const nacre_key *k, nacre_span algorithm)
+{
+    return nc_key_pubkey_alg(k, algorithm) != NULL;
+}
+
+/* How signatures are made under what was negotiated: by the plain name (PROTOCOL.certkeys). */
+static const char *signature_name(const nc_kex *k)
+{
+    const nc_sig_alg *alg = nc_pubkey_alg_find(nc_span_cstr(k->choice.host_key), NULL);
+    return alg ? alg->name : k->choice.host_key;
 }
 
 nacre_key *nc_kex_find_host_key(const nc_core *c, const char *algorithm)
 {
     for (size_t i = 0; i < c->host_key_count; i++) {
         nacre_key *k = c->host_keys[i];
-        if (key_is_usable(c, k) && nc_key_supports(k, nc_span_cstr(algorithm))) {
+        if (key_is_usable(c, k) && supports(k, nc_span_cstr(algorithm))) {
             return k;
         }
     }
@@ -32,10 +44,10 @@ nacre_key *nc_kex_find_host_key(const nc_core *c, const char *algorithm)
 static bool may_offer(const nc_core *c, nacre_span name)
 {
     if (c->host_key) {
-        return nc_key_supports(c->host_key, name);
+        return supports(c->host_key, name);
     }
     for (size_t i = 0; i < c->host_key_count; i++) {
-        if (key_is_usable(c, c->host_keys[i]) && nc_key_supports(c->host_keys[i], name)) {
+        if (key_is_usable(c, c->host_keys[i]) && supports(c->host_keys[i], name)) {
             return true;
         }
     }
@@ -48,7 +60,7 @@ static bool may_offer(const nc_core *c, nacre_span name)
  */
 int nc_kex_host_key_list(nc_core *c)
 {
-    char names[1024];
+    char names[2048]; /* all that are known have some 800 bytes */
     size_t n = 0;
     if (c->link.role == NACRE_CLIENT && !c->host_key) {
         return NACRE_OK;
@@ -129,13 +141,13 @@ static int sign(nc_core *c, nacre_event *ev)
         ev->type = NACRE_EVENT_SIGN;
         ev->ticket = k->ticket;
         ev->u.sign.key = k->signing_key;
-        ev->u.sign.algorithm = k->choice.host_key;
+        ev->u.sign.algorithm = signature_name(k);
         ev->u.sign.data = hash;
         return NACRE_OK;
     }
     nc_buf signature;
     nc_buf_init(&signature, c->link.alloc, NC_MAX_KEY_BLOB);
-    int rc = nc_key_sign_buf(k->signing_key, nc_span_cstr(k->choice.host_key), hash, &signature);
+    int rc = nc_key_sign_buf(k->signing_key, nc_span_cstr(signature_name(k)), hash, &signature);
     if (rc == NACRE_OK) {
         rc = send_reply(c, nc_buf_span(&signature));
     }
@@ -176,7 +188,7 @@ static int load_host_key(nc_core *c, nacre_span blob)
         return nc_link_fail(&c->link, NACRE_BAD_KEY, "the server's host key cannot be used: %s",
                             why.text[0] ? why.text : nacre_status_text(rc));
     }
-    if (!nc_key_supports(k->candidate, nc_span_cstr(k->choice.host_key))) {
+    if (!supports(k->candidate, nc_span_cstr(k->choice.host_key))) {
         return nc_link_fail(&c->link, NACRE_BAD_KEY,
                             "the server sent a host key of type %s; %s was negotiated",
                             nacre_key_type(k->candidate), k->choice.host_key);
@@ -224,8 +236,8 @@ int nc_kex_check_proof(nc_core *c, nacre_span blob, nacre_span server_value, nac
     if (rc != NACRE_OK) {
         return rc;
     }
-    rc = nc_key_verify(k->candidate, nc_span_cstr(k->choice.host_key),
-                       nc_span(k->hash, k->hash_len), signature);
+    rc = nc_key_verify(k->candidate, nc_span_cstr(signature_name(k)), nc_span(k->hash, k->hash_len),
+                       signature);
     if (rc != NACRE_OK && rc != NACRE_NO_MEMORY) {
         return nc_link_fail(&c->link, NACRE_BAD_SIGNATURE,
                             "the server's signature over the key exchange is wrong: it does not "
@@ -266,7 +278,7 @@ int nc_kex_answer(nc_core *c, const nacre_answer *answer)
         return NACRE_OK;
     }
     /* An agent's mistake would be seen by the client only; here it has a name. */
-    int rc = nc_key_verify(k->signing_key, nc_span_cstr(k->choice.host_key),
+    int rc = nc_key_verify(k->signing_key, nc_span_cstr(signature_name(k)),
                            nc_span(k->hash, k->hash_len), answer->signature);
     if (rc != NACRE_OK) {
         (void)nc_link_fail_local(&c->link, NACRE_KEX_FAILED,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "nacre/cert.h"
 #include "support/pair.h"
 
 /* Steps through a comma-separated list. */
@@ -50,7 +51,29 @@ static nacre_key *key_for(const char *algorithm)
                                             : strstr(algorithm, "384") ? 384
                                                                        : 521));
     }
-    return strcmp(algorithm, "ssh-ed25519") == 0 ? pair_key("ed25519", 0) : pair_key("rsa", 2048);
+    return strncmp(algorithm, "ssh-ed25519", 11) == 0 ? pair_key("ed25519", 0)
+                                                      : pair_key("rsa", 2048);
+}
+
+/* The key, with a host certificate where the algorithm wants one. Owned. */
+static nacre_key *shown_for(const char *algorithm)
+{
+    nacre_key *shown = NULL;
+    nacre_cert_request r;
+    if (!strstr(algorithm, "-cert-")) {
+        return nacre_key_ref(key_for(algorithm));
+    }
+    nacre_cert_request_init(&r, NACRE_CERT_HOST);
+    assert_int_equal(nacre_cert_issue(&shown, key_for(algorithm), pair_key("ed25519", 0), &r, NULL),
+                     NACRE_OK);
+    return shown;
+}
+
+/* Security keys need their device; certificates are tried with one exchange only. */
+static bool is_tried(const char *kex, const char *key)
+{
+    bool cert = strstr(key, "-cert-") != NULL;
+    return !strstr(key, "sk-") && (!cert || strcmp(kex, "curve25519-sha256") == 0);
 }
 
 static void rekey_once(pair *p)
@@ -72,12 +95,16 @@ static void test_kex_and_host_keys(void **state)
         bool slow = strstr(kex, "group18") || strstr(kex, "group-exchange");
         int done = 0;
         for (const char *b = keys; next_name(&b, key, sizeof(key)) && !(slow && done);) {
+            if (!is_tried(kex, key)) {
+                continue;
+            }
+            nacre_key *shown = shown_for(key);
             pair p;
             pair_init(&p, 7);
             p.config[0].kex = p.config[1].kex = kex;
             p.config[0].host_key = p.config[1].host_key = key;
             p.round = slow ? NULL : rekey_once;
-            assert_int_equal(pair_start(&p, key_for(key)), NACRE_OK);
+            assert_int_equal(pair_start(&p, shown), NACRE_OK);
             expect_echo(&p);
             const nacre_negotiated *n = nacre_transport_negotiated(p.end[0].t);
             assert_string_equal(n->kex, kex);
@@ -89,6 +116,7 @@ static void test_kex_and_host_keys(void **state)
             nacre_span b_id = nacre_transport_session_id(p.end[1].t);
             assert_true(a_id.n >= 32 && nc_span_eq(a_id, b_id));
             pair_free(&p);
+            nacre_key_free(shown);
             done++;
         }
     }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "keys/cert.h"
 #include "transport/negotiate.h"
 #include "transport/version.h"
 
@@ -75,7 +76,7 @@ static void every_default_exists(void **state)
                           : kind == NACRE_ALG_CIPHER      ? nc_cipher_find(name) != NULL
                           : kind == NACRE_ALG_MAC         ? nc_mac_find(name) != NULL
                           : kind == NACRE_ALG_COMPRESSION ? nc_compression_find(name, &compression)
-                                                          : nc_sig_find(name) != NULL;
+                                                          : nc_pubkey_alg_find(name, NULL) != NULL;
             assert_true(exists);
             assert_false(
                 nc_namelist_has(list, nc_algo_static_name((nacre_algorithm_kind)kind, name)));
