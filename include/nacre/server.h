@@ -139,6 +139,8 @@ NACRE_API const nacre_endpoint *nacre_server_conn_peer(const nacre_server_conn *
 NACRE_API const nacre_endpoint *nacre_server_conn_local(const nacre_server_conn *c);
 NACRE_API void nacre_server_conn_set_user(nacre_server_conn *c, void *user);
 NACRE_API void *nacre_server_conn_user(const nacre_server_conn *c);
+/* Session channels that this connection may have at once from now on, instead of config.max_sessions. */
+NACRE_API void nacre_server_conn_limit_sessions(nacre_server_conn *c, uint32_t max_sessions);
 NACRE_API void nacre_server_conn_disconnect(nacre_server_conn *c, uint32_t reason,
                                             const char *text);
 /* Answers a callback that returned NACRE_LATER, and steps the connection. */

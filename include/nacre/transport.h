@@ -128,6 +128,12 @@ typedef enum nacre_algorithm_kind {
 } nacre_algorithm_kind;
 NACRE_API size_t nacre_algorithms(nacre_algorithm_kind kind, bool only_default, char *out,
                                   size_t size);
+/*
+ * The names that a list of config means ("+a,b", "-a*" ...; NULL: the default), comma-separated into out.
+ * Returns the length, or NACRE_UNKNOWN_NAME (err names it), NACRE_TOO_LARGE, NACRE_NO_MEMORY.
+ */
+NACRE_API int nacre_algorithms_resolve(nacre_algorithm_kind kind, const char *spec, char *out,
+                                       size_t size, nacre_error *err) NACRE_MUST_CHECK;
 
 /* What was negotiated. Static strings; "" where an AEAD needs no MAC. */
 typedef struct nacre_negotiated {
@@ -392,6 +398,17 @@ NACRE_API void nacre_transport_counters(const nacre_transport *t, nacre_counters
 
 /* Sends DISCONNECT (reason: RFC 4253 11.1; text: for a person) and ends. Idempotent. */
 NACRE_API int nacre_transport_disconnect(nacre_transport *t, uint32_t reason, const char *text);
+/* Those of config that may depend on who is at the other end; they hold from now on. */
+typedef struct nacre_limits {
+    size_t size; /* set by nacre_limits_init */
+    uint64_t rekey_bytes;
+    uint32_t rekey_seconds;
+    uint32_t keepalive_ms, keepalive_max;
+    uint32_t max_auth_tries; /* failures so far count */
+} nacre_limits;
+/* All as in nacre_config_init for a server. */
+NACRE_API void nacre_limits_init(nacre_limits *l);
+NACRE_API void nacre_transport_set_limits(nacre_transport *t, const nacre_limits *l);
 /* Starts a key exchange now, unless one runs. */
 NACRE_API int nacre_transport_rekey(nacre_transport *t);
 NACRE_API int nacre_transport_send_ignore(nacre_transport *t, nacre_span data);

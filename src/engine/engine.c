@@ -172,6 +172,11 @@ int nacre_transport_disconnect(nacre_transport *t, uint32_t reason, const char *
     return nc_core_disconnect(t->core, reason, text);
 }
 
+void nacre_transport_set_limits(nacre_transport *t, const nacre_limits *l)
+{
+    nc_core_set_limits(t->core, l);
+}
+
 int nacre_transport_rekey(nacre_transport *t)
 {
     return nc_core_rekey(t->core);

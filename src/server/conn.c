@@ -56,6 +56,7 @@ int nc_conn_new(nacre_server_conn **out, nacre_server *s, int in_fd, int out_fd,
         return nc_fail(err, NACRE_NO_MEMORY, "no memory for a connection");
     }
     c->server = s;
+    c->max_sessions = s->cfg.max_sessions;
     int rc = make_transport(c, err);
     if (rc == NACRE_OK) {
         nacre_driver_options o;
@@ -139,6 +140,11 @@ void nacre_server_conn_set_user(nacre_server_conn *c, void *user)
 void *nacre_server_conn_user(const nacre_server_conn *c)
 {
     return c->user;
+}
+
+void nacre_server_conn_limit_sessions(nacre_server_conn *c, uint32_t max_sessions)
+{
+    c->max_sessions = max_sessions;
 }
 
 void nacre_server_conn_disconnect(nacre_server_conn *c, uint32_t reason, const char *text)

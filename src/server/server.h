@@ -92,7 +92,7 @@ struct nacre_server_conn {
     nacre_endpoint peer, local;
     void *user;
     nc_chan *chans; /* the one used last stands first */
-    uint32_t sessions;
+    uint32_t sessions, max_sessions;
     bool authenticated;
 };
 

@@ -338,3 +338,23 @@ int nc_algo_resolve(nacre_algorithm_kind kind, const char *spec, const nacre_all
     *out = join(&result, a);
     return *out ? NACRE_OK : nc_fail(err, NACRE_NO_MEMORY, "out of memory");
 }
+
+int nacre_algorithms_resolve(nacre_algorithm_kind kind, const char *spec, char *out, size_t size,
+                             nacre_error *err)
+{
+    char *list = NULL;
+    nc_error_clear(err);
+    int rc = nc_algo_resolve(kind, spec, NULL, &list, err);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    size_t n = strlen(list);
+    if (n < size) {
+        memcpy(out, list, n + 1);
+        rc = (int)n;
+    } else {
+        rc = nc_fail(err, NACRE_TOO_LARGE, "there is no room for the list");
+    }
+    nc_free(NULL, list);
+    return rc;
+}

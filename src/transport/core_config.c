@@ -183,3 +183,25 @@ void nc_core_config_clear(nc_core *c)
     nc_free(a, c->auth_methods);
     nc_free(a, c->moduli);
 }
+
+void nacre_limits_init(nacre_limits *l)
+{
+    nacre_config defaults;
+    nacre_config_init(&defaults, NACRE_SERVER);
+    memset(l, 0, sizeof(*l));
+    l->size = sizeof(*l);
+    l->rekey_bytes = defaults.rekey_bytes;
+    l->rekey_seconds = defaults.rekey_seconds;
+    l->keepalive_ms = defaults.keepalive_ms;
+    l->keepalive_max = defaults.keepalive_max;
+    l->max_auth_tries = defaults.max_auth_tries;
+}
+
+void nc_core_set_limits(nc_core *c, const nacre_limits *l)
+{
+    c->config.rekey_bytes = l->rekey_bytes;
+    c->config.rekey_seconds = l->rekey_seconds;
+    c->config.keepalive_ms = l->keepalive_ms;
+    c->config.keepalive_max = l->keepalive_max ? l->keepalive_max : DEFAULT_KEEPALIVE_MAX;
+    c->config.max_auth_tries = l->max_auth_tries ? l->max_auth_tries : DEFAULT_AUTH_TRIES;
+}
