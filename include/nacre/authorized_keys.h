@@ -19,7 +19,8 @@ enum {
     NACRE_MAY_FORWARD_AGENT = 1 << 2,
     NACRE_MAY_FORWARD_X11 = 1 << 3,
     NACRE_MAY_USER_RC = 1 << 4,
-    NACRE_MAY_ALL = (1 << 5) - 1
+    NACRE_MAY_TUNNEL = 1 << 5,
+    NACRE_MAY_ALL = (1 << 6) - 1
 };
 
 typedef struct nacre_key_grant {

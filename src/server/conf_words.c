@@ -41,7 +41,7 @@ int nc_conf_split(nc_conf_line *l, const nacre_allocator *a, nacre_span text, na
 {
     text = nc_trim_blanks(text);
     l->count = 0;
-    l->text = l->raw = NULL;
+    l->text = l->raw = l->whole = NULL;
     if (text.n == 0 || text.p[0] == '#') {
         return NACRE_OK;
     }
@@ -50,7 +50,8 @@ int nc_conf_split(nc_conf_line *l, const nacre_allocator *a, nacre_span text, na
     }
     l->text = nc_strndup(a, text);
     l->raw = nc_strndup(a, text);
-    if (!l->text || !l->raw) {
+    l->whole = nc_strndup(a, text);
+    if (!l->text || !l->raw || !l->whole) {
         return nc_conf_fail(err, l, NACRE_NO_MEMORY, "out of memory");
     }
     l->rest = l->raw;
@@ -68,6 +69,7 @@ void nc_conf_clear(nc_conf_line *l, const nacre_allocator *a)
 {
     nc_free(a, l->text);
     nc_free(a, l->raw);
-    l->text = l->raw = NULL;
+    nc_free(a, l->whole);
+    l->text = l->raw = l->whole = NULL;
     l->count = 0;
 }

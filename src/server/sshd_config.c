@@ -53,6 +53,7 @@ void nacre_sshd_config_free(nacre_sshd_config *c)
         nc_free(c->alloc, s->subsystems[i].name);
         nc_free(c->alloc, s->subsystems[i].command);
     }
+    nc_conf_drop_blocks(c);
     for (size_t i = 0; i < c->warning_count; i++) {
         nc_free(c->alloc, c->warnings[i]);
     }
@@ -88,7 +89,7 @@ void nc_conf_warn(nacre_sshd_config *c, const nc_conf_line *l, const char *fmt, 
 
 /* ---- lines ------------------------------------------------------------------------------------------ */
 
-static size_t find_row(const char *keyword)
+size_t nc_conf_find_row(const char *keyword)
 {
     static const char *const aliases[][2] = {
         {"ChallengeResponseAuthentication", "KbdInteractiveAuthentication"},
@@ -105,32 +106,64 @@ static size_t find_row(const char *keyword)
     return i;
 }
 
-static int take_line(nacre_sshd_config *c, const nc_conf_line *l, nacre_error *err)
+/* A line that does not count, or not yet: a mistake in it is still one. */
+static int try_line(const nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_line *l,
+                    nacre_error *err)
 {
-    size_t i = find_row(l->words[0]);
+    nacre_sshd_config *scratch = NULL;
+    int rc = nacre_sshd_config_new(&scratch, c->alloc);
+    rc =
+        rc == NACRE_OK ? row->set(scratch, row, l, err) : nc_conf_fail(err, l, rc, "out of memory");
+    nacre_sshd_config_free(scratch);
+    return rc;
+}
+
+static int keep_line(nacre_sshd_config *c, const nc_conf_line *l, size_t block, nacre_error *err)
+{
+    int rc = c->is_copy || c->defaulting ? NACRE_OK : nc_conf_keep(c, l, block);
+    return rc == NACRE_OK ? rc
+           : rc == NACRE_LIMIT
+               ? nc_conf_fail(err, l, rc, "more than %d lines in all files", NC_CONF_MAX_LINES)
+               : nc_conf_fail(err, l, rc, "out of memory");
+}
+
+static int take_line(nacre_sshd_config *c, const nc_conf_line *l, const bool *passed,
+                     nacre_error *err)
+{
+    size_t i = nc_conf_find_row(l->words[0]);
     if (i == nc_conf_row_count) {
         return nc_conf_fail(err, l, NACRE_SYNTAX, "unknown keyword \"%s\"",
                             NC_ESC(nc_span_cstr(l->words[0])));
     }
     const nc_conf_row *row = &nc_conf_rows[i];
+    if (passed && passed[i]) {
+        return NACRE_OK;
+    }
     if (l->count < 2) {
         return nc_conf_fail(err, l, NACRE_SYNTAX, "%s needs a value", row->name);
     }
-    if (c->seen[i] && !(row->flags & NC_CONF_ADDS)) {
-        /* It does not count, but a mistake in it is still one. */
-        nacre_sshd_config *scratch = NULL;
-        int rc = nacre_sshd_config_new(&scratch, c->alloc);
-        rc = rc == NACRE_OK ? row->set(scratch, row, l, err) : rc;
-        nacre_sshd_config_free(scratch);
+    /* Behind "Match all" a keyword that knows no Match is global again, as with sshd. */
+    size_t block = row->flags & NC_CONF_IN_MATCH ? c->block : 0;
+    if (c->block && !block && !nc_conf_unconditional(c)) {
+        return nc_conf_fail(err, l, NACRE_SYNTAX, "%s cannot stand in a Match block", row->name);
+    }
+    if (row->flags & NC_CONF_NOW) {
+        return row->set(c, row, l, err);
+    }
+    int rc = keep_line(c, l, block, err);
+    if (rc != NACRE_OK) {
         return rc;
     }
-    int rc = row->set(c, row, l, err);
+    if (block || (c->seen[i] && !(row->flags & NC_CONF_ADDS))) {
+        return try_line(c, row, l, err);
+    }
+    rc = row->set(c, row, l, err);
     c->seen[i] = c->seen[i] || rc == NACRE_OK;
     return rc;
 }
 
-static int one_line(nacre_sshd_config *c, nacre_span text, const char *file, unsigned number,
-                    nacre_error *err)
+int nc_conf_one_line(nacre_sshd_config *c, nacre_span text, const char *file, unsigned number,
+                     const bool *passed, nacre_error *err)
 {
     nc_conf_line *l = nc_zalloc(c->alloc, sizeof(*l));
     if (!l) {
@@ -140,7 +173,7 @@ static int one_line(nacre_sshd_config *c, nacre_span text, const char *file, uns
     l->number = number;
     int rc = nc_conf_split(l, c->alloc, text, err);
     if (rc == NACRE_OK && l->count > 0) {
-        rc = take_line(c, l, err);
+        rc = take_line(c, l, passed, err);
     }
     nc_conf_clear(l, c->alloc);
     nc_free(c->alloc, l);
@@ -153,7 +186,7 @@ int nacre_sshd_config_line(nacre_sshd_config *c, const char *line, nacre_error *
     if (c->finished) {
         return nc_fail(err, NACRE_WRONG_STATE, "the configuration is finished already");
     }
-    return one_line(c, nc_span_cstr(line), "command line", 0, err);
+    return nc_conf_one_line(c, nc_span_cstr(line), "command line", 0, NULL, err);
 }
 
 int nacre_sshd_config_text(nacre_sshd_config *c, nacre_span text, const char *name,
@@ -164,14 +197,15 @@ int nacre_sshd_config_text(nacre_sshd_config *c, nacre_span text, const char *na
     if (c->finished) {
         return nc_fail(err, NACRE_WRONG_STATE, "the configuration is finished already");
     }
+    /* A Match holds to the end of its file; behind an Include the lines stand where they stood. */
+    size_t block = c->block;
+    int rc = NACRE_OK;
     nacre_span line;
-    while (nc_next_line(&text, &line)) {
-        int rc = one_line(c, line, name, ++number, err);
-        if (rc != NACRE_OK) {
-            return rc;
-        }
+    while (rc == NACRE_OK && nc_next_line(&text, &line)) {
+        rc = nc_conf_one_line(c, line, name, ++number, NULL, err);
     }
-    return NACRE_OK;
+    c->block = block;
+    return rc;
 }
 
 /* ---- files ------------------------------------------------------------------------------------------ */
@@ -232,11 +266,14 @@ int nc_conf_include(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_
         return nc_conf_fail(err, l, NACRE_LIMIT, "Include within Include, %d deep",
                             NC_CONF_MAX_DEPTH);
     }
+    size_t outer = c->outer;
+    c->outer = c->block;
     c->depth++;
     for (size_t i = 1; rc == NACRE_OK && i < l->count; i++) {
         rc = include_one(c, l->words[i], l, err);
     }
     c->depth--;
+    c->outer = outer;
     return rc;
 }
 

@@ -6,16 +6,21 @@
  */
 #include "server/sshd_config.h"
 
+#include "nacre/transport.h"
+
 /* clang-format off */
 #define AT NC_CONF_AT
 #define YES_NO(name, member, flags)       {name, nc_conf_set_choice, nc_conf_print_choice, flags, AT(member), nc_conf_yes_no, 0, 0}
 #define CHOICE(name, member, of, flags)   {name, nc_conf_set_choice, nc_conf_print_choice, flags, AT(member), nc_conf_##of, 0, 0}
 #define NUMBER(name, member, a, b, flags) {name, nc_conf_set_number, nc_conf_print_number, flags, AT(member), NULL, a, b}
 #define TIME(name, member, flags)         {name, nc_conf_set_time, nc_conf_print_number, flags, AT(member), NULL, 0, 0}
-#define ALGORITHMS(name, member, flags)   {name, nc_conf_set_text, nc_conf_print_algorithms, (flags) | NC_CONF_TEXT, AT(member), NULL, 0, 0}
+#define ALGORITHMS(name, member, kind, flags) {name, nc_conf_set_text, nc_conf_print_algorithms, (flags) | NC_CONF_TEXT, AT(member), NULL, kind, 0}
 #define TEXT(name, member, flags)         {name, nc_conf_set_text_or_none, nc_conf_print_text, (flags) | NC_CONF_TEXT, AT(member), NULL, 0, 0}
 #define LISTED(name, member, fn, flags)   {name, fn, nc_conf_print_list, (flags) | NC_CONF_LIST | NC_CONF_ADDS, AT(member), NULL, 0, 0}
-#define WORDS(name, member, fn, flags)    {name, fn, nc_conf_print_words, (flags) | NC_CONF_LIST, AT(member), NULL, 0, 0}
+#define WORDS(name, member, fn, flags)    {name, fn, nc_conf_print_line, (flags) | NC_CONF_LIST, AT(member), NULL, 0, 0}
+#define PATTERN(name, member, flags)      {name, nc_conf_set_pattern, nc_conf_print_text, (flags) | NC_CONF_TEXT, AT(member), NULL, 0, 0}
+#define PROGRAM(name, member, flags)      {name, nc_conf_set_program, nc_conf_print_text, (flags) | NC_CONF_TEXT, AT(member), NULL, 0, 0}
+#define TARGETS(name, member, flags)      {name, nc_conf_set_targets, nc_conf_print_targets, (flags) | NC_CONF_LIST, AT(member), NULL, 0, 0}
 #define OWN(name, set, print, flags)      {name, set, print, flags, 0, NULL, 0, 0}
 #define FORGOTTEN(name, flags)            OWN(name, nc_conf_set_nothing, NULL, (flags) | NC_CONF_ADDS)
 #define DEPRECATED(name)                  OWN(name, nc_conf_set_deprecated, NULL, NC_CONF_ADDS)
@@ -28,11 +33,11 @@ const nc_conf_row nc_conf_rows[] = {
     CHOICE("AddressFamily", family, families, G),
     OWN("ListenAddress", nc_conf_set_listen, nc_conf_print_listen, G | NC_CONF_ADDS),
     LISTED("HostKey", host_keys, nc_conf_set_list, G),
-    ALGORITHMS("HostKeyAlgorithms", host_key_algorithms, G),
-    ALGORITHMS("KexAlgorithms", kex, G),
-    ALGORITHMS("Ciphers", ciphers, G),
-    ALGORITHMS("MACs", macs, G),
-    ALGORITHMS("PubkeyAcceptedAlgorithms", pubkey_algorithms, M),
+    ALGORITHMS("HostKeyAlgorithms", host_key_algorithms, NACRE_ALG_HOST_KEY, G),
+    ALGORITHMS("KexAlgorithms", kex, NACRE_ALG_KEX, G),
+    ALGORITHMS("Ciphers", ciphers, NACRE_ALG_CIPHER, G),
+    ALGORITHMS("MACs", macs, NACRE_ALG_MAC, G),
+    ALGORITHMS("PubkeyAcceptedAlgorithms", pubkey_algorithms, NACRE_ALG_SIGNATURE, M),
     CHOICE("Compression", compression, compressions, G),
     OWN("RekeyLimit", nc_conf_set_rekey, nc_conf_print_rekey, M),
     TIME("LoginGraceTime", login_grace_seconds, G),
@@ -47,9 +52,10 @@ const nc_conf_row nc_conf_rows[] = {
     WORDS("AuthorizedKeysFile", authorized_keys_files, nc_conf_set_key_files, M),
     YES_NO("StrictModes", strict_modes, G),
     LISTED("AcceptEnv", accept_env, nc_conf_set_env_list, M),
-    WORDS("SetEnv", set_env, nc_conf_set_env_list, M),
+    {"SetEnv", nc_conf_set_env_list, nc_conf_print_list, M | NC_CONF_LIST, AT(set_env), NULL, 0, 0},
     YES_NO("PermitTTY", permit_tty, M),
-    YES_NO("PermitUserEnvironment", permit_user_environment, G),
+    {"PermitUserEnvironment", nc_conf_set_user_environment, nc_conf_print_user_environment, G | NC_CONF_TEXT,
+     AT(permit_user_environment_pattern), NULL, 0, 0},
     OWN("Subsystem", nc_conf_set_subsystem, nc_conf_print_subsystems, M | NC_CONF_ADDS),
     {"ForceCommand", nc_conf_set_command, nc_conf_print_text, M | NC_CONF_TEXT, AT(force_command), NULL, 0, 0},
     TEXT("Banner", banner, M),
@@ -68,32 +74,57 @@ const nc_conf_row nc_conf_rows[] = {
     LISTED("DenyUsers", deny_users, nc_conf_set_people, M),
     LISTED("AllowGroups", allow_groups, nc_conf_set_people, M),
     LISTED("DenyGroups", deny_groups, nc_conf_set_people, M),
-    OWN("Include", nc_conf_include, NULL, M | NC_CONF_ADDS),
-    OWN("Match", nc_conf_set_match, NULL, M | NC_CONF_ADDS),
+    /* whom to believe */
+    LISTED("HostCertificate", host_certificates, nc_conf_set_files, G),
+    TEXT("HostKeyAgent", host_key_agent, G),
+    ALGORITHMS("CASignatureAlgorithms", ca_algorithms, NACRE_ALG_SIGNATURE, M),
+    TEXT("TrustedUserCAKeys", trusted_user_ca_keys, M),
+    WORDS("RevokedKeys", revoked_keys, nc_conf_set_files, M),
+    PATTERN("AuthorizedPrincipalsFile", authorized_principals_file, M),
+    PROGRAM("AuthorizedKeysCommand", authorized_keys_command, M),
+    TEXT("AuthorizedKeysCommandUser", authorized_keys_command_user, M),
+    PROGRAM("AuthorizedPrincipalsCommand", authorized_principals_command, M),
+    TEXT("AuthorizedPrincipalsCommandUser", authorized_principals_command_user, M),
+    OWN("PubkeyAuthOptions", nc_conf_set_pubkey_options, nc_conf_print_pubkey_options, M),
+    YES_NO("ExposeAuthInfo", expose_auth_info, M),
+    CHOICE("FingerprintHash", fingerprint_md5, hashes, G),
+    YES_NO("UseDNS", use_dns, G),
+    /* what sessions may */
+    CHOICE("AllowTcpForwarding", allow_tcp_forwarding, forwards, M),
+    CHOICE("AllowStreamLocalForwarding", allow_streamlocal_forwarding, forwards, M),
+    YES_NO("AllowAgentForwarding", allow_agent_forwarding, M),
+    YES_NO("DisableForwarding", disable_forwarding, M),
+    YES_NO("X11Forwarding", x11_forwarding, M),
+    YES_NO("X11UseLocalhost", x11_use_localhost, M),
+    NUMBER("X11DisplayOffset", x11_display_offset, 0, 65000, M),
+    TEXT("XAuthLocation", xauth_location, G),
+    CHOICE("GatewayPorts", gateway_ports, gateways, M),
+    CHOICE("PermitTunnel", permit_tunnel, tunnels, M),
+    YES_NO("PermitUserRC", permit_user_rc, M),
+    TARGETS("PermitOpen", permit_open, M),
+    TARGETS("PermitListen", permit_listen, M),
+    {"StreamLocalBindMask", nc_conf_set_mask, nc_conf_print_mask, M, AT(streamlocal_bind_mask), NULL, 0, 0},
+    YES_NO("StreamLocalBindUnlink", streamlocal_bind_unlink, M),
+    PATTERN("ChrootDirectory", chroot_directory, M),
+    YES_NO("RefuseConnection", refuse_connection, M),
+    {"VersionAddendum", nc_conf_set_addendum, nc_conf_print_text, G | NC_CONF_TEXT, AT(version_addendum), NULL, 0, 0},
+    OWN("Include", nc_conf_include, NULL, M | NC_CONF_NOW),
+    OWN("Match", nc_conf_set_match, NULL, M | NC_CONF_NOW),
     OWN("AuthenticationMethods", nc_conf_set_methods, NULL, M | NC_CONF_ADDS),
     /* Restrictions and methods that are not here: only their absence can be had. */
-    OFF("AuthorizedKeysCommand", M), OFF("AuthorizedPrincipalsCommand", M), OFF("AuthorizedPrincipalsFile", M),
-    OFF("ChannelTimeout", M), OFF("ChrootDirectory", M), OFF("ExposeAuthInfo", M), OFF("GSSAPIAuthentication", M),
-    OFF("GSSAPIKeyExchange", G), OFF("HostbasedAuthentication", M), OFF("HostCertificate", G), OFF("HostKeyAgent", G),
-    OFF("KerberosAuthentication", M), OFF("PerSourceMaxStartups", G), OFF("PerSourcePenalties", G),
-    OFF("PubkeyAuthOptions", M), OFF("RDomain", M), OFF("RefuseConnection", M), OFF("RevokedKeys", M),
-    OFF("TrustedUserCAKeys", M), OFF("UnusedConnectionTimeout", M), OFF("VersionAddendum", G),
+    OFF("ChannelTimeout", M), OFF("GSSAPIAuthentication", M), OFF("GSSAPIKeyExchange", G),
+    OFF("HostbasedAuthentication", M), OFF("KerberosAuthentication", M), OFF("PerSourceMaxStartups", G),
+    OFF("PerSourcePenalties", G), OFF("RDomain", M), OFF("UnusedConnectionTimeout", M),
     /* They tune or limit what is not offered at all, or not looked at. */
-    FORGOTTEN("AllowAgentForwarding", M), FORGOTTEN("AllowStreamLocalForwarding", M),
-    FORGOTTEN("AllowTcpForwarding", M), FORGOTTEN("AuthorizedKeysCommandUser", M),
-    FORGOTTEN("AuthorizedPrincipalsCommandUser", M), FORGOTTEN("CASignatureAlgorithms", M),
-    FORGOTTEN("DebianBanner", G), FORGOTTEN("DisableForwarding", M), FORGOTTEN("FingerprintHash", G),
-    FORGOTTEN("GatewayPorts", M), FORGOTTEN("GSSAPICleanupCredentials", G),
-    FORGOTTEN("GSSAPIStrictAcceptorCheck", G), FORGOTTEN("HostbasedAcceptedAlgorithms", M),
-    FORGOTTEN("HostbasedUsesNameFromPacketOnly", M), FORGOTTEN("IgnoreRhosts", M),
-    FORGOTTEN("IgnoreUserKnownHosts", G), FORGOTTEN("IPQoS", M), FORGOTTEN("KerberosGetAFSToken", G),
-    FORGOTTEN("KerberosOrLocalPasswd", G), FORGOTTEN("KerberosTicketCleanup", G), FORGOTTEN("LogVerbose", M),
-    FORGOTTEN("PermitListen", M), FORGOTTEN("PermitOpen", M), FORGOTTEN("PermitTunnel", M),
-    FORGOTTEN("PermitUserRC", M), FORGOTTEN("PerSourceNetBlockSize", G),
-    FORGOTTEN("PerSourcePenaltyExemptList", G), FORGOTTEN("SecurityKeyProvider", G),
-    FORGOTTEN("StreamLocalBindMask", M), FORGOTTEN("StreamLocalBindUnlink", M), FORGOTTEN("UseDNS", G),
-    FORGOTTEN("X11DisplayOffset", M), FORGOTTEN("X11Forwarding", M), FORGOTTEN("X11UseLocalhost", M),
-    FORGOTTEN("XAuthLocation", G),
+    FORGOTTEN("DebianBanner", G), FORGOTTEN("GSSAPICleanupCredentials", G),
+    FORGOTTEN("GSSAPIDelegateCredentials", G), FORGOTTEN("GSSAPIKexAlgorithms", G),
+    FORGOTTEN("GSSAPIStoreCredentialsOnRekey", G), FORGOTTEN("GSSAPIStrictAcceptorCheck", G),
+    FORGOTTEN("HostbasedAcceptedAlgorithms", M), FORGOTTEN("HostbasedUsesNameFromPacketOnly", M),
+    FORGOTTEN("IgnoreRhosts", M), FORGOTTEN("IgnoreUserKnownHosts", G), FORGOTTEN("IPQoS", M),
+    FORGOTTEN("KerberosGetAFSToken", G), FORGOTTEN("KerberosOrLocalPasswd", G),
+    FORGOTTEN("KerberosTicketCleanup", G), FORGOTTEN("LogVerbose", M), FORGOTTEN("PAMServiceName", M),
+    FORGOTTEN("PerSourceNetBlockSize", G), FORGOTTEN("PerSourcePenaltyExemptList", G),
+    FORGOTTEN("SecurityKeyProvider", G), FORGOTTEN("SshdAuthPath", G), FORGOTTEN("SshdSessionPath", G),
     DEPRECATED("KeyRegenerationInterval"), DEPRECATED("Protocol"), DEPRECATED("RhostsRSAAuthentication"),
     DEPRECATED("RSAAuthentication"), DEPRECATED("ServerKeyBits"), DEPRECATED("UseLogin"),
     DEPRECATED("UsePrivilegeSeparation"),

@@ -4,7 +4,9 @@
  */
 #include "server/sshd_config.h"
 
+#include "base/words.h"
 #include "keys/pattern.h"
+#include "nacre/authorized_keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +42,24 @@ static const char *const defaults[] = {
     "ClientAliveInterval 0",
     "ClientAliveCountMax 3",
     "RequiredRSASize 2048",
+    "PubkeyAuthOptions none",
+    "ExposeAuthInfo no",
+    "FingerprintHash SHA256",
+    "UseDNS no",
+    "AllowTcpForwarding yes",
+    "AllowStreamLocalForwarding yes",
+    "AllowAgentForwarding yes",
+    "DisableForwarding no",
+    "X11Forwarding no",
+    "X11UseLocalhost yes",
+    "X11DisplayOffset 10",
+    "XAuthLocation /usr/bin/xauth",
+    "GatewayPorts no",
+    "PermitTunnel no",
+    "PermitUserRC yes",
+    "StreamLocalBindMask 0177",
+    "StreamLocalBindUnlink no",
+    "RefuseConnection no",
 };
 
 static const char *const usual_host_keys[] = {
@@ -65,10 +85,29 @@ static bool said(const nacre_sshd_config *c, const char *line)
     return was_seen(c, name);
 }
 
+/* What only the whole tells. Of a connection's own it is no error: the program is not run then. */
+static int check_whole(const nacre_sshd_config *c, nacre_error *err)
+{
+    const nacre_sshd_settings *s = &c->s;
+    if (!c->is_copy && s->authorized_keys_command && !s->authorized_keys_command_user) {
+        return nc_fail(
+            err, NACRE_SYNTAX,
+            "AuthorizedKeysCommand is set, but not AuthorizedKeysCommandUser, as whom it "
+            "shall run");
+    }
+    if (!c->is_copy && s->authorized_principals_command && !s->authorized_principals_command_user) {
+        return nc_fail(err, NACRE_SYNTAX,
+                       "AuthorizedPrincipalsCommand is set, but not "
+                       "AuthorizedPrincipalsCommandUser, as whom it shall run");
+    }
+    return NACRE_OK;
+}
+
 int nacre_sshd_config_finish(nacre_sshd_config *c, nacre_error *err)
 {
     nc_error_clear(err);
     int rc = NACRE_OK;
+    c->defaulting = true;
     for (size_t i = 0; rc == NACRE_OK && i < sizeof(defaults) / sizeof(defaults[0]); i++) {
         if (!said(c, defaults[i])) {
             rc = nacre_sshd_config_line(c, defaults[i], err);
@@ -83,6 +122,7 @@ int nacre_sshd_config_finish(nacre_sshd_config *c, nacre_error *err)
          i++) {
         rc = nacre_sshd_config_line(c, usual_host_keys[i], err);
     }
+    rc = rc == NACRE_OK ? check_whole(c, err) : rc;
     c->finished = rc == NACRE_OK;
     return rc;
 }
@@ -97,6 +137,14 @@ bool nacre_sshd_config_accepts_env(const nacre_sshd_config *c, nacre_span name)
         }
     }
     return false;
+}
+
+bool nacre_sshd_config_user_env(const nacre_sshd_config *c, const char *pair)
+{
+    const char *list = c->s.permit_user_environment_pattern;
+    nacre_span name = nc_span(pair, strcspn(pair, "="));
+    return c->s.permit_user_environment &&
+           (!list || nc_pattern_list(name, nc_span_cstr(list), false) == NC_MATCH_YES);
 }
 
 /* "user" or "user@host": both patterns, the host a block or an address too. */
@@ -153,6 +201,53 @@ int nacre_sshd_config_user_allowed(const nacre_sshd_config *c, const char *user,
         return nc_fail(why, NACRE_AUTH_FAILED, "no group is listed in AllowGroups");
     }
     return NACRE_OK;
+}
+
+uint32_t nacre_sshd_config_may(const nacre_sshd_config *c)
+{
+    const nacre_sshd_settings *s = &c->s;
+    uint32_t may = 0;
+    may |= s->permit_tty ? NACRE_MAY_PTY : 0;
+    may |= s->permit_user_rc ? NACRE_MAY_USER_RC : 0;
+    if (s->disable_forwarding) {
+        return may;
+    }
+    may |= s->allow_tcp_forwarding || s->allow_streamlocal_forwarding ? NACRE_MAY_FORWARD_PORT : 0;
+    may |= s->allow_agent_forwarding ? NACRE_MAY_FORWARD_AGENT : 0;
+    may |= s->x11_forwarding ? NACRE_MAY_FORWARD_X11 : 0;
+    may |= s->permit_tunnel ? NACRE_MAY_TUNNEL : 0;
+    return may;
+}
+
+/* An entry that the configuration took: "host:port". */
+static bool target_fits(const char *entry, const char *host, uint32_t port, bool listens)
+{
+    const char *colon = strrchr(entry, ':');
+    const char *text = colon ? colon + 1 : entry;
+    nacre_span name = colon ? nc_span(entry, (size_t)(colon - entry)) : nc_span_cstr("*");
+    uint32_t number = 0;
+    if (name.n >= 2 && name.p[0] == '[' && name.p[name.n - 1] == ']') {
+        name = nc_span(name.p + 1, name.n - 2);
+    }
+    bool same = listens ? nc_pattern_match(nc_span_cstr(host), name, false)
+                        : nc_span_is(name, "*") || nc_span_is(name, host);
+    return same &&
+           (strcmp(text, "*") == 0 || (nc_parse_number(text, 1, 65535, &number) && number == port));
+}
+
+bool nacre_sshd_config_permits(const nacre_sshd_config *c, bool listens, const char *host,
+                               uint32_t port)
+{
+    const nacre_sshd_list *list = listens ? &c->s.permit_listen : &c->s.permit_open;
+    int way = listens ? NACRE_FORWARD_REMOTE : NACRE_FORWARD_LOCAL;
+    bool found = list->count == 0;
+    if (c->s.disable_forwarding || !(c->s.allow_tcp_forwarding & way)) {
+        return false;
+    }
+    for (size_t i = 0; !found && i < list->count; i++) {
+        found = target_fits(list->items[i], host, port, listens);
+    }
+    return found;
 }
 
 /* ---- paths ---------------------------------------------------------------------------------------------- */

@@ -4,6 +4,8 @@
  */
 #include "server/sshd_config.h"
 
+#include "nacre/transport.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -47,13 +49,15 @@ void nc_conf_print_text(const nacre_sshd_config *c, const nc_conf_row *row, nc_c
     say(row, text ? text : "none", line, user);
 }
 
-/* Algorithm lists are the library's unless they were configured. */
+/* The names that a list comes to; one that comes to nothing is shown as it stands. */
 void nc_conf_print_algorithms(const nacre_sshd_config *c, const nc_conf_row *row,
                               nc_conf_line_fn line, void *user)
 {
-    if (*(char *const *)nc_conf_field(c, row)) {
-        nc_conf_print_text(c, row, line, user);
-    }
+    char names[4096];
+    const char *text = *(char *const *)nc_conf_field(c, row);
+    int n =
+        nacre_algorithms_resolve((nacre_algorithm_kind)row->min, text, names, sizeof(names), NULL);
+    say(row, n > 0 ? names : text ? text : "none", line, user);
 }
 
 void nc_conf_print_list(const nacre_sshd_config *c, const nc_conf_row *row, nc_conf_line_fn line,
@@ -62,22 +66,6 @@ void nc_conf_print_list(const nacre_sshd_config *c, const nc_conf_row *row, nc_c
     const nacre_sshd_list *list = nc_conf_field(c, row);
     for (size_t i = 0; i < list->count; i++) {
         say(row, list->items[i], line, user);
-    }
-}
-
-/* Where one line says all. */
-void nc_conf_print_words(const nacre_sshd_config *c, const nc_conf_row *row, nc_conf_line_fn line,
-                         void *user)
-{
-    const nacre_sshd_list *list = nc_conf_field(c, row);
-    char text[4400] = "";
-    size_t n = 0;
-    for (size_t i = 0; i < list->count && n < sizeof(text); i++) {
-        int put = snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "", list->items[i]);
-        n += put > 0 ? (size_t)put : 0;
-    }
-    if (row->at == NC_CONF_AT(authorized_keys_files) || n > 0) {
-        say(row, n > 0 ? text : "none", line, user);
     }
 }
 
@@ -134,4 +122,53 @@ void nc_conf_print_subsystems(const nacre_sshd_config *c, const nc_conf_row *row
                        c->s.subsystems[i].command);
         say(row, text, line, user);
     }
+}
+
+/* One line, whatever is in it. */
+void nc_conf_print_line(const nacre_sshd_config *c, const nc_conf_row *row, nc_conf_line_fn line,
+                        void *user)
+{
+    const nacre_sshd_list *list = nc_conf_field(c, row);
+    char text[4400] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < list->count && n < sizeof(text); i++) {
+        int put = snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "", list->items[i]);
+        n += put > 0 ? (size_t)put : 0;
+    }
+    say(row, n > 0 ? text : "none", line, user);
+}
+
+void nc_conf_print_targets(const nacre_sshd_config *c, const nc_conf_row *row, nc_conf_line_fn line,
+                           void *user)
+{
+    const nacre_sshd_list *list = nc_conf_field(c, row);
+    if (list->count == 0) {
+        say(row, "any", line, user);
+    } else {
+        nc_conf_print_line(c, row, line, user);
+    }
+}
+
+void nc_conf_print_mask(const nacre_sshd_config *c, const nc_conf_row *row, nc_conf_line_fn line,
+                        void *user)
+{
+    char text[16];
+    (void)snprintf(text, sizeof(text), "0%lo",
+                   (unsigned long)*(const uint32_t *)nc_conf_field(c, row));
+    say(row, text, line, user);
+}
+
+void nc_conf_print_pubkey_options(const nacre_sshd_config *c, const nc_conf_row *row,
+                                  nc_conf_line_fn line, void *user)
+{
+    static const char *const texts[] = {"none", "touch-required", "verify-required",
+                                        "touch-required verify-required"};
+    say(row, texts[c->s.pubkey_auth_options & 3], line, user);
+}
+
+void nc_conf_print_user_environment(const nacre_sshd_config *c, const nc_conf_row *row,
+                                    nc_conf_line_fn line, void *user)
+{
+    const char *pattern = c->s.permit_user_environment_pattern;
+    say(row, pattern ? pattern : c->s.permit_user_environment ? "yes" : "no", line, user);
 }

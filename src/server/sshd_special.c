@@ -130,6 +130,7 @@ int nc_conf_set_rekey(nacre_sshd_config *c, const nc_conf_row *row, const nc_con
     }
     c->s.rekey_bytes = bytes;
     c->s.rekey_seconds = seconds;
+    c->rekey_time = l->count == 3;
     return NACRE_OK;
 }
 
@@ -261,14 +262,4 @@ int nc_conf_set_methods(nacre_sshd_config *c, const nc_conf_row *row, const nc_c
     }
     return nc_conf_fail(err, l, NACRE_UNSUPPORTED,
                         "%s is not supported by this server; only \"any\" is possible", row->name);
-}
-
-int nc_conf_set_match(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_line *l,
-                      nacre_error *err)
-{
-    (void)c;
-    (void)row;
-    return nc_conf_fail(err, l, NACRE_UNSUPPORTED,
-                        "Match blocks are not supported by this server; what stands in one would "
-                        "hold for everybody or nobody");
 }

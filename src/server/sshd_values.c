@@ -66,28 +66,40 @@ const nc_conf_choice nc_conf_yes_no[] = {
     {"yes", 1}, {"no", 0}, {"true", 1}, {"false", 0}, {NULL, 0}};
 const nc_conf_choice nc_conf_families[] = {{"any", 0}, {"inet", 4}, {"inet6", 6}, {NULL, 0}};
 const nc_conf_choice nc_conf_compressions[] = {{"yes", 1}, {"delayed", 1}, {"no", 0}, {NULL, 0}};
+/* The first name of a value is the one that -T prints, as sshd's does. */
 const nc_conf_choice nc_conf_roots[] = {{"yes", NACRE_ROOT_YES},
                                         {"no", NACRE_ROOT_NO},
-                                        {"prohibit-password", NACRE_ROOT_PROHIBIT_PASSWORD},
                                         {"without-password", NACRE_ROOT_PROHIBIT_PASSWORD},
+                                        {"prohibit-password", NACRE_ROOT_PROHIBIT_PASSWORD},
                                         {"forced-commands-only", NACRE_ROOT_FORCED_COMMANDS},
                                         {NULL, 0}};
-const nc_conf_choice nc_conf_levels[] = {{"quiet", 0},   {"fatal", 1}, {"error", 2},  {"info", 3},
-                                         {"verbose", 4}, {"debug", 5}, {"debug1", 5}, {"debug2", 6},
-                                         {"debug3", 7},  {NULL, 0}};
-const nc_conf_choice nc_conf_facilities[] = {{"daemon", LOG_DAEMON},
-                                             {"user", LOG_USER},
-                                             {"auth", LOG_AUTH},
-                                             {"authpriv", LOG_AUTHPRIV},
-                                             {"local0", LOG_LOCAL0},
-                                             {"local1", LOG_LOCAL1},
-                                             {"local2", LOG_LOCAL2},
-                                             {"local3", LOG_LOCAL3},
-                                             {"local4", LOG_LOCAL4},
-                                             {"local5", LOG_LOCAL5},
-                                             {"local6", LOG_LOCAL6},
-                                             {"local7", LOG_LOCAL7},
+const nc_conf_choice nc_conf_levels[] = {{"QUIET", 0},   {"FATAL", 1}, {"ERROR", 2},  {"INFO", 3},
+                                         {"VERBOSE", 4}, {"DEBUG", 5}, {"DEBUG1", 5}, {"DEBUG2", 6},
+                                         {"DEBUG3", 7},  {NULL, 0}};
+const nc_conf_choice nc_conf_facilities[] = {{"DAEMON", LOG_DAEMON},
+                                             {"USER", LOG_USER},
+                                             {"AUTH", LOG_AUTH},
+                                             {"AUTHPRIV", LOG_AUTHPRIV},
+                                             {"LOCAL0", LOG_LOCAL0},
+                                             {"LOCAL1", LOG_LOCAL1},
+                                             {"LOCAL2", LOG_LOCAL2},
+                                             {"LOCAL3", LOG_LOCAL3},
+                                             {"LOCAL4", LOG_LOCAL4},
+                                             {"LOCAL5", LOG_LOCAL5},
+                                             {"LOCAL6", LOG_LOCAL6},
+                                             {"LOCAL7", LOG_LOCAL7},
                                              {NULL, 0}};
+const nc_conf_choice nc_conf_forwards[] = {{"yes", NACRE_FORWARD_LOCAL | NACRE_FORWARD_REMOTE},
+                                           {"all", NACRE_FORWARD_LOCAL | NACRE_FORWARD_REMOTE},
+                                           {"no", 0},
+                                           {"local", NACRE_FORWARD_LOCAL},
+                                           {"remote", NACRE_FORWARD_REMOTE},
+                                           {NULL, 0}};
+const nc_conf_choice nc_conf_gateways[] = {
+    {"yes", 1}, {"no", 0}, {"clientspecified", 2}, {NULL, 0}};
+const nc_conf_choice nc_conf_tunnels[] = {
+    {"yes", 3}, {"no", 0}, {"point-to-point", 1}, {"ethernet", 2}, {NULL, 0}};
+const nc_conf_choice nc_conf_hashes[] = {{"SHA256", 0}, {"MD5", 1}, {NULL, 0}};
 
 int nc_conf_set_choice(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_line *l,
                        nacre_error *err)

@@ -176,20 +176,41 @@ static void bad_lines_are_named(void **state)
         "Subsystem sftp",
         "AllowUsers !root",
         "DenyUsers mallory@10.0.0.0/99",
-        "Match User root",
-        "ChrootDirectory /jail",
         "AuthenticationMethods publickey,password",
-        "AuthorizedKeysCommand /bin/keys",
-        "TrustedUserCAKeys /etc/ca",
-        "RevokedKeys /etc/revoked",
         "PermitEmptyPasswords yes",
         "HostbasedAuthentication yes",
         "PerSourceMaxStartups 3",
-        "PubkeyAuthOptions verify-required",
         "Compression zlib",
         "AddressFamily inet5",
         "LogLevel LOUD",
         "UsePAM perhaps",
+        "AuthorizedKeysCommand keys",
+        "AuthorizedKeysCommand /bin/keys %i",
+        "AuthorizedKeysCommand /bin/keys %",
+        "AuthorizedKeysCommand /bin/keys \"%u",
+        "AuthorizedPrincipalsCommand /bin/p %x",
+        "AuthorizedPrincipalsFile /p/%k",
+        "AuthorizedPrincipalsFile a b",
+        "ChrootDirectory /jail/%i",
+        "PubkeyAuthOptions touch",
+        "AllowTcpForwarding perhaps",
+        "GatewayPorts some",
+        "PermitOpen host",
+        "PermitOpen :22",
+        "PermitOpen ::1:22",
+        "PermitOpen host:0",
+        "PermitOpen host:22 any",
+        "PermitListen host:x",
+        "PermitTunnel maybe",
+        "StreamLocalBindMask 8",
+        "StreamLocalBindMask 01000",
+        "StreamLocalBindMask 0177x",
+        "VersionAddendum caf\xc3\xa9",
+        "PermitUserEnvironment \"\"",
+        "FingerprintHash sha1",
+        "ChannelTimeout session:*=5m",
+        "UnusedConnectionTimeout 5m",
+        "RDomain 3",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         nacre_error err = {0};
@@ -383,7 +404,7 @@ static void dump_reads_back(void **state)
     nacre_sshd_config_dump(c, take_line, one);
     assert_non_null(strstr(one->text, "port 99\n"));
     assert_non_null(strstr(one->text, "listenaddress [::1]:99\n"));
-    assert_non_null(strstr(one->text, "permitrootlogin prohibit-password\n"));
+    assert_non_null(strstr(one->text, "permitrootlogin without-password\n"));
     assert_non_null(strstr(one->text, "forcecommand x y  z\n"));
     nacre_sshd_config *again = read_text(one->text);
     nacre_sshd_config_dump(again, take_line, two);
