@@ -17,6 +17,7 @@ static const char default_config[] = "/etc/ssh/sshd_config";
 typedef struct command_line {
     const char *file, *log_file, *grace;
     int debug;
+    char spec[8][256]; /* values of -C, as spec_names has them */
     bool test, dump, quiet, to_stderr, version;
 } command_line;
 
@@ -26,8 +27,8 @@ static int usage(const char *wrong)
         fprintf(stderr, "nacre-sshd: %s\n", wrong);
     }
     fprintf(stderr,
-            "usage: nacre-sshd [-46DdeiqTtV] [-E log_file] [-f config_file] [-g login_grace_time]\n"
-            "                  [-h host_key_file] [-o option] [-p port]\n");
+            "usage: nacre-sshd [-46DdeiqTtV] [-C connection_spec] [-E log_file] [-f config_file]\n"
+            "                  [-g login_grace_time] [-h host_key_file] [-o option] [-p port]\n");
     return 1;
 }
 
@@ -67,6 +68,49 @@ static bool config_pair(sshd *d, const char *keyword, const char *value)
     return config_line(d, line);
 }
 
+/* ---- -C: the connection that -T is for ------------------------------------------------------------------- */
+
+static const char *const spec_names[] = {"user", "host", "addr", "laddr", "lport", "rdomain"};
+enum { SPEC_USER, SPEC_HOST, SPEC_ADDR, SPEC_LADDR, SPEC_LPORT, SPEC_RDOMAIN, SPEC_INVALID };
+
+static bool take_spec_word(command_line *cl, const char *word, size_t n)
+{
+    static const char invalid[] = "invalid-user";
+    if (n == sizeof(invalid) - 1 && strncmp(word, invalid, n) == 0) {
+        cl->spec[SPEC_INVALID][0] = 'y';
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(spec_names) / sizeof(spec_names[0]); i++) {
+        size_t len = strlen(spec_names[i]);
+        if (n > len && word[len] == '=' && strncmp(word, spec_names[i], len) == 0 &&
+            n - len - 1 < sizeof(cl->spec[i])) {
+            memcpy(cl->spec[i], word + len + 1, n - len - 1);
+            cl->spec[i][n - len - 1] = '\0';
+            return true;
+        }
+    }
+    fprintf(stderr, "nacre-sshd: invalid test mode specification %.*s\n", (int)n, word);
+    return false;
+}
+
+static bool take_spec(command_line *cl, const char *text)
+{
+    while (*text) {
+        size_t n = strcspn(text, ",");
+        if (!take_spec_word(cl, text, n)) {
+            return false;
+        }
+        text += n;
+        text += *text ? 1 : 0;
+    }
+    return true;
+}
+
+static const char *spec(const command_line *cl, int i)
+{
+    return cl->spec[i][0] ? cl->spec[i] : NULL;
+}
+
 static bool take_option(sshd *d, command_line *cl, int option)
 {
     switch (option) {
@@ -74,6 +118,8 @@ static bool take_option(sshd *d, command_line *cl, int option)
     case '6':
         d->cmd_family = option - '0';
         return true;
+    case 'C':
+        return take_spec(cl, optarg);
     case 'D':
         return d->foreground = true;
     case 'd':
@@ -84,7 +130,7 @@ static bool take_option(sshd *d, command_line *cl, int option)
     case 'i':
         return d->inetd = true;
     case 'q':
-        return cl->quiet = true;
+        return cl->quiet = d->quiet = true;
     case 'T':
         return cl->dump = true;
     case 't':
@@ -221,28 +267,28 @@ static void print_line(void *user, const char *text)
     printf("%s\n", text);
 }
 
-static void print_algorithms(const sshd *d)
+/* What holds for the connection of -C; without one, for a connection of which nothing is known. */
+static int dump(const sshd *d, const command_line *cl)
 {
-    static const struct {
-        const char *keyword;
-        nacre_algorithm_kind kind;
-        size_t at;
-    } rows[] = {
-        {"kexalgorithms", NACRE_ALG_KEX, offsetof(nacre_sshd_settings, kex)},
-        {"ciphers", NACRE_ALG_CIPHER, offsetof(nacre_sshd_settings, ciphers)},
-        {"macs", NACRE_ALG_MAC, offsetof(nacre_sshd_settings, macs)},
-        {"hostkeyalgorithms", NACRE_ALG_HOST_KEY,
-         offsetof(nacre_sshd_settings, host_key_algorithms)},
-        {"pubkeyacceptedalgorithms", NACRE_ALG_SIGNATURE,
-         offsetof(nacre_sshd_settings, pubkey_algorithms)},
-    };
-    char names[4096];
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (*(char *const *)(const void *)((const char *)d->s + rows[i].at) == NULL) {
-            (void)nacre_algorithms(rows[i].kind, true, names, sizeof(names));
-            printf("%s %s\n", rows[i].keyword, names);
-        }
+    nacre_sshd_config *own = NULL;
+    nacre_sshd_facts facts;
+    nacre_error why = {0};
+    nacre_sshd_facts_init(&facts);
+    facts.user = spec(cl, SPEC_USER);
+    facts.user_invalid = spec(cl, SPEC_INVALID) != NULL;
+    facts.host = spec(cl, SPEC_HOST);
+    facts.address = spec(cl, SPEC_ADDR);
+    facts.local_address = spec(cl, SPEC_LADDR);
+    facts.rdomain = spec(cl, SPEC_RDOMAIN);
+    facts.local_port = (uint32_t)strtoul(cl->spec[SPEC_LPORT], NULL, 10);
+    facts.group_count = user_groups(facts.user, &facts.groups);
+    if (nacre_sshd_config_match(&own, d->config, &facts, &why) != NACRE_OK) {
+        say(LOG_LEVEL_FATAL, "%s", why.text);
+        return 255;
     }
+    nacre_sshd_config_dump(own, print_line, NULL);
+    nacre_sshd_config_free(own);
+    return 0;
 }
 
 static int start(sshd *d, const command_line *cl)
@@ -252,14 +298,12 @@ static int start(sshd *d, const command_line *cl)
         return 255;
     }
     if (cl->dump) {
-        nacre_sshd_config_dump(d->config, print_line, NULL);
-        print_algorithms(d);
-        return 0;
+        return dump(d, cl);
     }
     if (cl->test) {
         return 0;
     }
-    if (auth_methods(d)[0] == '\0') {
+    if (auth_methods_of_all(d)[0] == '\0') {
         say(LOG_LEVEL_FATAL, "no way to log in is left: only root can check passwords, and public "
                              "keys are switched off");
         return 255;
@@ -294,7 +338,7 @@ int main(int argc, char **argv)
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     mode_t before = umask(077);
     d.umask = before | 022;
-    for (int option; (option = getopt(argc, argv, "46DE:TVdef:g:h:io:p:qt")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "46C:DE:TVdef:g:h:io:p:qt")) != -1;) {
         if (!take_option(&d, &cl, option)) {
             return option == '?' ? usage(NULL) : 1;
         }

@@ -11,12 +11,14 @@
 
 #include <sys/types.h>
 
-enum { SSHD_MAX_KEYS = 32, SSHD_USER_MAX = 256 };
+enum { SSHD_MAX_KEYS = 32, SSHD_USER_MAX = 256, SSHD_KEY_LINE = 64 * 1024 };
 
 /* ---- log (sshd_log.c): levels as LogLevel counts them ---- */
 
 enum { LOG_LEVEL_FATAL = 1, LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_VERBOSE, LOG_LEVEL_DEBUG };
 void log_open(int level, int facility, bool to_stderr);
+void log_set_level(int level);
+void log_keep(void);  /* connects now: later its socket is out of reach */
 void log_close(void); /* for a child that closes descriptors; the next line opens it again */
 int log_level(void);
 void say(int level, const char *fmt, ...) NACRE_PRINTF(2, 3);
@@ -44,13 +46,17 @@ typedef struct sshd {
     uint16_t cmd_ports[16];
     size_t cmd_port_count;
     int cmd_family; /* -1: as configured */
-    bool debug, inetd, foreground;
+    bool debug, quiet, inetd, foreground;
     bool log_on_stderr;
 } sshd;
 
 /* One connection's way in, and what it may do afterwards. */
 typedef struct login {
     sshd *d;
+    /* what holds for this login: the server's, or own_config when a Match fits */
+    const nacre_sshd_config *config;
+    const nacre_sshd_settings *s;
+    nacre_sshd_config *own_config;
     nacre_server_conn *c;
     int startup_fd; /* closed at login: the parent counts who has not */
     /* the user, looked up at the first request */
@@ -62,6 +68,8 @@ typedef struct login {
     char method[32];
     nacre_key *key; /* that signed, or NULL */
     nacre_key_grant grant;
+    uint32_t may;       /* NACRE_MAY_*: what the key was granted and the configuration allows */
+    char auth_info[64]; /* ExposeAuthInfo's file; "" none */
     bool in;
     /* a refusal that waits */
     uint64_t asked_at;
@@ -73,11 +81,39 @@ typedef struct login {
 login *login_new(sshd *d, nacre_server_conn *c, int startup_fd);
 void login_free(login *l);
 void auth_callbacks(nacre_server_callbacks *cb);
-/* userauth methods that this process can check, comma-separated. */
-const char *auth_methods(const sshd *d);
+/* userauth methods that this process can check under these settings, comma-separated. */
+const char *auth_methods(const sshd *d, const nacre_sshd_settings *s);
+/* Those that anybody may be offered, whatever a Match says. */
+const char *auth_methods_of_all(const sshd *d);
+
+/* sshd_user.c: account, allowed, and what holds for him; only the first call does something. */
+void user_look_up(login *l, nacre_span user);
+void user_banner(const login *l);
+/* Names of a user's groups, borrowed until the next call; 0: none, or no such user. */
+size_t user_groups(const char *name, const char *const **names);
 
 /* sshd_keys.c: does a file of the user's grant entry to the key? */
 bool keys_allow(login *l, const nacre_key *key, nacre_key_grant *grant);
+
+/* sshd_program.c */
+typedef struct program_words {
+    nacre_sshd_tokens t;
+    char uid[16], connection[160], print[160], line[SSHD_KEY_LINE];
+} program_words;
+/* What the tokens stand for, for this key or certificate. */
+void program_tokens(program_words *w, const login *l, const nacre_key *key);
+/*
+ * What the program of a keyword (AuthorizedKeysCommand ...) says, *n bytes to free; NULL: nothing that counts,
+ * and the log says why.
+ */
+char *program_output(const login *l, const char *keyword, const char *line, const char *user,
+                     const nacre_sshd_tokens *tokens, size_t *n);
+
+/* sshd_place.c: ChrootDirectory, while we are root; false: not there, so nowhere. */
+bool place_enter(const login *l);
+/* The file of ExposeAuthInfo, as the user, and its end. */
+void place_tell(login *l);
+void place_forget(login *l);
 
 /* sshd_session.c */
 void session_callbacks(nacre_server_callbacks *cb);

@@ -5,36 +5,15 @@
 #include "sshd.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    REFUSAL_MS = 8,         /* no refusal comes sooner; lookups and file reads hide behind it */
-    BANNER_MAX = 64 * 1024, /* far above what anybody reads */
-    MAX_GROUPS = 1024
-};
+enum { REFUSAL_MS = 8 }; /* no refusal comes sooner; lookups and file reads hide behind it */
 
 /* ---- life -------------------------------------------------------------------------------------------------- */
-
-static void send_banner(const login *l)
-{
-    char text[BANNER_MAX + 1];
-    FILE *f = l->d->s->banner ? fopen(l->d->s->banner, "re") : NULL;
-    if (!f) {
-        return;
-    }
-    size_t n = fread(text, 1, BANNER_MAX, f);
-    (void)fclose(f);
-    text[n] = '\0';
-    if (n > 0) {
-        (void)nacre_transport_send_banner(nacre_server_conn_transport(l->c), text);
-    }
-}
 
 login *login_new(sshd *d, nacre_server_conn *c, int startup_fd)
 {
@@ -45,12 +24,16 @@ login *login_new(sshd *d, nacre_server_conn *c, int startup_fd)
         return NULL;
     }
     l->d = d;
+    l->config = d->config;
+    l->s = d->s;
     l->c = c;
     l->startup_fd = startup_fd;
     nacre_server_conn_set_user(c, l);
     say(LOG_LEVEL_VERBOSE, "Connection from %s port %u on %s port %u", peer->address, peer->port,
         local->address, local->port);
-    send_banner(l);
+    if (!nacre_sshd_config_has_match(d->config)) {
+        user_banner(l); /* else it may be the user's own */
+    }
     return l;
 }
 
@@ -62,13 +45,15 @@ void login_free(login *l)
     nacre_loop_cancel(nacre_server_loop(nacre_server_conn_server(l->c)), l->timer);
     nacre_account_free(l->account);
     nacre_key_free(l->key);
+    place_forget(l);
+    nacre_sshd_config_free(l->own_config);
     if (l->startup_fd >= 0) {
         (void)close(l->startup_fd);
     }
     free(l);
 }
 
-const char *auth_methods(const sshd *d)
+const char *auth_methods(const sshd *d, const nacre_sshd_settings *s)
 {
     /* Only root can read the shadow file; a method that never says yes is not offered. */
     static const char *const lists[] = {"",
@@ -79,93 +64,18 @@ const char *auth_methods(const sshd *d)
                                         "publickey,keyboard-interactive",
                                         "password,keyboard-interactive",
                                         "publickey,password,keyboard-interactive"};
-    unsigned pick = (d->s->pubkey_authentication ? 1u : 0u) |
-                    (d->root && d->s->password_authentication ? 2u : 0u) |
-                    (d->root && d->s->interactive_authentication ? 4u : 0u);
+    unsigned pick = (s->pubkey_authentication ? 1u : 0u) |
+                    (d->root && s->password_authentication ? 2u : 0u) |
+                    (d->root && s->interactive_authentication ? 4u : 0u);
     return lists[pick];
 }
 
-/* ---- the user ---------------------------------------------------------------------------------------------- */
-
-static bool shell_runs(const nacre_account *a)
+const char *auth_methods_of_all(const sshd *d)
 {
-    struct stat st;
-    return stat(a->shell, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0;
-}
-
-static bool lists_allow(const login *l, nacre_error *why)
-{
-    const nacre_account *a = l->account;
-    static char names[MAX_GROUPS][256];
-    const char *groups[MAX_GROUPS];
-    size_t n = 0;
-    if (l->d->s->allow_groups.count + l->d->s->deny_groups.count > 0) {
-        /* A list that does not fit, or a name that is not known, could hide a denied group. */
-        if (a->group_count > MAX_GROUPS && l->d->s->deny_groups.count > 0) {
-            return false;
-        }
-        for (size_t i = 0; i < a->group_count && n < MAX_GROUPS; i++) {
-            const struct group *g = getgrgid(a->groups[i]);
-            if (g && strlen(g->gr_name) < sizeof(names[0])) {
-                (void)snprintf(names[n], sizeof(names[n]), "%s", g->gr_name);
-                groups[n] = names[n];
-                n++;
-            }
-        }
+    if (!nacre_sshd_config_has_match(d->config)) {
+        return auth_methods(d, d->s);
     }
-    return nacre_sshd_config_user_allowed(l->d->config, a->name, groups, n,
-                                          nacre_server_conn_peer(l->c)->address, why) == NACRE_OK;
-}
-
-/* Why the account may not log in at all; NULL: it may. */
-static const char *objection(const login *l)
-{
-    static nacre_error why;
-    const nacre_account *a = l->account;
-    memset(&why, 0, sizeof(why));
-    if (!l->d->root && a->uid != l->d->uid) {
-        return "this server serves its own user only";
-    }
-    if (a->locked) {
-        return "account is locked";
-    }
-    if (!shell_runs(a)) {
-        return "shell cannot be executed";
-    }
-    if (a->uid == 0 && l->d->s->permit_root == NACRE_ROOT_NO) {
-        return "root login is not permitted";
-    }
-    if (!lists_allow(l, &why)) {
-        return why.text[0] ? why.text : "a list says no";
-    }
-    return NULL;
-}
-
-static void look_up(login *l, nacre_span user)
-{
-    nacre_error why = {0};
-    if (l->looked_up) {
-        return; /* the engine ends a connection whose user changes */
-    }
-    l->looked_up = true;
-    if (user.n >= sizeof(l->user) || memchr(user.p, 0, user.n) || memchr(user.p, '/', user.n)) {
-        say(LOG_LEVEL_INFO, "Invalid user %s from %s port %u", plain(user),
-            nacre_server_conn_peer(l->c)->address, nacre_server_conn_peer(l->c)->port);
-        return;
-    }
-    memcpy(l->user, user.p, user.n);
-    if (nacre_account_lookup(&l->account, NULL, l->user, &why) != NACRE_OK) {
-        l->account = NULL;
-        say(LOG_LEVEL_INFO, "Invalid user %s from %s port %u", plain(user),
-            nacre_server_conn_peer(l->c)->address, nacre_server_conn_peer(l->c)->port);
-        return;
-    }
-    const char *no = objection(l);
-    l->allowed = no == NULL;
-    if (no) {
-        say(LOG_LEVEL_INFO, "User %s from %s not allowed because %s", plain(user),
-            nacre_server_conn_peer(l->c)->address, no);
-    }
+    return d->root ? "publickey,password,keyboard-interactive" : "publickey";
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------------ */
@@ -175,6 +85,9 @@ static void refuse_now(void *user)
     login *l = user;
     nacre_answer no = {.accept = false};
     uint32_t ticket = l->ticket;
+    if (nacre_sshd_config_has_match(l->d->config)) {
+        no.methods = auth_methods(l->d, l->s); /* those of everybody were offered so far */
+    }
     l->timer = 0;
     l->ticket = 0;
     (void)nacre_server_answer(l->c, ticket, &no);
@@ -209,7 +122,7 @@ static login *asked(nacre_server_conn *c)
 static login *begin(nacre_server_conn *c, const nacre_event *ev)
 {
     login *l = asked(c);
-    look_up(l, ev->u.auth.user);
+    user_look_up(l, ev->u.auth.user);
     return l;
 }
 
@@ -228,13 +141,13 @@ static nacre_verdict let_in(login *l, const char *method)
 
 /* ---- methods ------------------------------------------------------------------------------------------------ */
 
-/* Refused whoever asks: there is no need to know who. */
+/* Refused whoever asks: there is no need to know who, unless the list of methods depends on it. */
 static nacre_verdict on_none(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
     (void)user;
-    (void)c;
-    (void)ev;
-    return NACRE_REFUSE;
+    return nacre_sshd_config_has_match(((login *)nacre_server_conn_user(c))->d->config)
+               ? refuse_later(begin(c, ev), ev)
+               : NACRE_REFUSE;
 }
 
 /* The check is made whoever asks: its time must not tell who exists, or who may not come. */
@@ -243,7 +156,7 @@ static bool password_good(login *l, nacre_span password)
     int rc = nacre_account_check_password(l->account ? l->account->name : NULL, password);
     /* There is no PermitEmptyPasswords: not even where somebody stored the hash of nothing. */
     bool said = password.n > 0;
-    bool root_may = !l->account || l->account->uid != 0 || l->d->s->permit_root == NACRE_ROOT_YES;
+    bool root_may = !l->account || l->account->uid != 0 || l->s->permit_root == NACRE_ROOT_YES;
     return rc == NACRE_OK && said && l->account && l->allowed && l->d->root && root_may;
 }
 
@@ -265,7 +178,7 @@ static nacre_verdict on_password(void *user, nacre_server_conn *c, const nacre_e
 {
     (void)user;
     login *l = begin(c, ev);
-    if (!l->d->s->password_authentication || ev->u.auth.change) {
+    if (!l->s->password_authentication || ev->u.auth.change) {
         return refuse_later(l, ev);
     }
     return check_password(l, ev, ev->u.auth.password, "password");
@@ -277,7 +190,7 @@ static nacre_verdict on_interactive(void *user, nacre_server_conn *c, const nacr
     (void)user;
     /* Everybody is asked, hence at once and without a lookup. */
     login *l = ev->type == NACRE_EVENT_AUTH_RESPONSES ? begin(c, ev) : asked(c);
-    if (!l->d->s->interactive_authentication || !l->d->root) {
+    if (!l->s->interactive_authentication || !l->d->root) {
         return refuse_later(l, ev);
     }
     if (ev->type == NACRE_EVENT_AUTH_RESPONSES) {
@@ -292,14 +205,36 @@ static nacre_verdict on_interactive(void *user, nacre_server_conn *c, const nacr
     return NACRE_LATER;
 }
 
+/* The engine knows what the server takes; a Match may take less. */
+static bool algorithm_good(const login *l, const char *algorithm)
+{
+    char list[4096];
+    nacre_error why = {0};
+    int n = nacre_algorithms_resolve(NACRE_ALG_SIGNATURE, l->s->pubkey_algorithms, list,
+                                     sizeof(list), &why);
+    size_t len = strlen(algorithm);
+    for (const char *p = n > 0 ? list : ""; *p; p += strcspn(p, ",")) {
+        p += *p == ',' ? 1 : 0;
+        if (strcspn(p, ",") == len && strncmp(p, algorithm, len) == 0) {
+            return true;
+        }
+    }
+    say(LOG_LEVEL_INFO, "%s is not among the PubkeyAcceptedAlgorithms for %s",
+        plain_text(algorithm), plain_text(l->user));
+    return false;
+}
+
 static bool key_good(login *l, const nacre_key *key, nacre_key_grant *grant)
 {
-    if (!l->account || !l->allowed || !l->d->s->pubkey_authentication ||
-        !keys_allow(l, key, grant)) {
+    if (l->s->revoked_keys.count > 0) {
+        say(LOG_LEVEL_ERROR, "RevokedKeys cannot be read: every key is refused");
         return false;
     }
-    if (l->account->uid == 0 && l->d->s->permit_root == NACRE_ROOT_FORCED_COMMANDS &&
-        !grant->command[0] && !l->d->s->force_command) {
+    if (!l->account || !l->allowed || !l->s->pubkey_authentication || !keys_allow(l, key, grant)) {
+        return false;
+    }
+    if (l->account->uid == 0 && l->s->permit_root == NACRE_ROOT_FORCED_COMMANDS &&
+        !grant->command[0] && !l->s->force_command) {
         say(LOG_LEVEL_INFO, "root login is permitted to keys with a forced command only");
         return false;
     }
@@ -311,7 +246,8 @@ static nacre_verdict on_key(void *user, nacre_server_conn *c, const nacre_event 
     (void)user;
     login *l = begin(c, ev);
     nacre_key_grant *grant = calloc(1, sizeof(*grant));
-    bool good = grant && key_good(l, ev->u.auth.key, grant);
+    bool good =
+        grant && algorithm_good(l, ev->u.auth.algorithm) && key_good(l, ev->u.auth.key, grant);
     nacre_verdict v = NACRE_REFUSE;
     if (good && signed_) {
         /* What holds for the connection belongs to the key that signed, not to one that was offered. */
@@ -349,6 +285,9 @@ static bool closed_to_users(const login *l)
 static bool become_user(login *l)
 {
     nacre_error why = {0};
+    if (!place_enter(l)) {
+        return false;
+    }
     if (!l->d->root) {
         return true;
     }
@@ -392,7 +331,12 @@ static nacre_verdict on_authenticated(void *user, nacre_server_conn *c, const ch
     }
     (void)alarm(0); /* LoginGraceTime is kept */
     l->in = become_user(l);
-    return l->in ? NACRE_ACCEPT : NACRE_REFUSE;
+    if (!l->in) {
+        return NACRE_REFUSE;
+    }
+    l->may = l->grant.may & nacre_sshd_config_may(l->config);
+    place_tell(l);
+    return NACRE_ACCEPT;
 }
 
 static void on_disconnected(void *user, nacre_server_conn *c, const nacre_error *why)

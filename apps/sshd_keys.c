@@ -89,7 +89,7 @@ static char *load(login *l, const char *path, size_t *n)
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
         say(LOG_LEVEL_INFO, "User '%s' authorized keys '%s' is not a regular file of bearable size",
             plain_text(l->user), plain_text(path));
-    } else if (l->d->s->strict_modes &&
+    } else if (l->s->strict_modes &&
                nacre_path_secure(path, fd, l->account->uid, l->account->home, &why) != NACRE_OK) {
         say(LOG_LEVEL_INFO, "Authentication refused: %s", why.text);
     } else {
@@ -99,40 +99,47 @@ static char *load(login *l, const char *path, size_t *n)
     return text;
 }
 
-static bool ask_file(login *l, const char *path, const nacre_key *key, nacre_key_grant *grant)
+static bool ask_text(login *l, const char *source, nacre_span text, const nacre_key *key,
+                     nacre_key_grant *grant)
 {
-    size_t n = 0;
     nacre_error why = {0};
     time_t now = time(NULL);
     struct tm local;
-    char *text = load(l, path, &n);
-    if (!text) {
-        return false;
-    }
     memset(&local, 0, sizeof(local));
     (void)localtime_r(&now, &local);
     nacre_login_facts facts = {.user = l->account->name,
                                .peer_address = nacre_server_conn_peer(l->c)->address,
                                .now_seconds = (int64_t)now,
                                .utc_offset = (int32_t)local.tm_gmtoff};
-    nacre_span span = {(const uint8_t *)text, n};
-    int rc = nacre_authorized_keys_check(span, key, &facts, grant, &why);
+    int rc = nacre_authorized_keys_check(text, key, &facts, grant, &why);
     if (rc == NACRE_OK) {
-        say(LOG_LEVEL_DEBUG, "%s:%lu: matching key found", plain_text(path),
+        say(LOG_LEVEL_DEBUG, "%s:%lu: matching key found", plain_text(source),
             (unsigned long)grant->line);
     } else if (why.text[0]) {
-        say(LOG_LEVEL_INFO, "%s: %s", plain_text(path), why.text);
+        say(LOG_LEVEL_INFO, "%s: %s", plain_text(source), why.text);
     }
-    free(text);
     return rc == NACRE_OK;
 }
 
-bool keys_allow(login *l, const nacre_key *key, nacre_key_grant *grant)
+static bool ask_file(login *l, const char *path, const nacre_key *key, nacre_key_grant *grant)
 {
-    const nacre_sshd_list *files = &l->d->s->authorized_keys_files;
+    size_t n = 0;
+    char *text = load(l, path, &n);
+    nacre_span span = {(const uint8_t *)text, n};
+    bool found = text && ask_text(l, path, span, key, grant);
+    free(text);
+    return found;
+}
+
+static bool ask_files(login *l, const nacre_key *key, nacre_key_grant *grant)
+{
+    const nacre_sshd_list *files = &l->s->authorized_keys_files;
     char path[4096];
     bool found = false;
     before b;
+    if (files->count == 0) {
+        return false;
+    }
     if (!borrow_rights(l->account, &b)) {
         say(LOG_LEVEL_ERROR, "cannot take the rights of user '%s': %s", plain_text(l->user),
             strerror(errno));
@@ -146,4 +153,28 @@ bool keys_allow(login *l, const nacre_key *key, nacre_key_grant *grant)
     }
     return_rights(&b);
     return found;
+}
+
+static bool ask_program(login *l, const nacre_key *key, nacre_key_grant *grant)
+{
+    static const char keyword[] = "AuthorizedKeysCommand";
+    size_t n = 0;
+    program_words *w = l->s->authorized_keys_command ? calloc(1, sizeof(*w)) : NULL;
+    if (!w) {
+        return false;
+    }
+    program_tokens(w, l, key);
+    char *text = program_output(l, keyword, l->s->authorized_keys_command,
+                                l->s->authorized_keys_command_user, &w->t, &n);
+    nacre_span span = {(const uint8_t *)text, n};
+    bool found = text && ask_text(l, keyword, span, key, grant);
+    free(text);
+    free(w);
+    return found;
+}
+
+/* The program only where no file has the key, as with OpenSSH. */
+bool keys_allow(login *l, const nacre_key *key, nacre_key_grant *grant)
+{
+    return ask_files(l, key, grant) || ask_program(l, key, grant);
 }

@@ -24,6 +24,19 @@ void log_open(int level, int to_facility, bool to_stderr)
     }
 }
 
+void log_set_level(int level)
+{
+    limit = level;
+}
+
+void log_keep(void)
+{
+    if (!on_stderr) {
+        closelog();
+        openlog("nacre-sshd", LOG_PID | LOG_NDELAY, facility);
+    }
+}
+
 void log_close(void)
 {
     if (!on_stderr) {

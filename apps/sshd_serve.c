@@ -53,7 +53,7 @@ static void fill_transport(const sshd *d, nacre_config *t)
     t->rekey_seconds = s->rekey_seconds;
     t->login_grace_ms = milliseconds(s->login_grace_seconds);
     t->max_auth_tries = s->max_auth_tries;
-    t->auth_methods = auth_methods(d);
+    t->auth_methods = auth_methods_of_all(d);
     t->keepalive_ms = s->alive_count_max ? milliseconds(s->alive_interval_seconds) : 0;
     t->keepalive_max = s->alive_count_max;
     if (d->moduli) {

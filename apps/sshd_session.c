@@ -120,6 +120,7 @@ static void env_make(environment *e, const login *l, nacre_channel *ch, const ch
     }
     env_drop(e, "SSH_ORIGINAL_COMMAND");
     env_drop(e, "SSH_TTY");
+    env_drop(e, "SSH_USER_AUTH");
     env_set(e, "USER", a->name);
     env_set(e, "LOGNAME", a->name);
     env_set(e, "HOME", a->home);
@@ -130,16 +131,19 @@ static void env_make(environment *e, const login *l, nacre_channel *ch, const ch
     if (getenv("TZ")) {
         env_set(e, "TZ", getenv("TZ"));
     }
-    if (l->d->s->permit_user_environment) {
-        for (const char *p = l->grant.environment; *p; p += strlen(p) + 1) {
+    for (const char *p = l->grant.environment; *p; p += strlen(p) + 1) {
+        if (nacre_sshd_config_user_env(l->config, p)) {
             env_pair(e, p);
         }
     }
-    for (size_t i = 0; i < l->d->s->set_env.count; i++) {
-        env_pair(e, l->d->s->set_env.items[i]);
+    for (size_t i = 0; i < l->s->set_env.count; i++) {
+        env_pair(e, l->s->set_env.items[i]);
     }
     env_of_connection(e, l);
     env_term(e, nacre_server_session_pty(l->c, ch));
+    if (l->auth_info[0]) {
+        env_set(e, "SSH_USER_AUTH", l->auth_info);
+    }
     if (original) {
         env_set(e, "SSH_ORIGINAL_COMMAND", original);
     }
@@ -322,8 +326,8 @@ static bool run_scp(const login *l, nacre_channel *ch, const char *command)
 
 static const char *forced_command(const login *l)
 {
-    if (l->d->s->force_command) {
-        return l->d->s->force_command;
+    if (l->s->force_command) {
+        return l->s->force_command;
     }
     return l->grant.command[0] ? l->grant.command : NULL;
 }
@@ -355,15 +359,15 @@ static nacre_verdict on_pty(void *user, nacre_server_conn *c, const nacre_event 
     const login *l = nacre_server_conn_user(c);
     (void)user;
     (void)ev;
-    return l->d->s->permit_tty && (l->grant.may & NACRE_MAY_PTY) ? NACRE_ACCEPT : NACRE_REFUSE;
+    return l->may & NACRE_MAY_PTY ? NACRE_ACCEPT : NACRE_REFUSE;
 }
 
 static nacre_verdict on_env(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
     const login *l = nacre_server_conn_user(c);
     (void)user;
-    return nacre_sshd_config_accepts_env(l->d->config, ev->u.request.command) ? NACRE_ACCEPT
-                                                                              : NACRE_REFUSE;
+    return nacre_sshd_config_accepts_env(l->config, ev->u.request.command) ? NACRE_ACCEPT
+                                                                           : NACRE_REFUSE;
 }
 
 static nacre_verdict on_exec(void *user, nacre_server_conn *c, const nacre_event *ev)
@@ -419,7 +423,7 @@ static nacre_verdict on_shell(void *user, nacre_server_conn *c, const nacre_even
         return run_forced(l, ev->channel, NULL);
     }
     log_start(l, "shell", NULL);
-    if (!pty || !l->d->s->print_motd || ev->ticket == 0) {
+    if (!pty || !l->s->print_motd || ev->ticket == 0) {
         return run(l, ev->channel, NULL, NULL, true);
     }
     /* The yes must be on its way before the first byte is. */
@@ -434,7 +438,7 @@ static nacre_verdict on_shell(void *user, nacre_server_conn *c, const nacre_even
 static nacre_verdict on_subsystem(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
     login *l = nacre_server_conn_user(c);
-    const nacre_sshd_settings *s = l->d->s;
+    const nacre_sshd_settings *s = l->s;
     (void)user;
     for (size_t i = 0; i < s->subsystem_count; i++) {
         const nacre_sshd_subsystem *sub = &s->subsystems[i];
