@@ -92,8 +92,24 @@ void user_banner(const login *l);
 /* Names of a user's groups, borrowed until the next call; 0: none, or no such user. */
 size_t user_groups(const char *name, const char *const **names);
 
-/* sshd_keys.c: does a file of the user's grant entry to the key? */
+/* sshd_keys.c: does a file of the user's, or an authority, grant entry to the key? */
 bool keys_allow(login *l, const nacre_key *key, nacre_key_grant *grant);
+/* A file of the user's, read with his rights and believed if StrictModes says so; NULL: none. To be freed. */
+char *keys_user_file(const login *l, const char *pattern, const char *what, size_t *n);
+char *keys_read_all(int fd, size_t size, size_t *got);
+/* What is known of the login, for the checks of nacre/authorized_keys.h. */
+typedef struct key_facts {
+    nacre_login_facts f;
+    char ca_algorithms[4096];
+} key_facts;
+void keys_facts(key_facts *facts, const login *l);
+
+/* sshd_certs.c: is the key, or for a certificate anything of it, revoked, or can that not be told? */
+bool certs_revoked(const login *l, const nacre_key *key);
+/* A certificate of an authority in TrustedUserCAKeys that names this user. */
+bool certs_allow(login *l, const nacre_key *key, nacre_key_grant *grant);
+/* " ID ... (serial ...) CA ...", for the log; "" for a plain key. */
+void certs_describe(const nacre_key *key, char *out, size_t size);
 
 /* sshd_program.c */
 typedef struct program_words {

@@ -226,8 +226,7 @@ static bool algorithm_good(const login *l, const char *algorithm)
 
 static bool key_good(login *l, const nacre_key *key, nacre_key_grant *grant)
 {
-    if (l->s->revoked_keys.count > 0) {
-        say(LOG_LEVEL_ERROR, "RevokedKeys cannot be read: every key is refused");
+    if (certs_revoked(l, key)) {
         return false;
     }
     if (!l->account || !l->allowed || !l->s->pubkey_authentication || !keys_allow(l, key, grant)) {
@@ -241,6 +240,20 @@ static bool key_good(login *l, const nacre_key *key, nacre_key_grant *grant)
     return true;
 }
 
+/* What a security key must have said of its signature; a probe has none yet. */
+static bool signature_good(const login *l, const nacre_key_grant *grant, const nacre_sk_details *sk)
+{
+    nacre_error why = {0};
+    uint32_t options = l->s->pubkey_auth_options;
+    int rc = nacre_key_grant_signature(grant, sk, options & NACRE_PUBKEY_TOUCH_REQUIRED,
+                                       options & NACRE_PUBKEY_VERIFY_REQUIRED, &why);
+    if (rc != NACRE_OK) {
+        say(LOG_LEVEL_INFO, "signature for %s from %s refused: %s", plain_text(l->user),
+            nacre_server_conn_peer(l->c)->address, why.text);
+    }
+    return rc == NACRE_OK;
+}
+
 static nacre_verdict on_key(void *user, nacre_server_conn *c, const nacre_event *ev, bool signed_)
 {
     (void)user;
@@ -249,6 +262,7 @@ static nacre_verdict on_key(void *user, nacre_server_conn *c, const nacre_event 
     bool good =
         grant && algorithm_good(l, ev->u.auth.algorithm) && key_good(l, ev->u.auth.key, grant);
     nacre_verdict v = NACRE_REFUSE;
+    good = good && (!signed_ || signature_good(l, grant, &ev->u.auth.sk));
     if (good && signed_) {
         /* What holds for the connection belongs to the key that signed, not to one that was offered. */
         nacre_key_free(l->key);
@@ -305,7 +319,7 @@ static nacre_verdict on_authenticated(void *user, nacre_server_conn *c, const ch
 {
     login *l = nacre_server_conn_user(c);
     const nacre_endpoint *peer = nacre_server_conn_peer(c);
-    char print[160] = "";
+    char print[1024] = "";
     (void)user;
     bool known = l->account && l->allowed && l->method[0] && strcmp(name, l->user) == 0;
     bool same_key =
@@ -315,9 +329,11 @@ static nacre_verdict on_authenticated(void *user, nacre_server_conn *c, const ch
         return NACRE_REFUSE;
     }
     if (l->key) {
-        char hash[128] = "";
-        (void)nacre_key_fingerprint(l->key, "sha256", hash, sizeof(hash));
-        (void)snprintf(print, sizeof(print), ": %s %s", nacre_key_label(l->key), hash);
+        char hash[128] = "", cert[768] = "";
+        (void)nacre_key_fingerprint(l->key, l->s->fingerprint_md5 ? "md5" : "sha256", hash,
+                                    sizeof(hash));
+        certs_describe(l->key, cert, sizeof(cert));
+        (void)snprintf(print, sizeof(print), ": %s %s%s", nacre_key_label(l->key), hash, cert);
     }
     say(LOG_LEVEL_INFO, "Accepted %s for %s from %s port %u ssh2%s", l->method, plain_text(name),
         peer->address, peer->port, print);

@@ -56,7 +56,7 @@ static void return_rights(before *b)
 
 /* ---- a file ---------------------------------------------------------------------------------------------- */
 
-static char *read_all(int fd, size_t size, size_t *got)
+char *keys_read_all(int fd, size_t size, size_t *got)
 {
     char *text = malloc(size + 1);
     *got = 0;
@@ -74,7 +74,7 @@ static char *read_all(int fd, size_t size, size_t *got)
 }
 
 /* NULL: there is none, or it is not to be believed. */
-static char *load(login *l, const char *path, size_t *n)
+static char *load(const login *l, const char *path, const char *what, size_t *n)
 {
     struct stat st;
     nacre_error why = {0};
@@ -82,36 +82,74 @@ static char *load(login *l, const char *path, size_t *n)
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
         say(errno == ENOENT ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
-            "Could not open user '%s' authorized keys '%s': %s", plain_text(l->user),
-            plain_text(path), strerror(errno));
+            "Could not open user '%s' %s '%s': %s", plain_text(l->user), what, plain_text(path),
+            strerror(errno));
         return NULL;
     }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
-        say(LOG_LEVEL_INFO, "User '%s' authorized keys '%s' is not a regular file of bearable size",
-            plain_text(l->user), plain_text(path));
+        say(LOG_LEVEL_INFO, "User '%s' %s '%s' is not a regular file of bearable size",
+            plain_text(l->user), what, plain_text(path));
     } else if (l->s->strict_modes &&
                nacre_path_secure(path, fd, l->account->uid, l->account->home, &why) != NACRE_OK) {
         say(LOG_LEVEL_INFO, "Authentication refused: %s", why.text);
     } else {
-        text = read_all(fd, (size_t)st.st_size, n);
+        text = keys_read_all(fd, (size_t)st.st_size, n);
     }
     (void)close(fd);
     return text;
+}
+
+char *keys_user_file(const login *l, const char *pattern, const char *what, size_t *n)
+{
+    char path[4096];
+    char *text = NULL;
+    before b;
+    int rc = nacre_sshd_expand_path(pattern, l->account->name, l->account->home,
+                                    (uint32_t)l->account->uid, path, sizeof(path));
+    if (rc != NACRE_OK) {
+        return NULL;
+    }
+    if (borrow_rights(l->account, &b)) {
+        text = load(l, path, what, n);
+    } else {
+        say(LOG_LEVEL_ERROR, "cannot take the rights of user '%s': %s", plain_text(l->user),
+            strerror(errno));
+    }
+    return_rights(&b);
+    return text;
+}
+
+/* ---- what it says --------------------------------------------------------------------------------------- */
+
+void keys_facts(key_facts *facts, const login *l)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    memset(&local, 0, sizeof(local));
+    memset(facts, 0, sizeof(*facts));
+    (void)localtime_r(&now, &local);
+    facts->f.user = l->account->name;
+    facts->f.peer_address = nacre_server_conn_peer(l->c)->address;
+    facts->f.now_seconds = (int64_t)now;
+    facts->f.utc_offset = (int32_t)local.tm_gmtoff;
+    /* A list that comes to nothing must not become the default. */
+    facts->f.ca_algorithms = facts->ca_algorithms;
+    if (!l->s->ca_algorithms) {
+        facts->f.ca_algorithms = NULL;
+    } else if (nacre_algorithms_resolve(NACRE_ALG_SIGNATURE, l->s->ca_algorithms,
+                                        facts->ca_algorithms, sizeof(facts->ca_algorithms),
+                                        NULL) < 0) {
+        facts->ca_algorithms[0] = '\0';
+    }
 }
 
 static bool ask_text(login *l, const char *source, nacre_span text, const nacre_key *key,
                      nacre_key_grant *grant)
 {
     nacre_error why = {0};
-    time_t now = time(NULL);
-    struct tm local;
-    memset(&local, 0, sizeof(local));
-    (void)localtime_r(&now, &local);
-    nacre_login_facts facts = {.user = l->account->name,
-                               .peer_address = nacre_server_conn_peer(l->c)->address,
-                               .now_seconds = (int64_t)now,
-                               .utc_offset = (int32_t)local.tm_gmtoff};
-    int rc = nacre_authorized_keys_check(text, key, &facts, grant, &why);
+    key_facts facts;
+    keys_facts(&facts, l);
+    int rc = nacre_authorized_keys_check(text, key, &facts.f, grant, &why);
     if (rc == NACRE_OK) {
         say(LOG_LEVEL_DEBUG, "%s:%lu: matching key found", plain_text(source),
             (unsigned long)grant->line);
@@ -121,37 +159,17 @@ static bool ask_text(login *l, const char *source, nacre_span text, const nacre_
     return rc == NACRE_OK;
 }
 
-static bool ask_file(login *l, const char *path, const nacre_key *key, nacre_key_grant *grant)
-{
-    size_t n = 0;
-    char *text = load(l, path, &n);
-    nacre_span span = {(const uint8_t *)text, n};
-    bool found = text && ask_text(l, path, span, key, grant);
-    free(text);
-    return found;
-}
-
 static bool ask_files(login *l, const nacre_key *key, nacre_key_grant *grant)
 {
     const nacre_sshd_list *files = &l->s->authorized_keys_files;
-    char path[4096];
     bool found = false;
-    before b;
-    if (files->count == 0) {
-        return false;
-    }
-    if (!borrow_rights(l->account, &b)) {
-        say(LOG_LEVEL_ERROR, "cannot take the rights of user '%s': %s", plain_text(l->user),
-            strerror(errno));
-        return_rights(&b);
-        return false;
-    }
     for (size_t i = 0; !found && i < files->count; i++) {
-        int rc = nacre_sshd_expand_path(files->items[i], l->account->name, l->account->home,
-                                        (uint32_t)l->account->uid, path, sizeof(path));
-        found = rc == NACRE_OK && ask_file(l, path, key, grant);
+        size_t n = 0;
+        char *text = keys_user_file(l, files->items[i], "authorized keys", &n);
+        nacre_span span = {(const uint8_t *)text, n};
+        found = text && ask_text(l, files->items[i], span, key, grant);
+        free(text);
     }
-    return_rights(&b);
     return found;
 }
 
@@ -176,5 +194,5 @@ static bool ask_program(login *l, const nacre_key *key, nacre_key_grant *grant)
 /* The program only where no file has the key, as with OpenSSH. */
 bool keys_allow(login *l, const nacre_key *key, nacre_key_grant *grant)
 {
-    return ask_files(l, key, grant) || ask_program(l, key, grant);
+    return certs_allow(l, key, grant) || ask_files(l, key, grant) || ask_program(l, key, grant);
 }

@@ -44,62 +44,26 @@ static int fold_command(nc_option_check *c, nacre_span command)
     return NACRE_OK;
 }
 
-static int fold_critical(nc_option_check *c, const nacre_cert_info *info)
+/* What both allow is allowed; what either demands is demanded. */
+static int fold_options(nc_option_check *c, const nacre_cert_grant *cert)
 {
-    nacre_span rest = info->critical, name, data;
-    while (nacre_cert_next_option(&rest, &name, &data)) {
-        int rc = NACRE_OK;
-        if (nc_span_is(name, "force-command")) {
-            rc = fold_command(c, data);
-        } else if (nc_span_is(name, "verify-required")) {
-            c->grant->verify_required = true;
-            rc = nacre_key_is_sk(c->key)
-                     ? rc
-                     : nc_option_refuse(c, "with verify-required, which this key cannot fulfil");
-        } else if (!nc_span_is(name, "source-address")) { /* nacre_cert_check asked that */
-            rc = nc_fail(c->why, NACRE_NOT_FOUND,
-                         "the certificate has a critical option that is not known: %s",
-                         NC_ESC(name));
-        }
-        if (rc != NACRE_OK) {
-            return rc;
-        }
+    nacre_key_grant *g = c->grant;
+    g->may &= cert->may;
+    g->no_touch_required = g->no_touch_required && cert->no_touch_required;
+    g->verify_required = g->verify_required || cert->verify_required;
+    g->certificate = true;
+    if (cert->verify_required && !nacre_key_is_sk(c->key)) {
+        return nc_option_refuse(c, "with verify-required, which this key cannot fulfil");
     }
-    return NACRE_OK;
-}
-
-static void fold_extensions(nc_option_check *c, const nacre_cert_info *info)
-{
-    static const struct {
-        const char *name;
-        uint32_t may;
-    } rows[] = {
-        {"permit-pty", NACRE_MAY_PTY},
-        {"permit-port-forwarding", NACRE_MAY_FORWARD_PORT},
-        {"permit-agent-forwarding", NACRE_MAY_FORWARD_AGENT},
-        {"permit-X11-forwarding", NACRE_MAY_FORWARD_X11},
-        {"permit-user-rc", NACRE_MAY_USER_RC},
-    };
-    nacre_span rest = info->extensions, name, data;
-    uint32_t may = 0;
-    bool no_touch = false;
-    while (nacre_cert_next_option(&rest, &name, &data)) {
-        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-            may |= nc_span_is(name, rows[i].name) ? rows[i].may : 0;
-        }
-        no_touch = no_touch || nc_span_is(name, "no-touch-required");
-    }
-    c->grant->may &= may;
-    /* Both must renounce it. */
-    c->grant->no_touch_required = c->grant->no_touch_required && no_touch;
+    return cert->force_command.p ? fold_command(c, cert->force_command) : NACRE_OK;
 }
 
 int nc_option_fold_cert(nc_option_check *c, const char *user)
 {
-    nacre_cert_info info;
+    nacre_cert_grant cert;
     nacre_cert_rules rules;
     nacre_error why = {0};
-    if (!c->facts->user || nacre_key_cert_info(c->key, &info) != NACRE_OK) {
+    if (!c->facts->user) {
         return nc_option_refuse(c, "who wants in is not known");
     }
     nacre_cert_rules_init(&rules, NACRE_CERT_USER);
@@ -109,15 +73,14 @@ int nc_option_fold_cert(nc_option_check *c, const char *user)
     rules.ca_algorithms = c->facts->ca_algorithms;
     rules.user_verified = nacre_key_is_sk(c->key); /* the signature shows it: verify_required */
     int rc = nacre_cert_check(c->key, &rules, &why);
+    rc = rc == NACRE_OK ? nacre_cert_options(c->key, &cert, &why) : rc;
     if (rc == NACRE_NO_MEMORY) {
         return rc;
     }
     if (rc != NACRE_OK) {
         return nc_fail(c->why, NACRE_NOT_FOUND, "%s", why.text);
     }
-    fold_extensions(c, &info);
-    c->grant->certificate = true;
-    return fold_critical(c, &info);
+    return fold_options(c, &cert);
 }
 
 /* ---- questions ---------------------------------------------------------------------------------------- */
