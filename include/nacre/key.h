@@ -22,7 +22,7 @@ NACRE_API void nacre_key_free(nacre_key *k);
 
 /*
  * Reads a private key from memory: OpenSSH's own format (PROTOCOL.key: plain, or bcrypt with
- * aes256-ctr and others), PEM PKCS#1, SEC1 and PKCS#8. *out is owned. passphrase.p NULL: none given.
+ * aes256-ctr and others), PuTTY's (PPK 2 and 3), PEM PKCS#1, SEC1 and PKCS#8. *out is owned. passphrase.p NULL: none given.
  * Errors (err, NULL ok, names format, cipher and KDF): NACRE_NEED_PASSPHRASE, NACRE_WRONG_PASSPHRASE,
  * NACRE_KEY_FORMAT, NACRE_KEY_CIPHER, NACRE_KEY_KDF, NACRE_NOT_PRIVATE, NACRE_BAD_KEY.
  */
@@ -41,6 +41,16 @@ NACRE_API int nacre_key_from_blob(nacre_key **out, const nacre_allocator *a, nac
  */
 NACRE_API int nacre_key_from_blob_insecure(nacre_key **out, const nacre_allocator *a,
                                            nacre_span blob, nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * A public key from text in any form, which is told from its first lines: one line as in id_*.pub,
+ * RFC 4716, PEM ("PUBLIC KEY", "RSA PUBLIC KEY"). A comment is kept. NACRE_KEY_FORMAT also for a
+ * private key's file.
+ */
+NACRE_API int nacre_key_from_public(nacre_key **out, const nacre_allocator *a, nacre_span text,
+                                    nacre_error *err) NACRE_MUST_CHECK;
+/* The same for DSA too; see nacre_key_from_blob_insecure. */
+NACRE_API int nacre_key_from_public_insecure(nacre_key **out, const nacre_allocator *a,
+                                             nacre_span text, nacre_error *err) NACRE_MUST_CHECK;
 /* A public key from a line "ssh-ed25519 AAAA... comment" (id_*.pub). The comment is kept. */
 NACRE_API int nacre_key_from_public_line(nacre_key **out, const nacre_allocator *a, nacre_span line,
                                          nacre_error *err) NACRE_MUST_CHECK;
@@ -53,8 +63,8 @@ NACRE_API int nacre_key_from_file(nacre_key **out, const nacre_allocator *a, con
                                   nacre_error *err) NACRE_MUST_CHECK;
 
 /*
- * The public half that stands in clear in an OpenSSH private file, so that a client can offer the key
- * before it asks for a passphrase. Other formats: NACRE_UNSUPPORTED. The comment is not known.
+ * The public half that stands in clear in the private files of OpenSSH and PuTTY, so that a client can offer the key
+ * before it asks for a passphrase. Other formats: NACRE_UNSUPPORTED. OpenSSH's comment is not known.
  */
 NACRE_API int nacre_key_public_of_private(nacre_key **out, const nacre_allocator *a,
                                           nacre_span file, nacre_error *err) NACRE_MUST_CHECK;
@@ -76,6 +86,57 @@ NACRE_API int nacre_key_to_private_cipher(const nacre_key *k, nacre_span passphr
                                           uint32_t rounds, const char *cipher, char **text,
                                           size_t *len) NACRE_MUST_CHECK;
 NACRE_API void nacre_secret_free(const nacre_allocator *a, void *p, size_t n); /* wipes */
+
+/* ---- every format -------------------------------------------------------------------------------- */
+
+typedef enum nacre_key_format {
+    /* private */
+    NACRE_FORMAT_OPENSSH = 1, /* PROTOCOL.key: every type */
+    NACRE_FORMAT_PEM,         /* RSA: PKCS#1 (RFC 8017 A.1.2), ECDSA: SEC1 (RFC 5915); no others */
+    NACRE_FORMAT_PKCS8,       /* RFC 5958; RSA, ECDSA, Ed25519 (RFC 8410) */
+    NACRE_FORMAT_PPK2,        /* PuTTY before 0.75 */
+    NACRE_FORMAT_PPK3,        /* PuTTY since 0.75 */
+    /* public */
+    NACRE_FORMAT_LINE,      /* "ssh-ed25519 AAAA... comment", as in id_*.pub */
+    NACRE_FORMAT_RFC4716,   /* "---- BEGIN SSH2 PUBLIC KEY ----" */
+    NACRE_FORMAT_PUB_PKCS8, /* "-----BEGIN PUBLIC KEY-----" (RFC 5280 4.1.2.7) */
+    NACRE_FORMAT_PUB_PEM    /* RSA: PKCS#1 "-----BEGIN RSA PUBLIC KEY-----"; ECDSA: as PUB_PKCS8 */
+} nacre_key_format;
+
+/*
+ * How to write a key. Zero and NULL mean the default, which is what ssh-keygen or puttygen would do.
+ * A passphrase of no bytes: not encrypted; public formats ignore it.
+ */
+typedef struct nacre_key_format_options {
+    size_t size;
+    nacre_key_format format;
+    nacre_span passphrase;
+    /*
+     * OPENSSH: a name of PROTOCOL.key, default aes256-ctr. PEM: "aes128-cbc" (default), "aes192-cbc",
+     * "aes256-cbc", "des3-cbc". PKCS8: the same, default aes256-cbc. PPK: aes256-cbc only.
+     */
+    const char *cipher;
+    /* PPK3: "argon2id" (default), "argon2i", "argon2d". */
+    const char *kdf;
+    /*
+     * OPENSSH: rounds of bcrypt, default 24, up to 20000. PKCS8: iterations of PBKDF2 with SHA-256,
+     * default 100000, up to 10000000. PPK3: passes of Argon2, default 13. PEM and PPK2 have none.
+     */
+    uint32_t rounds;
+    uint32_t memory_kib;  /* PPK3: default 8192 */
+    uint32_t parallelism; /* PPK3: default 1 */
+    const char *comment;  /* NULL: the key's own; PEM and PKCS8 have no place for one */
+} nacre_key_format_options;
+NACRE_API void nacre_key_format_options_init(nacre_key_format_options *o, nacre_key_format format);
+
+/*
+ * Writes a key in any format. *text is owned, terminated, *len bytes without the terminator; release it
+ * with nacre_secret_free. A private key can be written in public formats too.
+ * NACRE_NOT_PRIVATE for a public key in a private format; NACRE_UNSUPPORTED when the format has no
+ * place for the type; NACRE_KEY_CIPHER, NACRE_KEY_KDF for names and costs that are not taken.
+ */
+NACRE_API int nacre_key_write(const nacre_key *k, const nacre_key_format_options *o, char **text,
+                              size_t *len, nacre_error *err) NACRE_MUST_CHECK;
 
 /* The key format's name, "ssh-ed25519"; static string. And as ssh-keygen -l prints it, "ED25519". */
 NACRE_API const char *nacre_key_type(const nacre_key *k);

@@ -217,9 +217,29 @@ int nc_pk_get_parts(const nc_pk *k, nc_buf *storage, bool private_key,
                     nc_pk_parts *parts) NACRE_MUST_CHECK;
 int nc_pk_generate(nc_pk **out, const nacre_allocator *a, nc_pk_type type,
                    uint32_t bits) NACRE_MUST_CHECK;
-/* PEM: PKCS#1, SEC1, PKCS#8, encrypted or not. passphrase.p NULL: none was given. */
+/*
+ * PEM: PKCS#1, SEC1, PKCS#8, encrypted or not. passphrase.p NULL: none was given. insecure: DSA too.
+ */
 int nc_pk_from_pem(nc_pk **out, const nacre_allocator *a, nacre_span pem, nacre_span passphrase,
-                   nacre_error *err) NACRE_MUST_CHECK;
+                   bool insecure, nacre_error *err) NACRE_MUST_CHECK;
+/* "PUBLIC KEY" and "RSA PUBLIC KEY". */
+int nc_pk_from_public_pem(nc_pk **out, const nacre_allocator *a, nacre_span pem, bool insecure,
+                          nacre_error *err) NACRE_MUST_CHECK;
+
+typedef enum nc_pem_kind {
+    NC_PEM_TRADITIONAL, /* PKCS#1, SEC1 */
+    NC_PEM_PKCS8,
+    NC_PEM_PUBLIC,      /* SubjectPublicKeyInfo */
+    NC_PEM_PUBLIC_PKCS1 /* RSA; ECDSA as PUBLIC */
+} nc_pem_kind;
+typedef struct nc_pem_options {
+    nacre_span passphrase; /* empty: not encrypted */
+    const char *cipher;    /* "aes256-cbc"; NULL: the kind's own */
+    uint32_t iterations;   /* PBKDF2; 0: 100000 */
+} nc_pem_options;
+/* Appends the text. */
+int nc_pk_to_pem(const nc_pk *k, nc_pem_kind kind, const nc_pem_options *o, nc_buf *out,
+                 nacre_error *err) NACRE_MUST_CHECK;
 void nc_pk_free(nc_pk *k);
 nc_pk_type nc_pk_get_type(const nc_pk *k);
 uint32_t nc_pk_bits(const nc_pk *k);
@@ -248,6 +268,7 @@ int nc_bcrypt_pbkdf(nacre_span passphrase, nacre_span salt, uint32_t rounds, uin
 typedef struct nc_file_cipher {
     const char *name; /* "aes256-ctr" as PROTOCOL.key names it */
     size_t key_len, iv_len, block, tag_len;
+    bool read_only; /* opens old files; no new one is written with it */
 } nc_file_cipher;
 extern const nc_file_cipher *const nc_file_ciphers[];
 /* In place over data.n bytes (a multiple of block); the AEADs read or write tag. */

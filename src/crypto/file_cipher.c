@@ -8,17 +8,17 @@
 #include <sodium.h>
 #include <string.h>
 
-static const nc_file_cipher aes256_ctr = {"aes256-ctr", 32, 16, 16, 0};
-static const nc_file_cipher aes128_ctr = {"aes128-ctr", 16, 16, 16, 0};
-static const nc_file_cipher aes192_ctr = {"aes192-ctr", 24, 16, 16, 0};
-static const nc_file_cipher aes256_gcm = {"aes256-gcm@openssh.com", 32, 12, 16, NC_AEAD_TAG};
-static const nc_file_cipher aes128_gcm = {"aes128-gcm@openssh.com", 16, 12, 16, NC_AEAD_TAG};
-static const nc_file_cipher chacha20_poly1305 = {"chacha20-poly1305@openssh.com", 64, 0, 8,
-                                                 NC_AEAD_TAG};
-static const nc_file_cipher aes128_cbc = {"aes128-cbc", 16, 16, 16, 0};
-static const nc_file_cipher aes192_cbc = {"aes192-cbc", 24, 16, 16, 0};
-static const nc_file_cipher aes256_cbc = {"aes256-cbc", 32, 16, 16, 0};
-static const nc_file_cipher des3_cbc = {"3des-cbc", 24, 8, 8, 0};
+static const nc_file_cipher aes256_ctr = {"aes256-ctr", 32, 16, 16, 0, false};
+static const nc_file_cipher aes128_ctr = {"aes128-ctr", 16, 16, 16, 0, false};
+static const nc_file_cipher aes192_ctr = {"aes192-ctr", 24, 16, 16, 0, false};
+static const nc_file_cipher aes256_gcm = {"aes256-gcm@openssh.com", 32, 12, 16, NC_AEAD_TAG, false};
+static const nc_file_cipher aes128_gcm = {"aes128-gcm@openssh.com", 16, 12, 16, NC_AEAD_TAG, false};
+static const nc_file_cipher chacha20_poly1305 = {
+    "chacha20-poly1305@openssh.com", 64, 0, 8, NC_AEAD_TAG, false};
+static const nc_file_cipher aes128_cbc = {"aes128-cbc", 16, 16, 16, 0, false};
+static const nc_file_cipher aes192_cbc = {"aes192-cbc", 24, 16, 16, 0, false};
+static const nc_file_cipher aes256_cbc = {"aes256-cbc", 32, 16, 16, 0, false};
+static const nc_file_cipher des3_cbc = {"3des-cbc", 24, 8, 8, 0, true};
 
 const nc_file_cipher *const nc_file_ciphers[] = {
     &aes256_ctr, &aes128_ctr, &aes192_ctr, &aes256_gcm, &aes128_gcm, &chacha20_poly1305,

@@ -186,7 +186,7 @@ static int ec_parts(EVP_PKEY *key, const nc_curve *curve, nc_buf *storage, bool 
     return NACRE_OK;
 }
 
-static int ed_parts(EVP_PKEY *key, nc_buf *storage, nc_pk_parts *parts)
+static int ed_parts(EVP_PKEY *key, nc_buf *storage, bool private_key, nc_pk_parts *parts)
 {
     size_t at = storage->len;
     size_t n = NC_ED25519_LEN;
@@ -197,10 +197,13 @@ static int ed_parts(EVP_PKEY *key, nc_buf *storage, nc_pk_parts *parts)
         return rc;
     }
     o = nc_buf_extend(storage, n);
-    if (!o || EVP_PKEY_get_raw_private_key(key, o, &n) != 1 || n != NC_ED25519_LEN) {
+    if (!o ||
+        (private_key ? EVP_PKEY_get_raw_private_key(key, o, &n)
+                     : EVP_PKEY_get_raw_public_key(key, o, &n)) != 1 ||
+        n != NC_ED25519_LEN) {
         return NACRE_CRYPTO;
     }
-    parts->ed_seed = nc_span(storage->data + at, n);
+    *(private_key ? &parts->ed_seed : &parts->ed_public) = nc_span(storage->data + at, n);
     return NACRE_OK;
 }
 
@@ -216,7 +219,7 @@ int nc_evp_get_parts(EVP_PKEY *key, nc_pk_type type, nc_buf *storage, bool priva
     } else if (type == NC_PK_DSA) {
         rc = take_numbers(key, dsa_numbers, private_key ? 5 : 4, storage, parts);
     } else if (type == NC_PK_ED25519) {
-        rc = ed_parts(key, storage, parts);
+        rc = ed_parts(key, storage, private_key, parts);
     } else {
         rc = ec_parts(key, nc_curve_of(type), storage, private_key, parts);
     }

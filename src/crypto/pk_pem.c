@@ -1,19 +1,19 @@
 /*
- * pk_pem.c - private keys in PEM (RFC 7468): PKCS#1 and SEC1 with the old OpenSSL encryption
- * (RFC 1421 headers), PKCS#8 plain and encrypted (RFC 5958, RFC 8018). The steps are taken one by one,
- * so that an error can say which of them failed. OpenSSH's own format belongs to the keys floor.
+ * pk_pem.c - keys in PEM (RFC 7468): PKCS#1 and SEC1 with the old OpenSSL encryption (RFC 1421 headers),
+ * PKCS#8 plain and encrypted (RFC 5958, RFC 8018), and public keys. The steps are taken one by one, so
+ * that an error can say which of them failed. OpenSSH's own format belongs to the keys floor.
  */
-#include "crypto/pk.h"
+#include "crypto/pem.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
-#include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 
-/* A key file of 1 MiB is no key file. */
-enum { MAX_PEM = 1 << 20, MAX_PARTS = 16 * 1024 };
+enum { MAX_PARTS = 16 * 1024 };
 
 typedef struct pem_block {
     char *label;
@@ -21,40 +21,47 @@ typedef struct pem_block {
     uint8_t *data;
     long len;
     bool encrypted;
+    bool insecure; /* DSA too */
     nacre_span passphrase;
+    char what[NC_PEM_WHAT]; /* how it is encrypted */
+    const char *form;       /* "PEM PKCS#1 private key" */
     nacre_error *err;
 } pem_block;
 
-/* What a label means where a private key is wanted. */
+/* What a label means where a private key is wanted, or a public one. */
 typedef struct pem_kind {
     const char *label;
     int status; /* NACRE_OK: readable here */
     int evp_type;
-    const char *text; /* for the user, when it is not */
+    const char *text; /* what it is; for the user, what to do when it is not readable */
 } pem_kind;
 
-static const pem_kind kinds[] = {
-    {"RSA PRIVATE KEY", NACRE_OK, EVP_PKEY_RSA, NULL},
-    {"EC PRIVATE KEY", NACRE_OK, EVP_PKEY_EC, NULL},
-    {"PRIVATE KEY", NACRE_OK, EVP_PKEY_NONE, NULL},
-    {"ENCRYPTED PRIVATE KEY", NACRE_OK, EVP_PKEY_NONE, NULL},
-    {"DSA PRIVATE KEY", NACRE_UNSUPPORTED, 0,
-     "This is a DSA key; DSA is no longer supported. Make a new key, for instance of type ed25519"},
+static const pem_kind private_kinds[] = {
+    {"RSA PRIVATE KEY", NACRE_OK, EVP_PKEY_RSA, "PEM PKCS#1 private key"},
+    {"EC PRIVATE KEY", NACRE_OK, EVP_PKEY_EC, "PEM SEC1 private key"},
+    {"DSA PRIVATE KEY", NACRE_OK, EVP_PKEY_DSA, "PEM DSA private key"},
+    {"PRIVATE KEY", NACRE_OK, EVP_PKEY_NONE, "PKCS#8 private key"},
+    {"ENCRYPTED PRIVATE KEY", NACRE_OK, EVP_PKEY_NONE, "PKCS#8 private key"},
     {"OPENSSH PRIVATE KEY", NACRE_KEY_FORMAT, 0, "This is OpenSSH's own key format, not PEM"},
     {"PUBLIC KEY", NACRE_NOT_PRIVATE, 0, "The file holds a public key, not a private one"},
     {"RSA PUBLIC KEY", NACRE_NOT_PRIVATE, 0, "The file holds a public key, not a private one"},
     {"SSH2 PUBLIC KEY", NACRE_NOT_PRIVATE, 0, "The file holds a public key, not a private one"},
     {"CERTIFICATE", NACRE_NOT_PRIVATE, 0, "The file holds an X.509 certificate, not a private key"},
+    {NULL, 0, 0, NULL},
 };
 
-static const pem_kind *kind_of(const char *label)
+static const pem_kind public_kinds[] = {
+    {"PUBLIC KEY", NACRE_OK, EVP_PKEY_NONE, "PKCS#8 public key"},
+    {"RSA PUBLIC KEY", NACRE_OK, EVP_PKEY_RSA, "PEM PKCS#1 public key"},
+    {NULL, 0, 0, NULL},
+};
+
+static const pem_kind *kind_of(const pem_kind *kinds, const char *label)
 {
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(kinds[i].label, label) == 0) {
-            return &kinds[i];
-        }
+    while (kinds->label && strcmp(kinds->label, label) != 0) {
+        kinds++;
     }
-    return NULL;
+    return kinds->label ? kinds : NULL;
 }
 
 /* Never the terminal: libcrypto's default would ask there. */
@@ -89,7 +96,7 @@ static int read_block(pem_block *b, nacre_span pem)
     BIO *bio;
     int rc = NACRE_OK;
 
-    if (pem.n > MAX_PEM) {
+    if (pem.n > NC_PEM_MAX) {
         return nc_fail(b->err, NACRE_KEY_FORMAT, "The key file has %zu bytes: too large for a key",
                        pem.n);
     }
@@ -114,14 +121,30 @@ static int need_passphrase(pem_block *b)
     b->encrypted = true;
     if (!b->passphrase.p) {
         return nc_fail(b->err, NACRE_NEED_PASSPHRASE,
-                       "The private key is encrypted and needs a passphrase");
+                       "The %s is encrypted (%s) and needs a passphrase", b->form, b->what);
     }
     return NACRE_OK;
 }
 
 static int wrong_passphrase(pem_block *b)
 {
-    return nc_fail(b->err, NACRE_WRONG_PASSPHRASE, "The passphrase does not open the private key");
+    return nc_fail(b->err, NACRE_WRONG_PASSPHRASE, "The passphrase does not open the %s (%s)",
+                   b->form, b->what);
+}
+
+/* The cipher that DEK-Info names, in small letters as others write it; and MD5, which makes the key. */
+static void describe_headers(pem_block *b)
+{
+    const char *at = strstr(b->header, "DEK-Info: ");
+    char name[40] = "";
+    size_t n = 0;
+
+    at = at ? at + strlen("DEK-Info: ") : "";
+    while (n + 1 < sizeof name && (isalnum((unsigned char)at[n]) || at[n] == '-')) {
+        name[n] = (char)tolower((unsigned char)at[n]);
+        n++;
+    }
+    (void)snprintf(b->what, sizeof b->what, "%s, MD5", n ? name : "no cipher named");
 }
 
 /* RFC 1421 style: Proc-Type and DEK-Info headers. Decrypts b->data in place. */
@@ -133,11 +156,12 @@ static int open_headers(pem_block *b)
     if (!b->header || b->header[0] == '\0') {
         return NACRE_OK;
     }
+    describe_headers(b);
     memset(&info, 0, sizeof info);
     if (PEM_get_EVP_CIPHER_INFO(b->header, &info) != 1) {
         return nc_fail(b->err, NACRE_KEY_CIPHER,
-                       "The private key is encrypted with a cipher that is not known (%s)",
-                       NC_ESC(nc_span_cstr(b->header)));
+                       "The %s is encrypted with a cipher that is not known (%s)", b->form,
+                       b->what);
     }
     if (!info.cipher) {
         return NACRE_OK;
@@ -169,34 +193,49 @@ static bool cipher_unknown(void)
     return unknown;
 }
 
+static int open_sealed(pem_block *b, PKCS8_PRIV_KEY_INFO **info)
+{
+    const uint8_t *p = b->data;
+    X509_SIG *sealed = d2i_X509_SIG(NULL, &p, b->len);
+    const X509_ALGOR *alg = NULL;
+    int rc;
+
+    if (!sealed) {
+        return nc_fail(b->err, NACRE_KEY_FORMAT, "The encrypted PKCS#8 structure is broken");
+    }
+    X509_SIG_get0(sealed, &alg, NULL);
+    rc = nc_pbes_inspect(alg, b->what, b->err);
+    if (rc == NACRE_OK) {
+        rc = need_passphrase(b);
+    }
+    if (rc == NACRE_OK) {
+        ERR_clear_error();
+        *info = PKCS8_decrypt(sealed, (const char *)b->passphrase.p, (int)b->passphrase.n);
+        if (!*info && cipher_unknown()) {
+            rc = nc_fail(b->err, NACRE_KEY_CIPHER,
+                         "The PKCS#8 private key is encrypted in a way that is not supported (%s)",
+                         b->what);
+        } else if (!*info) {
+            rc = wrong_passphrase(b);
+        }
+    }
+    X509_SIG_free(sealed);
+    return rc;
+}
+
 static int open_pkcs8(pem_block *b, EVP_PKEY **key)
 {
     const uint8_t *p = b->data;
     PKCS8_PRIV_KEY_INFO *info = NULL;
-    X509_SIG *sealed = NULL;
     int rc = NACRE_OK;
 
     if (strcmp(b->label, "ENCRYPTED PRIVATE KEY") == 0) {
-        rc = need_passphrase(b);
-        if (rc != NACRE_OK) {
-            return rc;
-        }
-        sealed = d2i_X509_SIG(NULL, &p, b->len);
-        if (!sealed) {
-            return nc_fail(b->err, NACRE_KEY_FORMAT, "The encrypted PKCS#8 structure is broken");
-        }
-        ERR_clear_error();
-        info = PKCS8_decrypt(sealed, (const char *)b->passphrase.p, (int)b->passphrase.n);
-        X509_SIG_free(sealed);
-        if (!info && cipher_unknown()) {
-            return nc_fail(b->err, NACRE_KEY_CIPHER,
-                           "The PKCS#8 key is encrypted in a way that is not supported");
-        }
-        if (!info) {
-            return wrong_passphrase(b);
-        }
+        rc = open_sealed(b, &info);
     } else {
         info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, b->len);
+    }
+    if (rc != NACRE_OK) {
+        return rc;
     }
     if (!info) {
         return nc_fail(b->err, NACRE_KEY_FORMAT, "The PKCS#8 structure is broken");
@@ -224,68 +263,119 @@ static int open_traditional(pem_block *b, int evp_type, EVP_PKEY **key)
         return NACRE_OK;
     }
     /* One wrong passphrase in 256 leaves padding that looks right and an encoding that does not. */
-    return b->encrypted ? wrong_passphrase(b)
-                        : nc_fail(b->err, NACRE_KEY_FORMAT, "The ASN.1 of the %s is broken",
-                                  NC_ESC(nc_span_cstr(b->label)));
+    return b->encrypted
+               ? wrong_passphrase(b)
+               : nc_fail(b->err, NACRE_KEY_FORMAT, "The ASN.1 of the %s is broken", b->form);
 }
 
-static int convert(nc_pk **out, const nacre_allocator *a, EVP_PKEY *key, nacre_error *err)
+static int open_public(pem_block *b, int evp_type, EVP_PKEY **key)
+{
+    const uint8_t *p = b->data;
+
+    *key = evp_type == EVP_PKEY_NONE ? d2i_PUBKEY(NULL, &p, b->len)
+                                     : d2i_PublicKey(evp_type, NULL, &p, b->len);
+    if (*key && p == b->data + b->len) {
+        return NACRE_OK;
+    }
+    return nc_fail(b->err, NACRE_KEY_FORMAT,
+                   "The ASN.1 of the %s is broken, or its type is not known to libcrypto", b->form);
+}
+
+static int refuse_dsa(nacre_error *err)
+{
+    return nc_fail(
+        err, NACRE_UNSUPPORTED,
+        "This is a DSA key; DSA is no longer secure and not accepted. Make a new key, for "
+        "instance of type ed25519");
+}
+
+static int convert(nc_pk **out, const nacre_allocator *a, EVP_PKEY *key, bool private_key,
+                   bool insecure, nacre_error *err)
 {
     nc_pk_parts parts = {0};
     nc_pk_type type;
     nc_buf storage;
     int rc;
 
-    if (!nc_evp_type(key, &type) || type == NC_PK_DSA) {
+    if (!nc_evp_type(key, &type)) {
         const char *name = EVP_PKEY_get0_type_name(key);
 
         return nc_fail(err, NACRE_UNSUPPORTED,
-                       "A private key of type %s is not supported for SSH (RSA, ECDSA on the NIST "
+                       "A key of type %s is not supported for SSH (RSA, ECDSA on the NIST "
                        "curves P-256, P-384, P-521, and Ed25519 are)",
                        name ? name : "unknown");
     }
+    if (type == NC_PK_DSA && !insecure) {
+        return refuse_dsa(err);
+    }
     nc_buf_init(&storage, a, MAX_PARTS);
-    rc = nc_evp_get_parts(key, type, &storage, true, &parts);
+    rc = nc_evp_get_parts(key, type, &storage, private_key, &parts);
     if (rc == NACRE_OK) {
-        rc = nc_pk_from_parts(out, a, &parts, true, err);
+        rc = nc_pk_from_parts(out, a, &parts, private_key, err);
     } else {
-        rc = nc_fail(err, rc, "The private key cannot be taken from its PEM form");
+        rc = nc_fail(err, rc, "The key cannot be taken from its PEM form");
     }
     nc_buf_clear(&storage);
     return rc;
 }
 
-int nc_pk_from_pem(nc_pk **out, const nacre_allocator *a, nacre_span pem, nacre_span passphrase,
-                   nacre_error *err)
+static int open_kind(pem_block *b, const pem_kind *kinds, EVP_PKEY **key)
 {
-    pem_block b = {.passphrase = passphrase, .err = err};
-    const pem_kind *kind;
+    bool secret = kinds == private_kinds;
+    const pem_kind *kind = kind_of(kinds, b->label);
+
+    if (!kind || kind->status != NACRE_OK) {
+        return kind ? nc_fail(b->err, kind->status, "%s", kind->text)
+                    : nc_fail(b->err, NACRE_KEY_FORMAT, "A PEM file of type \"%s\" is not a %s key",
+                              NC_ESC(nc_span_cstr(b->label)), secret ? "private" : "public");
+    }
+    b->form = kind->text;
+    if (kind->evp_type == EVP_PKEY_DSA && !b->insecure) {
+        return refuse_dsa(b->err);
+    }
+    if (!secret) {
+        return open_public(b, kind->evp_type, key);
+    }
+    return kind->evp_type == EVP_PKEY_NONE ? open_pkcs8(b, key)
+                                           : open_traditional(b, kind->evp_type, key);
+}
+
+static int from_pem(nc_pk **out, const nacre_allocator *a, nacre_span pem, pem_block *b,
+                    const pem_kind *kinds)
+{
     EVP_PKEY *key = NULL;
     int rc;
 
     *out = NULL;
-    if (passphrase.n > INT_MAX) {
-        return nc_fail(err, NACRE_INVALID_ARGUMENT, "The passphrase is too long");
+    if (b->passphrase.n > PEM_BUFSIZE) {
+        return nc_fail(b->err, NACRE_WRONG_PASSPHRASE,
+                       "A passphrase of more than %d bytes opens no PEM file", PEM_BUFSIZE);
     }
-    rc = read_block(&b, pem);
-    if (rc != NACRE_OK) {
-        goto done;
-    }
-    kind = kind_of(b.label);
-    if (!kind || kind->status != NACRE_OK) {
-        rc = kind ? nc_fail(err, kind->status, "%s", kind->text)
-                  : nc_fail(err, NACRE_KEY_FORMAT, "A PEM file of type \"%s\" is not a private key",
-                            NC_ESC(nc_span_cstr(b.label)));
-        goto done;
-    }
-    rc = kind->evp_type == EVP_PKEY_NONE ? open_pkcs8(&b, &key)
-                                         : open_traditional(&b, kind->evp_type, &key);
+    rc = read_block(b, pem);
     if (rc == NACRE_OK) {
-        rc = convert(out, a, key, err);
+        rc = open_kind(b, kinds, &key);
     }
-done:
+    if (rc == NACRE_OK) {
+        rc = convert(out, a, key, kinds == private_kinds, b->insecure, b->err);
+    }
     EVP_PKEY_free(key);
-    block_clear(&b);
+    block_clear(b);
     ERR_clear_error();
     return rc;
+}
+
+int nc_pk_from_pem(nc_pk **out, const nacre_allocator *a, nacre_span pem, nacre_span passphrase,
+                   bool insecure, nacre_error *err)
+{
+    pem_block b = {.passphrase = passphrase, .insecure = insecure, .err = err};
+
+    return from_pem(out, a, pem, &b, private_kinds);
+}
+
+int nc_pk_from_public_pem(nc_pk **out, const nacre_allocator *a, nacre_span pem, bool insecure,
+                          nacre_error *err)
+{
+    pem_block b = {.insecure = insecure, .err = err};
+
+    return from_pem(out, a, pem, &b, public_kinds);
 }

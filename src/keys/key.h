@@ -108,13 +108,48 @@ bool nc_text_starts(nacre_span s, const char *prefix);
 bool nc_text_is_nocase(nacre_span s, const char *word); /* ASCII only, whatever the locale */
 uint8_t nc_text_lower(uint8_t c);
 
+/* Base64 in many lines: blanks and line ends do not count. Appends; NACRE_SYNTAX when it is none. */
+int nc_text_base64(nacre_span text, nc_buf *out) NACRE_MUST_CHECK;
+/* In lines of width bytes. */
+int nc_text_write_base64(nacre_span bytes, size_t width, nc_wr *w) NACRE_MUST_CHECK;
+/* The text from the first line on that begins with mark; empty when none does. */
+nacre_span nc_text_find_line(nacre_span text, const char *mark);
+/* Without the byte-order mark that editors on Windows put in front. */
+nacre_span nc_text_skip_bom(nacre_span text);
+
+/* ---- public keys as text --------------------------------------------------------------------- */
+
+/* nacre_key_from_public_line; insecure: DSA too. */
+int nc_public_line(nacre_key **out, const nacre_allocator *a, nacre_span text, bool insecure,
+                   nacre_error *err) NACRE_MUST_CHECK;
+/* The same key with a comment that came from a file: cut at NC_MAX_KEY_COMMENT and at a zero byte. */
+int nc_key_named(nacre_key **out, const nacre_key *k, nacre_span comment) NACRE_MUST_CHECK;
+/* Append a line with its end, an RFC 4716 file. */
+int nc_public_line_write(const nacre_key *k, nc_buf *out) NACRE_MUST_CHECK;
+int nc_rfc4716_write(const nacre_key *k, nc_buf *out) NACRE_MUST_CHECK;
+
 /* ---- private-key files ----------------------------------------------------------------------- */
 
 /* text begins at "-----BEGIN OPENSSH PRIVATE KEY-----". */
 int nc_openssh_read(nacre_key **out, const nacre_allocator *a, nacre_span text,
-                    nacre_span passphrase, nacre_error *err) NACRE_MUST_CHECK;
+                    nacre_span passphrase, bool insecure, nacre_error *err) NACRE_MUST_CHECK;
+/* Appends. NACRE_UNKNOWN_NAME: no such cipher to write with; NACRE_TOO_LARGE: too many rounds. */
+int nc_openssh_write(const nacre_key *k, nacre_span passphrase, uint32_t rounds, const char *cipher,
+                     nc_buf *out) NACRE_MUST_CHECK;
 /* The public half, which stands in clear. */
 int nc_openssh_read_public(nacre_key **out, const nacre_allocator *a, nacre_span text,
                            nacre_error *err) NACRE_MUST_CHECK;
+
+/* PuTTY's files; text begins at "PuTTY-User-Key-File-". */
+int nc_ppk_read(nacre_key **out, const nacre_allocator *a, nacre_span text, nacre_span passphrase,
+                bool insecure, nacre_error *err) NACRE_MUST_CHECK;
+int nc_ppk_read_public(nacre_key **out, const nacre_allocator *a, nacre_span text,
+                       nacre_error *err) NACRE_MUST_CHECK;
+int nc_ppk_write(const nacre_key *k, const nacre_key_format_options *o, nc_buf *out,
+                 nacre_error *err) NACRE_MUST_CHECK;
+
+/* nacre_key_from_private; insecure: DSA too. */
+int nc_key_read_private(nacre_key **out, const nacre_allocator *a, nacre_span file,
+                        nacre_span passphrase, bool insecure, nacre_error *err) NACRE_MUST_CHECK;
 
 #endif

@@ -50,8 +50,6 @@ static const uint8_t *find_text(nacre_span s, const char *text)
 /* The base64 between the marks, decoded into out. Line ends of any kind and blanks do not count. */
 static int unarmour(nacre_span text, nc_buf *out, nacre_error *err)
 {
-    nc_buf squeezed;
-    nc_buf_init(&squeezed, out->alloc, NC_MAX_KEY_FILE);
     size_t skip = sizeof(armour_begin) - 1;
     nacre_span body = nc_span(text.p + skip, text.n - skip);
     const uint8_t *end = find_text(body, armour_end);
@@ -61,39 +59,20 @@ static int unarmour(nacre_span text, nc_buf *out, nacre_error *err)
                        armour_end);
     }
     body.n = (size_t)(end - body.p);
-    int rc = nc_buf_reserve(&squeezed, body.n);
-    for (size_t i = 0; rc == NACRE_OK && i < body.n; i++) {
-        uint8_t c = body.p[i];
-        if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
-            rc = nc_buf_append(&squeezed, &c, 1);
-        }
-    }
-    if (rc == NACRE_OK) {
-        rc = nc_base64_decode(nc_buf_span(&squeezed), out);
-    }
-    if (rc == NACRE_SYNTAX) {
-        rc = nc_fail(err, NACRE_KEY_FORMAT, "OpenSSH private key: its body is not base64");
-    }
-    nc_buf_clear(&squeezed);
-    return rc;
+    int rc = nc_text_base64(body, out);
+    return rc == NACRE_SYNTAX
+               ? nc_fail(err, NACRE_KEY_FORMAT, "OpenSSH private key: its body is not base64")
+               : rc;
 }
 
 static int write_armour(nacre_span bytes, nc_buf *out)
 {
-    nc_buf flat;
-    nc_buf_init(&flat, out->alloc, out->max);
     nc_wr w = nc_wr_init(out);
     nc_wr_bytes(&w, nc_span_cstr(armour_begin));
     nc_wr_u8(&w, '\n');
-    int rc = nc_base64_encode(bytes, &flat);
-    for (size_t at = 0; rc == NACRE_OK && at < flat.len; at += ARMOUR_WIDTH) {
-        size_t left = flat.len - at;
-        nc_wr_bytes(&w, nc_span(flat.data + at, left < ARMOUR_WIDTH ? left : ARMOUR_WIDTH));
-        nc_wr_u8(&w, '\n');
-    }
+    int rc = nc_text_write_base64(bytes, ARMOUR_WIDTH, &w);
     nc_wr_bytes(&w, nc_span_cstr(armour_end));
     nc_wr_u8(&w, '\n');
-    nc_buf_clear(&flat);
     return rc == NACRE_OK ? nc_wr_err(&w) : rc;
 }
 
@@ -258,7 +237,7 @@ static int corrupted(const envelope *e, nacre_error *err, const char *what)
 }
 
 static int read_section(nacre_key **out, const nacre_allocator *a, const envelope *e,
-                        nacre_span plain, nacre_error *err)
+                        nacre_span plain, bool insecure, nacre_error *err)
 {
     nc_rd r = nc_rd_init(plain);
     uint32_t check1 = nc_rd_u32(&r);
@@ -271,7 +250,7 @@ static int read_section(nacre_key **out, const nacre_allocator *a, const envelop
                          : corrupted(e, err, "its check words differ");
     }
     nacre_span name = nc_rd_str(&r);
-    const nc_key_type *type = nc_key_type_find(name);
+    const nc_key_type *type = insecure ? nc_key_type_find_any(name) : nc_key_type_find(name);
     if (nc_rd_err(&r) == NACRE_OK && !type) {
         return nc_fail(err, NACRE_UNSUPPORTED, "OpenSSH private key: key type %s is not supported",
                        NC_ESC(name));
@@ -308,7 +287,7 @@ static int read_section(nacre_key **out, const nacre_allocator *a, const envelop
 }
 
 int nc_openssh_read(nacre_key **out, const nacre_allocator *a, nacre_span text,
-                    nacre_span passphrase, nacre_error *err)
+                    nacre_span passphrase, bool insecure, nacre_error *err)
 {
     *out = NULL;
     envelope e;
@@ -323,7 +302,7 @@ int nc_openssh_read(nacre_key **out, const nacre_allocator *a, nacre_span text,
         rc = decrypt_section(&e, passphrase, &plain, err);
     }
     if (rc == NACRE_OK) {
-        rc = read_section(out, a, &e, nc_buf_span(&plain), err);
+        rc = read_section(out, a, &e, nc_buf_span(&plain), insecure, err);
     }
     nc_buf_clear(&plain);
     nc_buf_clear(&bytes);
@@ -420,10 +399,40 @@ static int write_file(const nacre_key *k, const nc_file_cipher *c, nacre_span op
     if (rc == NACRE_OK) {
         rc = write_armour(nc_buf_span(&bytes), text);
     }
-    if (rc == NACRE_OK) {
-        rc = nc_buf_append(text, "", 1);
-    }
     nc_buf_clear(&bytes);
+    return rc;
+}
+
+int nc_openssh_write(const nacre_key *k, nacre_span passphrase, uint32_t rounds, const char *cipher,
+                     nc_buf *out)
+{
+    if (!nacre_key_is_private(k)) {
+        return NACRE_NOT_PRIVATE;
+    }
+    bool plain = passphrase.n == 0;
+    const nc_file_cipher *c =
+        plain ? NULL : find_cipher(nc_span_cstr(cipher ? cipher : "aes256-ctr"));
+    if (!plain && (!c || c->read_only)) {
+        return NACRE_UNKNOWN_NAME;
+    }
+    if (rounds > MAX_ROUNDS) {
+        return NACRE_TOO_LARGE; /* a file that we would not read */
+    }
+    const nacre_allocator *a = nc_key_allocator(k);
+    uint8_t tag[MAX_TAG] = {0};
+    nc_buf section, options;
+    nc_buf_init(&section, a, NC_MAX_PRIVATE_SECTION);
+    nc_buf_init(&options, a, 2 * MAX_SALT);
+    int rc = write_section(k, c ? c->block : PLAIN_BLOCK, &section);
+    if (rc == NACRE_OK && c) {
+        rc = encrypt_section(c, passphrase, rounds ? rounds : DEFAULT_ROUNDS, &section, &options,
+                             tag);
+    }
+    if (rc == NACRE_OK) {
+        rc = write_file(k, c, nc_buf_span(&options), nc_buf_span(&section), tag, out);
+    }
+    nc_buf_clear(&section);
+    nc_buf_clear(&options);
     return rc;
 }
 
@@ -432,34 +441,12 @@ int nacre_key_to_private_cipher(const nacre_key *k, nacre_span passphrase, uint3
 {
     *text = NULL;
     *len = 0;
-    if (!nacre_key_is_private(k)) {
-        return NACRE_NOT_PRIVATE;
-    }
-    bool plain = passphrase.n == 0;
-    const nc_file_cipher *c =
-        plain ? NULL : find_cipher(nc_span_cstr(cipher ? cipher : "aes256-ctr"));
-    if (!plain && !c) {
-        return NACRE_UNKNOWN_NAME;
-    }
-    if (rounds > MAX_ROUNDS) {
-        return NACRE_TOO_LARGE; /* a file that we would not read */
-    }
-    const nacre_allocator *a = nc_key_allocator(k);
-    uint8_t tag[MAX_TAG] = {0};
-    nc_buf section, options, out;
-    nc_buf_init(&section, a, NC_MAX_PRIVATE_SECTION);
-    nc_buf_init(&options, a, 2 * MAX_SALT);
-    nc_buf_init(&out, a, NC_MAX_KEY_FILE);
-    int rc = write_section(k, c ? c->block : PLAIN_BLOCK, &section);
-    if (rc == NACRE_OK && c) {
-        rc = encrypt_section(c, passphrase, rounds ? rounds : DEFAULT_ROUNDS, &section, &options,
-                             tag);
-    }
+    nc_buf out;
+    nc_buf_init(&out, nc_key_allocator(k), NC_MAX_KEY_FILE);
+    int rc = nc_openssh_write(k, passphrase, rounds, cipher, &out);
     if (rc == NACRE_OK) {
-        rc = write_file(k, c, nc_buf_span(&options), nc_buf_span(&section), tag, &out);
+        rc = nc_buf_append(&out, "", 1);
     }
-    nc_buf_clear(&section);
-    nc_buf_clear(&options);
     if (rc != NACRE_OK) {
         nc_buf_clear(&out);
         return rc;

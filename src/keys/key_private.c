@@ -1,18 +1,18 @@
 /*
  * key_private.c - telling the formats of private-key files apart, and saying clearly what a file is
- * when it is not one of those that are read: OpenSSH's own (key_openssh.c) and PEM PKCS#1, SEC1 and
- * PKCS#8 (crypto).
+ * when it is not one of those that are read: OpenSSH's own (key_openssh.c), PuTTY's (key_ppk.c), and PEM
+ * PKCS#1, SEC1 and PKCS#8 (crypto).
  */
 #include "keys/key.h"
 
 #include <string.h>
 
-typedef enum file_form { FORM_OPENSSH, FORM_PEM, FORM_REFUSED } file_form;
+typedef enum file_form { FORM_OPENSSH, FORM_PEM, FORM_PPK, FORM_REFUSED } file_form;
 
 typedef struct form_row {
     const char *begin; /* a line of the file begins with it */
     file_form form;
-    int status; /* FORM_REFUSED: what to say */
+    int status; /* FORM_REFUSED: what to say; FORM_PEM: what to say unless insecure */
     const char *text;
 } form_row;
 
@@ -25,11 +25,8 @@ static const form_row form_rows[] = {
     {"-----BEGIN EC PRIVATE KEY-----", FORM_PEM, 0, "PEM SEC1 private key"},
     {"-----BEGIN PRIVATE KEY-----", FORM_PEM, 0, "PEM PKCS#8 private key"},
     {"-----BEGIN ENCRYPTED PRIVATE KEY-----", FORM_PEM, 0, "PEM PKCS#8 encrypted private key"},
-    {"-----BEGIN DSA PRIVATE KEY-----", FORM_REFUSED, NACRE_UNSUPPORTED,
-     "a DSA private key: DSA is no longer used; make a new key with ssh-keygen -t ed25519"},
-    {"PuTTY-User-Key-File-", FORM_REFUSED, NACRE_KEY_FORMAT,
-     "a PuTTY private key, a format that is not yet read; convert it with "
-     "puttygen key.ppk -O private-openssh -o key"},
+    {"-----BEGIN DSA PRIVATE KEY-----", FORM_PEM, NACRE_UNSUPPORTED, "PEM DSA private key"},
+    {"PuTTY-User-Key-File-", FORM_PPK, 0, "PuTTY private key"},
     {"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----", FORM_REFUSED, NACRE_KEY_FORMAT,
      "an ssh.com (Tectia) private key, a format that is not read; convert it with puttygen"},
     {"SSH PRIVATE KEY FILE FORMAT 1.", FORM_REFUSED, NACRE_KEY_FORMAT,
@@ -44,21 +41,6 @@ static const form_row form_rows[] = {
      "an X.509 certificate; a private key is needed"},
     {"-----BEGIN ", FORM_REFUSED, NACRE_KEY_FORMAT, "a PEM file without a private key"},
 };
-
-/* Where a line begins with the mark; empty when none does. Leading text before it is tolerated. */
-static nacre_span find_mark(nacre_span text, const char *mark)
-{
-    nacre_span rest = text;
-    nacre_span line;
-    nacre_span from = rest;
-    while (nc_text_line(&rest, &line)) {
-        if (nc_text_starts(line, mark)) {
-            return from;
-        }
-        from = rest;
-    }
-    return nc_span(NULL, 0);
-}
 
 /*
  * A line of id_*.pub or authorized_keys: some word is a key type and the next one looks like a
@@ -84,18 +66,12 @@ static bool is_public_line(nacre_span text)
 static const form_row *find_form(nacre_span text, nacre_span *from)
 {
     for (size_t i = 0; i < sizeof(form_rows) / sizeof(form_rows[0]); i++) {
-        *from = find_mark(text, form_rows[i].begin);
+        *from = nc_text_find_line(text, form_rows[i].begin);
         if (from->n) {
             return &form_rows[i];
         }
     }
     return NULL;
-}
-
-/* Byte-order marks come from editors on Windows. */
-static nacre_span skip_bom(nacre_span text)
-{
-    return nc_text_starts(text, "\xEF\xBB\xBF") ? nc_span(text.p + 3, text.n - 3) : text;
 }
 
 static int check_file(nacre_span file, nacre_error *err)
@@ -113,18 +89,16 @@ static int unknown_form(nacre_span text, nacre_error *err)
         return nc_fail(err, NACRE_NOT_PRIVATE,
                        "this is a public key; the private key is needed (the file without .pub)");
     }
-    return nc_fail(err, NACRE_KEY_FORMAT,
-                   "not a private key in a known format (OpenSSH, or PEM: PKCS#1, SEC1, PKCS#8)");
+    return nc_fail(
+        err, NACRE_KEY_FORMAT,
+        "not a private key in a known format (OpenSSH, PuTTY, or PEM: PKCS#1, SEC1, PKCS#8)");
 }
 
 static int read_pem(nacre_key **out, const nacre_allocator *a, const form_row *form,
-                    nacre_span text, nacre_span passphrase, nacre_error *err)
+                    nacre_span text, nacre_span passphrase, bool insecure, nacre_error *err)
 {
     nc_pk *pk = NULL;
-    int rc = nc_pk_from_pem(&pk, a, text, passphrase, err);
-    if (rc == NACRE_OK && !nc_pk_is_private(pk)) {
-        rc = NACRE_NOT_PRIVATE;
-    }
+    int rc = nc_pk_from_pem(&pk, a, text, passphrase, insecure, err);
     if (rc == NACRE_OK) {
         rc = nc_key_from_pk(out, a, pk, nc_span(NULL, 0));
     }
@@ -135,26 +109,44 @@ static int read_pem(nacre_key **out, const nacre_allocator *a, const form_row *f
     return NACRE_OK;
 }
 
-int nacre_key_from_private(nacre_key **out, const nacre_allocator *a, nacre_span file,
-                           nacre_span passphrase, nacre_error *err)
+int nc_key_read_private(nacre_key **out, const nacre_allocator *a, nacre_span file,
+                        nacre_span passphrase, bool insecure, nacre_error *err)
 {
     *out = NULL;
-    nc_error_clear(err);
     int rc = check_file(file, err);
     if (rc != NACRE_OK) {
         return rc;
     }
-    file = skip_bom(file);
+    file = nc_text_skip_bom(file);
     nacre_span from;
     const form_row *form = find_form(file, &from);
     if (!form) {
         return unknown_form(file, err);
     }
-    if (form->form == FORM_REFUSED) {
-        return nc_fail(err, form->status, "this is %s", form->text);
+    switch (form->form) {
+    case FORM_OPENSSH:
+        return nc_openssh_read(out, a, from, passphrase, insecure, err);
+    case FORM_PPK:
+        return nc_ppk_read(out, a, from, passphrase, insecure, err);
+    case FORM_PEM:
+        if (form->status && !insecure) {
+            return nc_fail(err, form->status,
+                           "a %s: DSA is no longer secure and not accepted; make a new key with "
+                           "ssh-keygen -t ed25519",
+                           form->text);
+        }
+        return read_pem(out, a, form, from, passphrase, insecure, err);
+    case FORM_REFUSED:
+        break;
     }
-    return form->form == FORM_OPENSSH ? nc_openssh_read(out, a, from, passphrase, err)
-                                      : read_pem(out, a, form, from, passphrase, err);
+    return nc_fail(err, form->status, "this is %s", form->text);
+}
+
+int nacre_key_from_private(nacre_key **out, const nacre_allocator *a, nacre_span file,
+                           nacre_span passphrase, nacre_error *err)
+{
+    nc_error_clear(err);
+    return nc_key_read_private(out, a, file, passphrase, false, err);
 }
 
 int nacre_key_public_of_private(nacre_key **out, const nacre_allocator *a, nacre_span file,
@@ -166,12 +158,16 @@ int nacre_key_public_of_private(nacre_key **out, const nacre_allocator *a, nacre
     if (rc != NACRE_OK) {
         return rc;
     }
-    file = skip_bom(file);
+    file = nc_text_skip_bom(file);
     nacre_span from;
     const form_row *form = find_form(file, &from);
-    if (!form || form->form != FORM_OPENSSH) {
-        return nc_fail(err, NACRE_UNSUPPORTED,
-                       "only OpenSSH's format carries the public key beside the private one");
+    if (form && form->form == FORM_OPENSSH) {
+        return nc_openssh_read_public(out, a, from, err);
     }
-    return nc_openssh_read_public(out, a, from, err);
+    if (form && form->form == FORM_PPK) {
+        return nc_ppk_read_public(out, a, from, err);
+    }
+    return nc_fail(err, NACRE_UNSUPPORTED,
+                   "only the formats of OpenSSH and PuTTY carry the public key beside the private "
+                   "one");
 }

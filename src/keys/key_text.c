@@ -69,6 +69,56 @@ bool nc_text_line(nacre_span *rest, nacre_span *line)
     return true;
 }
 
+int nc_text_base64(nacre_span text, nc_buf *out)
+{
+    nc_buf squeezed;
+    nc_buf_init(&squeezed, out->alloc, NC_MAX_KEY_FILE);
+    int rc = nc_buf_reserve(&squeezed, text.n);
+    for (size_t i = 0; rc == NACRE_OK && i < text.n; i++) {
+        if (!is_space(text.p[i])) {
+            rc = nc_buf_append(&squeezed, &text.p[i], 1);
+        }
+    }
+    if (rc == NACRE_OK) {
+        rc = nc_base64_decode(nc_buf_span(&squeezed), out);
+    }
+    nc_buf_clear(&squeezed);
+    return rc;
+}
+
+int nc_text_write_base64(nacre_span bytes, size_t width, nc_wr *w)
+{
+    nc_buf flat;
+    nc_buf_init(&flat, w->b->alloc, 2 * NC_MAX_KEY_FILE);
+    int rc = nc_base64_encode(bytes, &flat);
+    for (size_t at = 0; rc == NACRE_OK && at < flat.len; at += width) {
+        size_t left = flat.len - at;
+        nc_wr_bytes(w, nc_span(flat.data + at, left < width ? left : width));
+        nc_wr_u8(w, '\n');
+    }
+    nc_buf_clear(&flat);
+    return rc == NACRE_OK ? nc_wr_err(w) : rc;
+}
+
+nacre_span nc_text_find_line(nacre_span text, const char *mark)
+{
+    nacre_span rest = text;
+    nacre_span line;
+    nacre_span from = rest;
+    while (nc_text_line(&rest, &line)) {
+        if (nc_text_starts(line, mark)) {
+            return from;
+        }
+        from = rest;
+    }
+    return nothing;
+}
+
+nacre_span nc_text_skip_bom(nacre_span text)
+{
+    return nc_text_starts(text, "\xEF\xBB\xBF") ? nc_span(text.p + 3, text.n - 3) : text;
+}
+
 bool nc_text_starts(nacre_span s, const char *prefix)
 {
     size_t n = strlen(prefix);
@@ -103,26 +153,34 @@ static nacre_span first_line(nacre_span text)
     return nothing;
 }
 
-int nacre_key_from_public_line(nacre_key **out, const nacre_allocator *a, nacre_span line,
-                               nacre_error *err)
+int nc_key_named(nacre_key **out, const nacre_key *k, nacre_span comment)
+{
+    /* A comment is short text; what is longer than any comment is cut, the key stays good. */
+    char words[NC_MAX_KEY_COMMENT];
+    size_t n = comment.n < sizeof(words) - 1 ? comment.n : sizeof(words) - 1;
+    if (n) {
+        memcpy(words, comment.p, n);
+    }
+    words[n] = '\0';
+    return nacre_key_with_comment(out, k, words);
+}
+
+int nc_public_line(nacre_key **out, const nacre_allocator *a, nacre_span text, bool insecure,
+                   nacre_error *err)
 {
     *out = NULL;
-    nc_error_clear(err);
-    if (line.n > NC_MAX_KEY_FILE) {
-        return nc_fail(err, NACRE_TOO_LARGE, "a public key line of %zu bytes is not read", line.n);
-    }
-    nacre_span rest = first_line(line);
+    nacre_span rest = first_line(text);
     nacre_span type = nc_text_word(&rest);
-    nacre_span text = nc_text_word(&rest);
+    nacre_span base64 = nc_text_word(&rest);
     nacre_span comment = nc_text_trim(rest);
-    if (type.n == 0 || text.n == 0) {
+    if (type.n == 0 || base64.n == 0) {
         return nc_fail(err, NACRE_KEY_FORMAT,
                        "not a public key line (\"ssh-ed25519 AAAA... comment\")");
     }
     nacre_key *plain = NULL;
     nc_buf blob;
     nc_buf_init(&blob, a, NC_MAX_KEY_BLOB);
-    int rc = nc_base64_decode(text, &blob);
+    int rc = nc_base64_decode(base64, &blob);
     if (rc != NACRE_OK) {
         rc = rc == NACRE_SYNTAX ? NACRE_KEY_FORMAT : rc;
         nc_fail(err, rc, "public key line beginning with %s: no base64 key in its second word",
@@ -135,26 +193,29 @@ int nacre_key_from_public_line(nacre_key **out, const nacre_allocator *a, nacre_
                      NC_ESC(type));
         goto done;
     }
-    rc = nacre_key_from_blob(&plain, a, nc_buf_span(&blob), err);
-    if (rc != NACRE_OK || comment.n == 0) {
-        goto done;
-    }
-    /* A comment is short text; what is longer than any comment is cut, the key stays good. */
-    char words[NC_MAX_KEY_COMMENT];
-    size_t n = comment.n < sizeof(words) - 1 ? comment.n : sizeof(words) - 1;
-    memcpy(words, comment.p, n);
-    words[n] = '\0';
-    nacre_key *named = NULL;
-    rc = nacre_key_with_comment(&named, plain, words);
-    nacre_key_free(plain);
-    plain = named;
-    if (rc != NACRE_OK) {
-        nc_fail(err, rc, "%s", nacre_status_text(rc));
+    rc = insecure ? nacre_key_from_blob_insecure(&plain, a, nc_buf_span(&blob), err)
+                  : nacre_key_from_blob(&plain, a, nc_buf_span(&blob), err);
+    if (rc == NACRE_OK) {
+        rc = nc_key_named(out, plain, comment);
+        if (rc != NACRE_OK) {
+            nc_fail(err, rc, "%s", nacre_status_text(rc));
+        }
     }
 done:
-    *out = plain;
+    nacre_key_free(plain);
     nc_buf_clear(&blob);
     return rc;
+}
+
+int nacre_key_from_public_line(nacre_key **out, const nacre_allocator *a, nacre_span line,
+                               nacre_error *err)
+{
+    *out = NULL;
+    nc_error_clear(err);
+    if (line.n > NC_MAX_KEY_FILE) {
+        return nc_fail(err, NACRE_TOO_LARGE, "a public key line of %zu bytes is not read", line.n);
+    }
+    return nc_public_line(out, a, line, false, err);
 }
 
 int nacre_key_public_line(const nacre_key *k, char *out, size_t size)

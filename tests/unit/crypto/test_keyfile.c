@@ -281,7 +281,7 @@ static nc_buf pem_text(EVP_PKEY *key, form f, const EVP_CIPHER *cipher)
 static int load(nc_pk **k, nacre_span pem, nacre_span passphrase, int want)
 {
     nacre_error err = {0};
-    int rc = nc_pk_from_pem(k, NULL, pem, passphrase, &err);
+    int rc = nc_pk_from_pem(k, NULL, pem, passphrase, false, &err);
 
     if (rc != want) {
         print_error("%s: %s\n", nacre_status_symbol(rc), err.text);
@@ -313,7 +313,8 @@ static void good_form(EVP_PKEY *key, nc_pk_type type, form f, const EVP_CIPHER *
     for (size_t n = 0; n + 2 < pem.len; n += 7) {
         nacre_error err = {0};
 
-        assert_true(nc_pk_from_pem(&k, NULL, nc_span(pem.data, n), nc_span_cstr(pass), &err) < 0);
+        assert_true(
+            nc_pk_from_pem(&k, NULL, nc_span(pem.data, n), nc_span_cstr(pass), false, &err) < 0);
         assert_null(k);
     }
     nc_buf_clear(&pem);
