@@ -138,6 +138,56 @@ NACRE_API void nacre_key_format_options_init(nacre_key_format_options *o, nacre_
 NACRE_API int nacre_key_write(const nacre_key *k, const nacre_key_format_options *o, char **text,
                               size_t *len, nacre_error *err) NACRE_MUST_CHECK;
 
+enum {
+    NACRE_SAVE_REPLACE = 1,  /* what is there under the name; else NACRE_EXISTS */
+    NACRE_SAVE_NO_PUBLIC = 2 /* no public file beside a private one */
+};
+/*
+ * Writes a key file that is whole at any moment: made beside path with mode 0600 (public formats: 0644),
+ * flushed, then renamed. Beside a private file <path>.pub gets the public line, with mode 0644. A link at
+ * path is replaced, not followed. o NULL: OpenSSH's format without a passphrase. NACRE_IO, NACRE_EXISTS
+ * with the path in err.
+ */
+NACRE_API int nacre_key_save_file(const nacre_key *k, const char *path,
+                                  const nacre_key_format_options *o, unsigned flags,
+                                  nacre_error *err) NACRE_MUST_CHECK;
+
+/* ---- loading from memory, a reader, a file ------------------------------------------------------- */
+
+/*
+ * Asked for a passphrase. why says for what, and whether it is the first time (NACRE_NEED_PASSPHRASE) or
+ * the last one was wrong (NACRE_WRONG_PASSPHRASE). Write it to out, its length to *n, and return NACRE_OK;
+ * any other status gives up and is what the loading returns.
+ */
+typedef int (*nacre_passphrase_fn)(void *user, const nacre_error *why, nacre_room out, size_t *n);
+
+typedef struct nacre_key_load_options {
+    size_t size;
+    nacre_span passphrase;   /* tried first; p NULL: none */
+    nacre_passphrase_fn ask; /* NULL: nobody to ask */
+    void *ask_user;
+    unsigned tries; /* how often ask is called at most; default 3 */
+    bool strict;    /* files only: refuse one of ours that others may use; default true */
+    /* Takes DSA keys as well, which verify but never sign; see nacre_key_from_blob_insecure. */
+    bool insecure_dss;
+} nacre_key_load_options;
+NACRE_API void nacre_key_load_options_init(nacre_key_load_options *o);
+
+/* Reads a private key as nacre_key_from_private does; options NULL: the defaults. */
+NACRE_API int nacre_key_load(nacre_key **out, const nacre_allocator *a, nacre_span text,
+                             const nacre_key_load_options *options,
+                             nacre_error *err) NACRE_MUST_CHECK;
+/* A reader: up to out.n bytes, how many in *n (0: the end). A status other than NACRE_OK ends it all. */
+typedef int (*nacre_key_read_fn)(void *user, nacre_room out, size_t *n);
+NACRE_API int nacre_key_load_reader(nacre_key **out, const nacre_allocator *a,
+                                    nacre_key_read_fn read, void *user,
+                                    const nacre_key_load_options *options,
+                                    nacre_error *err) NACRE_MUST_CHECK;
+/* From a file; errors name it. NACRE_KEY_PERMISSIONS when others may read it and strict is set. */
+NACRE_API int nacre_key_load_file(nacre_key **out, const nacre_allocator *a, const char *path,
+                                  const nacre_key_load_options *options,
+                                  nacre_error *err) NACRE_MUST_CHECK;
+
 /* The key format's name, "ssh-ed25519"; static string. And as ssh-keygen -l prints it, "ED25519". */
 NACRE_API const char *nacre_key_type(const nacre_key *k);
 NACRE_API const char *nacre_key_label(const nacre_key *k);

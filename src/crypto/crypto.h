@@ -264,6 +264,27 @@ int nc_pk_verify(const nc_pk *k, const nc_sig_alg *alg, nacre_span data,
 int nc_bcrypt_pbkdf(nacre_span passphrase, nacre_span salt, uint32_t rounds, uint8_t *out,
                     size_t n) NACRE_MUST_CHECK;
 
+/* Argon2 (RFC 9106), version 0x13; PuTTY's key files use it. The numbers of the kinds are the RFC's. */
+typedef enum nc_argon2_kind { NC_ARGON2D, NC_ARGON2I, NC_ARGON2ID } nc_argon2_kind;
+enum {
+    /* A key file must not take the memory of others: 64 times what puttygen writes. */
+    NC_ARGON2_MAX_MEMORY = 512 * 1024, /* KiB */
+    NC_ARGON2_MAX_LANES = 64,
+    /* Passes times memory: some twenty seconds. */
+    NC_ARGON2_MAX_WORK = 16 * 1024 * 1024 /* KiB */
+};
+typedef struct nc_argon2_params {
+    nc_argon2_kind kind;
+    uint32_t memory_kib, passes, parallelism;
+    nacre_span password, salt; /* salt: 8 bytes at least */
+    nacre_span secret, data;   /* mostly empty */
+} nc_argon2_params;
+/* Whether memory, passes and lanes are within the RFC's bounds and the caps above. */
+bool nc_argon2_affordable(const nc_argon2_params *p);
+/* 4 to 1024 bytes. NACRE_LIMIT when not affordable. The memory comes from the allocator. */
+int nc_argon2(const nc_argon2_params *p, const nacre_allocator *a, uint8_t *out,
+              size_t n) NACRE_MUST_CHECK;
+
 /* A cipher that protects key files. tag is 0 or the AEAD's. */
 typedef struct nc_file_cipher {
     const char *name; /* "aes256-ctr" as PROTOCOL.key names it */

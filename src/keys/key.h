@@ -148,6 +148,8 @@ int nc_ppk_read_public(nacre_key **out, const nacre_allocator *a, nacre_span tex
 int nc_ppk_write(const nacre_key *k, const nacre_key_format_options *o, nc_buf *out,
                  nacre_error *err) NACRE_MUST_CHECK;
 
+/* The options as given over the defaults, whatever size the caller knows. */
+void nc_key_load_options(nacre_key_load_options *out, const nacre_key_load_options *given);
 /* nacre_key_from_private; insecure: DSA too. */
 int nc_key_read_private(nacre_key **out, const nacre_allocator *a, nacre_span file,
                         nacre_span passphrase, bool insecure, nacre_error *err) NACRE_MUST_CHECK;
