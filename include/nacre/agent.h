@@ -162,6 +162,110 @@ NACRE_API int nacre_agent_bind(nacre_agent *a, const nacre_key *host_key, nacre_
                                nacre_span signature, bool forwarding,
                                nacre_error *err) NACRE_MUST_CHECK;
 
+/* ---- being an agent: the keyring ----------------------------------------------------------------
+ *
+ * One store of keys, any number of connections to it; each takes bytes and gives bytes. No I/O, no clock:
+ * the time is handed in. One thread at a time uses a keyring and all its connections.
+ *
+ *     nacre_keyring_connect(&conn, keyring);
+ *     nacre_keyring_received(conn, bytes, &took);           bytes of a client, or none
+ *     nacre_span out = nacre_keyring_output(conn);          what to send; nacre_keyring_sent(conn, n)
+ *
+ * Enforced: lifetimes (by nacre_keyring_advance), confirmation, destination constraints against what each
+ * connection was bound to by session-bind@openssh.com. A constraint that is unknown, or cannot be enforced
+ * (confirmation with nobody to ask, a security key, whose hardware is not driven here, tokens), refuses the
+ * addition. Signatures with SHA-1 are not made unless allowed. A locked keyring shows no keys and refuses
+ * everything but unlocking and binding: a binding that was missed would be missing when it is unlocked.
+ */
+
+typedef struct nacre_keyring nacre_keyring;
+typedef struct nacre_keyring_conn nacre_keyring_conn;
+
+/* May this key sign? Everything is borrowed for the call. */
+typedef struct nacre_keyring_question {
+    nacre_keyring *keyring;
+    uint32_t ticket; /* for nacre_keyring_answer */
+    const nacre_key *key;
+    const char *user; /* the login name that the signature is for; "" when it is for no login */
+    const char *host; /* to which host, as a destination constraint names it; "" not known */
+    bool forwarded;   /* asked for by another host to which the agent was forwarded */
+} nacre_keyring_question;
+
+typedef struct nacre_keyring_options {
+    size_t size; /* set by nacre_keyring_options_init */
+    const nacre_allocator *allocator;
+    size_t max_keys;           /* default 256: far above what a person has */
+    uint32_t lifetime_seconds; /* of keys that come without one; 0: for ever */
+    bool allow_sha1;           /* sign as "ssh-rsa" for clients that ask for nothing better */
+    nacre_random_fn random;
+    void *random_user;
+    nacre_log_level log_level;
+    nacre_log_fn log;
+    void *log_user;
+    /*
+     * Asks a person. Answer inside of it, or later. The connection that asked waits; others go on. NULL:
+     * keys that want confirmation are not taken.
+     */
+    void (*confirm)(void *user, const nacre_keyring_question *q);
+    void *user;
+} nacre_keyring_options;
+NACRE_API void nacre_keyring_options_init(nacre_keyring_options *o);
+
+/* now_ms: any steady clock. unix_seconds: the time of day, for host certificates. *out is owned. */
+NACRE_API int nacre_keyring_new(nacre_keyring **out, const nacre_keyring_options *o,
+                                uint64_t now_ms, uint64_t unix_seconds) NACRE_MUST_CHECK;
+/* Wipes. Its connections must be freed before. */
+NACRE_API void nacre_keyring_free(nacre_keyring *k);
+/* Time has passed: keys whose life is over go. Call it before bytes are handed in, and at the deadline. */
+NACRE_API void nacre_keyring_advance(nacre_keyring *k, uint64_t now_ms, uint64_t unix_seconds);
+/* When to advance next; UINT64_MAX: no need. */
+NACRE_API uint64_t nacre_keyring_deadline(const nacre_keyring *k);
+/* yes: sign. NACRE_NOT_FOUND: the question is over, its connection went away. */
+NACRE_API int nacre_keyring_answer(nacre_keyring *k, uint32_t ticket, bool yes);
+
+/*
+ * What the owner does himself, without a connection and whether it is locked or not. add: keeps a reference;
+ * errors as nacre_agent_add; NACRE_LIMIT when it is full.
+ */
+NACRE_API int nacre_keyring_add(nacre_keyring *k, nacre_key *key,
+                                const nacre_agent_constraints *constraints,
+                                nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API int nacre_keyring_remove(nacre_keyring *k, const nacre_key *key); /* NACRE_NOT_FOUND */
+NACRE_API void nacre_keyring_remove_all(nacre_keyring *k);
+/* The index-th key, NULL behind the last; borrowed until the keyring changes. */
+NACRE_API const nacre_key *nacre_keyring_at(const nacre_keyring *k, size_t index);
+NACRE_API bool nacre_keyring_locked(const nacre_keyring *k);
+
+NACRE_API int nacre_keyring_connect(nacre_keyring_conn **out, nacre_keyring *k) NACRE_MUST_CHECK;
+NACRE_API void nacre_keyring_conn_free(nacre_keyring_conn *c); /* NULL ok */
+/*
+ * Bytes from the client, or none, to go on after sent, answer or advance. *took says how many were taken:
+ * fewer than given when earlier requests wait for a person, for time to pass or for output to be sent.
+ * NACRE_AGENT_PROTOCOL: what comes is no agent protocol; close it.
+ */
+NACRE_API int nacre_keyring_received(nacre_keyring_conn *c, nacre_span bytes,
+                                     size_t *took) NACRE_MUST_CHECK;
+/* False while more input would not be taken. */
+NACRE_API bool nacre_keyring_wants_input(const nacre_keyring_conn *c);
+/* What is to be sent; borrowed until the next call on the connection or the keyring. */
+NACRE_API nacre_span nacre_keyring_output(const nacre_keyring_conn *c);
+NACRE_API void nacre_keyring_sent(nacre_keyring_conn *c, size_t n);
+
+/*
+ * Behind a Unix-domain socket, in a loop of yours: makes the socket (mode 0600) and serves whoever connects
+ * and runs as us or root, up to 128 at a time. path NULL: a name of its own in a new directory (mode 0700)
+ * in $TMPDIR or /tmp, which goes with it. With a path, the directory must be ours or root's and not writable
+ * by others (or sticky), and no file may have that name (NACRE_EXISTS). Borrows loop and keyring until freed;
+ * advances the keyring by the loop's clock.
+ */
+typedef struct nacre_keyring_server nacre_keyring_server;
+NACRE_API int nacre_keyring_serve(nacre_keyring_server **out, nacre_loop *loop, nacre_keyring *k,
+                                  const char *path, nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API const char *nacre_keyring_server_path(const nacre_keyring_server *s);
+/* After nacre_keyring_answer outside of the confirm callback: what waited goes on. */
+NACRE_API void nacre_keyring_server_kick(nacre_keyring_server *s);
+NACRE_API void nacre_keyring_server_free(nacre_keyring_server *s); /* closes, removes the socket */
+
 #ifdef __cplusplus
 }
 #endif
