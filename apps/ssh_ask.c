@@ -154,6 +154,26 @@ static bool says(const char *answer, const char *word)
     return strcasecmp(answer, word) == 0;
 }
 
+bool ask_add_key(void *user, const nacre_key *key, const char *path)
+{
+    const ssh_setup *s = user;
+    char fingerprint[128], prompt[1200], shown[512], answer[ANSWER_MAX];
+    (void)nacre_escape(shown, sizeof(shown), (nacre_span){(const uint8_t *)path, strlen(path)});
+    if (nacre_key_fingerprint(key, "sha256", fingerprint, sizeof(fingerprint)) < 0) {
+        return false;
+    }
+    (void)snprintf(prompt, sizeof(prompt), "Add key %s (%s) to agent? (yes/no) ", shown,
+                   fingerprint);
+    int n = ask_person(s, prompt, "confirm", true, answer, sizeof(answer) - 1);
+    if (n < 0) {
+        return false;
+    }
+    answer[n] = '\0';
+    /* A program that only has an OK button says nothing more. */
+    bool only;
+    return n == 0 ? wants_askpass(&only) : says(answer, "yes");
+}
+
 bool ask_host(void *user, const nacre_host_question *q)
 {
     const ssh_setup *s = user;

@@ -36,8 +36,7 @@ bool setup_expand(ssh_setup *s, const char *keyword, const char *text, char *out
     return false;
 }
 
-/* A file that a value of keyword names. */
-static char *keep_path(ssh_setup *s, const char *keyword, const char *text)
+char *setup_keep_path(ssh_setup *s, const char *keyword, const char *text)
 {
     char path[SETUP_PATH_MAX];
     if (s->file_count == SETUP_FILES_MAX || !setup_expand(s, keyword, text, path, sizeof(path))) {
@@ -150,7 +149,7 @@ static int level_of(const char *name)
 static bool add_hosts(ssh_setup *s, const char *text, const char *keyword, bool first)
 {
     nacre_error why = {0};
-    char *path = keep_path(s, keyword, text);
+    char *path = setup_keep_path(s, keyword, text);
     if (!path) {
         return false;
     }
@@ -234,27 +233,6 @@ static bool set_trust(ssh_setup *s)
         return true;
     }
     return load_known_hosts(s);
-}
-
-static bool set_keys(ssh_setup *s)
-{
-    size_t n = nacre_ssh_config_count(s->conf, "IdentityFile");
-    size_t kept = 0;
-    for (size_t i = 0; i < n && kept < SETUP_FILES_MAX; i++) {
-        const char *text = nacre_ssh_config_value(s->conf, "IdentityFile", i);
-        if (strcasecmp(text, "none") == 0) {
-            continue;
-        }
-        char *path = keep_path(s, "IdentityFile", text);
-        if (!path) {
-            return false;
-        }
-        s->key_files[kept++] = path;
-    }
-    s->cfg.key_files = s->key_files;
-    s->cfg.key_file_count = kept;
-    s->cfg.default_key_files = n == 0;
-    return true;
 }
 
 static bool method_is_off(const ssh_setup *s, const char *name, size_t n)
@@ -362,7 +340,7 @@ bool setup_load(ssh_setup *s)
     s->verbosity = level && s->verbosity == 0 ? level_of(level) : s->verbosity;
     s->batch = yes(s, "BatchMode", false);
     nacre_client_config_init(&s->cfg);
-    if (!set_trust(s) || !set_keys(s)) {
+    if (!set_trust(s) || !setup_keys(s)) {
         return false;
     }
     const char *hops = jump_list(s);

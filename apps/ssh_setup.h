@@ -32,7 +32,7 @@ typedef struct ssh_setup {
     char home[1024];
     char *files[SETUP_FILES_MAX]; /* expanded paths, owned */
     size_t file_count;
-    const char *key_files[SETUP_FILES_MAX];
+    const char *key_files[SETUP_FILES_MAX], *cert_files[SETUP_FILES_MAX];
     char preferred[256];
     nacre_known_hosts *known;
     nacre_client_config cfg;
@@ -58,6 +58,14 @@ void setup_clear(ssh_setup *s);
 /* A value of keyword, with what it may hold of tokens, ~ and ${} replaced; false: it has complained. */
 bool setup_expand(ssh_setup *s, const char *keyword, const char *text, char *out, size_t size);
 
+/* The same for a value that names a file: kept until setup_clear; NULL: it has complained. */
+char *setup_keep_path(ssh_setup *s, const char *keyword, const char *text);
+
+/* ---- ssh_keys.c ---- */
+
+/* The keys to log in with, and the agent; false: it has complained. */
+bool setup_keys(ssh_setup *s);
+
 /* ---- ssh_connect.c ---- */
 
 /* Marks the packets of the connection (IPQoS). */
@@ -74,6 +82,7 @@ void setup_listen(ssh_setup *s);
 
 /* The callbacks of nacre_client; user is the ssh_setup. */
 bool ask_host(void *user, const nacre_host_question *q);
+bool ask_add_key(void *user, const nacre_key *key, const char *path); /* AddKeysToAgent ask */
 int ask_secret(void *user, nacre_answer_kind kind, const char *prompt, bool echo, unsigned attempt,
                char *out, size_t size);
 

@@ -18,6 +18,7 @@
 #ifndef NACRE_CLIENT_H
 #define NACRE_CLIENT_H
 
+#include "nacre/agent.h"
 #include "nacre/channel.h"
 #include "nacre/known_hosts.h"
 #include "nacre/loop.h"
@@ -59,6 +60,14 @@ typedef enum nacre_answer_kind {
     NACRE_ASK_NEW_PASSWORD, /* the old one has expired         */
     NACRE_ASK_PROMPT        /* keyboard-interactive            */
 } nacre_answer_kind;
+
+/* Whether keys that were read from files for a login are given to the agent (AddKeysToAgent). */
+typedef enum nacre_add_keys {
+    NACRE_ADD_KEYS_NO = 0,
+    NACRE_ADD_KEYS_YES,
+    NACRE_ADD_KEYS_ASK,    /* ask_add_key decides */
+    NACRE_ADD_KEYS_CONFIRM /* yes, and each use is to be confirmed */
+} nacre_add_keys;
 
 /* All of them may be NULL. They run inside the blocking calls, none while the engine steps but banner
  * and event; none may free or disconnect the client (nacre_client_cancel is allowed). */
@@ -110,13 +119,30 @@ typedef struct nacre_client_config {
     size_t key_count;
     const char *const *key_files; /* then these; a missing one is skipped with a log line */
     size_t key_file_count;
-    bool default_key_files;     /* then ~/.ssh/id_ed25519, id_ecdsa, id_rsa; default true */
+    /* then ~/.ssh/id_ed25519, id_ecdsa, id_ecdsa_sk, id_ed25519_sk, id_rsa; default true */
+    bool default_key_files;
     nacre_span password;        /* for password, and keyboard-interactive's single hidden prompt */
     const char *preferred_auth; /* default "publickey,keyboard-interactive,password" */
     unsigned password_prompts;  /* how often to ask; default 3 */
     size_t exec_limit; /* bytes of output that nacre_client_exec keeps per stream; default 64 MiB */
 
     nacre_client_callbacks callbacks;
+
+    /*
+     * The agent. Its keys that key_files name (a ".pub" file will do) are tried before its others, and all of
+     * them before key files; a certificate beside a key file ("id_x-cert.pub") is tried after the plain key.
+     */
+    bool use_agent;         /* default true */
+    const char *agent_path; /* its socket; NULL: what SSH_AUTH_SOCK names */
+    nacre_agent *agent; /* this one instead; kept, lent, and bound to sessions by who lends it */
+    bool
+        identities_only; /* of the agent's keys only those that key_files and certificate_files name */
+    const char *const *certificate_files; /* tried first, if their private keys are at hand */
+    size_t certificate_file_count;
+    nacre_add_keys add_keys_to_agent;
+    uint32_t add_keys_seconds; /* their life there; 0: no end */
+    /* NACRE_ADD_KEYS_ASK: shall the key from path be added? Gets callbacks.user. NULL: no. */
+    bool (*ask_add_key)(void *user, const nacre_key *key, const char *path);
 } nacre_client_config;
 NACRE_API void nacre_client_config_init(nacre_client_config *cfg);
 
@@ -133,10 +159,10 @@ NACRE_API int nacre_client_connect(nacre_client *c, const char *host,
 NACRE_API int nacre_client_connect_fd(nacre_client *c, int in_fd, int out_fd, const char *host,
                                       uint16_t port) NACRE_MUST_CHECK;
 /*
- * Logs in: the given keys, key files, default files, then keyboard-interactive and password, in the
- * order of preferred_auth and as the server allows (asked for by "none", unless a key or a password is
- * at hand that can be tried at once); partial success goes on. NACRE_AUTH_FAILED names what was tried
- * and what the server would take. The timeout is for each answer of the server: people may think.
+ * Logs in: the given keys, those of the agent, key files, default files, then keyboard-interactive and
+ * password, in the order of preferred_auth and as the server allows (asked for by "none", unless a key or a
+ * password is at hand that can be tried at once); partial success goes on. NACRE_AUTH_FAILED names what was
+ * tried and what the server would take; so does the error when the server has had enough. The timeout is for each answer of the server: people may think.
  */
 NACRE_API int nacre_client_authenticate(nacre_client *c) NACRE_MUST_CHECK;
 /*

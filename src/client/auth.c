@@ -243,6 +243,7 @@ typedef struct login {
     bool over[3];     /* by method: nothing more to try */
     bool asked;       /* "none" was tried */
     unsigned partials;
+    unsigned offers; /* of keys */
     char tried[TRIED_MAX];
 } login;
 
@@ -255,12 +256,32 @@ static void note_tried(login *l, const char *what)
     nc_client_log(l->c, NACRE_LOG_VERBOSE, "Trying %s.", what);
 }
 
+/* The attempt drew on these; what it leaves behind may go to the agent. */
+static int end_offer(nacre_client *c, const nc_offer *o, int rc)
+{
+    nc_auth_state *a = &c->auth;
+    a->key_path = NULL;
+    a->signer = NULL;
+    if (o->path && !o->lock && nacre_key_is_private(o->key)) {
+        nacre_key_free(a->loaded);
+        a->loaded = nacre_key_ref(o->key);
+        a->loaded_path = o->path;
+    }
+    if ((rc == NACRE_OK || rc == NACRE_AUTH_PARTIAL) && a->loaded) {
+        int added = nc_auth_agent_add(c, a->loaded, a->loaded_path);
+        rc = added == NACRE_OK ? rc : added;
+    }
+    nacre_key_free(a->loaded);
+    a->loaded = NULL;
+    nacre_key_free(o->key);
+    return rc;
+}
+
 static int try_keys(login *l)
 {
     nacre_client *c = l->c;
-    nacre_key *key;
-    const char *path, *name;
-    int rc = nc_auth_next_key(c, &l->keys, &key, &path, &name);
+    nc_offer o;
+    int rc = nc_auth_next_key(c, &l->keys, &o);
     if (rc == NACRE_NOT_FOUND) {
         l->over[0] = true;
         return NACRE_AUTH_FAILED;
@@ -269,21 +290,20 @@ static int try_keys(login *l)
         return rc;
     }
     char what[256];
-    (void)snprintf(what, sizeof(what), "publickey (%s)", name);
-    c->auth.key_path = path;
-    rc = nacre_transport_auth_publickey(c->t, c->cfg.user, key, NULL);
-    nacre_key_free(key);
+    (void)snprintf(what, sizeof(what), "publickey (%.200s%s)", NC_ESC(nc_span_cstr(o.name)),
+                   o.signer ? ", agent" : "");
+    c->auth.key_path = o.lock;
+    c->auth.signer = o.signer;
+    rc = nacre_transport_auth_publickey(c->t, c->cfg.user, o.key, NULL);
     if (rc == NACRE_UNSUPPORTED || rc == NACRE_BAD_KEY) {
-        nc_client_log(c, NACRE_LOG_VERBOSE, "Skipping %s: %s.", name,
+        nc_client_log(c, NACRE_LOG_VERBOSE, "Skipping %s: %s.", NC_ESC(nc_span_cstr(o.name)),
                       rc == NACRE_BAD_KEY ? "the key is too small"
                                           : "no algorithm that both sides allow");
-        c->auth.key_path = NULL;
-        return NACRE_AUTH_FAILED;
+        return end_offer(c, &o, NACRE_AUTH_FAILED);
     }
     note_tried(l, what);
-    rc = nc_auth_finish(c, rc);
-    c->auth.key_path = NULL;
-    return rc;
+    l->offers++;
+    return end_offer(c, &o, nc_auth_finish(c, rc));
 }
 
 static int try_password_once(login *l, nacre_span password)
@@ -432,6 +452,26 @@ static int log_in(login *l)
     return rc;
 }
 
+/* The server, or our own limit, has had enough: say what was tried, and how to try less. */
+static int cut_off(login *l, int rc)
+{
+    nacre_client *c = l->c;
+    bool by_server = rc == NACRE_PEER_DISCONNECTED || rc == NACRE_CLOSED;
+    if (l->tried[0] == '\0' || (!by_server && rc != NACRE_AUTH_LIMIT)) {
+        return rc;
+    }
+    nacre_error why = c->err;
+    nc_client_begin(c);
+    (void)nc_client_fail(c, rc, "%.400s. Tried: %s.%s", why.text, l->tried,
+                         l->offers > 1 ? " Fewer keys are tried when IdentityFile names the right "
+                                         "one and IdentitiesOnly is yes."
+                                       : "");
+    c->err.by = why.by;
+    c->err.disconnect_reason = why.disconnect_reason;
+    c->err.detail = why.detail;
+    return rc;
+}
+
 int nc_client_authenticate(nacre_client *c)
 {
     login l;
@@ -442,7 +482,13 @@ int nc_client_authenticate(nacre_client *c)
     memset(&l, 0, sizeof(l));
     l.c = c;
     c->auth.password_spent = false;
-    return log_in(&l);
+    rc = log_in(&l);
+    nc_auth_candidates_clear(c, &l.keys);
+    nacre_key_free(c->auth.unlocked);
+    c->auth.unlocked = NULL;
+    c->auth.unlocked_path = NULL;
+    nc_auth_agent_close(c);
+    return rc == NACRE_OK ? rc : cut_off(&l, rc);
 }
 
 int nacre_client_authenticate(nacre_client *c)

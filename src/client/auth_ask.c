@@ -3,6 +3,7 @@
  * unlocked first, prompts (RFC 4256), a new password for an expired one (RFC 4252 8).
  */
 #include "client/state.h"
+#include "nacre/cert.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,29 +33,58 @@ static int answer(nacre_client *c, const nacre_answer *a)
     return rc == NACRE_NOT_FOUND || c->closed ? NACRE_OK : rc;
 }
 
-static int serve_sign(nacre_client *c)
+/* The private half of what is offered, whatever certificate that shows. */
+static bool is_private_half(const nacre_key *key, const nacre_key *offered)
+{
+    nacre_key *plain = NULL;
+    bool same = nacre_key_plain(&plain, offered) == NACRE_OK && nacre_key_equal(key, plain);
+    nacre_key_free(plain);
+    return same;
+}
+
+static int sign_with_file(nacre_client *c, uint8_t **sig, size_t *n)
 {
     nacre_key *key = NULL;
-    uint8_t *sig = NULL;
-    size_t n = 0;
-    nacre_answer a;
-    memset(&a, 0, sizeof(a));
     int rc = nc_auth_unlock(c, c->auth.key_path, &key);
-    if (rc == NACRE_OK && !nacre_key_equal(key, c->auth.sign_key)) {
+    if (rc == NACRE_OK && !is_private_half(key, c->auth.sign_key)) {
         nc_client_warn(c, "%s: its public key file belongs to another key",
                        NC_ESC(nc_span_cstr(c->auth.key_path)));
         rc = NACRE_BAD_KEY;
     }
     if (rc == NACRE_OK) {
-        rc = nacre_key_sign(key, c->auth.sign_algorithm, c->auth.sign_data, &sig, &n);
+        rc = nacre_key_sign(key, c->auth.sign_algorithm, c->auth.sign_data, sig, n);
+    }
+    if (rc == NACRE_OK) {
+        nacre_key_free(c->auth.loaded);
+        c->auth.loaded = nacre_key_ref(key);
+        c->auth.loaded_path = c->auth.key_path;
+    }
+    nacre_key_free(key);
+    return rc;
+}
+
+static int serve_sign(nacre_client *c)
+{
+    uint8_t *sig = NULL;
+    size_t n = 0;
+    nacre_answer a;
+    int rc;
+    memset(&a, 0, sizeof(a));
+    if (c->auth.signer) {
+        rc = nc_auth_agent_sign(c, c->auth.signer, c->auth.sign_algorithm, c->auth.sign_data, &sig,
+                                &n);
+        if (rc != NACRE_OK && rc != NACRE_AGENT_REFUSED) {
+            return rc; /* the login is over */
+        }
+    } else {
+        rc = sign_with_file(c, &sig, &n);
     }
     if (rc == NACRE_OK) {
         a.accept = true;
         a.signature = nc_span(sig, n);
     }
     rc = answer(c, &a);
-    nacre_secret_free(NULL, sig, n);
-    nacre_key_free(key);
+    nacre_secret_free(c->alloc, sig, n);
     return rc;
 }
 

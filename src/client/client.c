@@ -199,6 +199,9 @@ static void drop(nacre_client *c)
     nacre_driver_free(c->d);
     c->d = NULL;
     nc_auth_question_drop(c);
+    nc_auth_agent_close(c);
+    nacre_key_free(c->auth.loaded);
+    nacre_key_free(c->auth.unlocked);
     nacre_transport_free(c->t);
     c->t = NULL;
     nacre_key_free(c->host_key);
@@ -235,7 +238,7 @@ static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
         c->host_ticket = ev->ticket;
         return;
     case NACRE_EVENT_SIGN:
-        if (!c->auth.key_path) {
+        if (!c->auth.key_path && !c->auth.signer) {
             break;
         }
         nc_auth_event_kept(c, ev);

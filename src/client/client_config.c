@@ -55,7 +55,8 @@ static int own_strings(nacre_client *c)
                              &c->cfg.bind_interface,
                              &c->cfg.known_hosts_file,
                              &c->cfg.host_key_alias,
-                             &c->cfg.preferred_auth};
+                             &c->cfg.preferred_auth,
+                             &c->cfg.agent_path};
     int rc = NACRE_OK;
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (rc != NACRE_OK) {
@@ -88,12 +89,12 @@ static int own_keys(nacre_client *c)
     return NACRE_OK;
 }
 
-static int own_key_files(nacre_client *c)
+static int own_files(nacre_client *c, const char *const **list, size_t *list_count)
 {
-    const char *const *theirs = c->cfg.key_files;
-    size_t count = c->cfg.key_file_count;
-    c->cfg.key_files = NULL;
-    c->cfg.key_file_count = 0;
+    const char *const *theirs = *list;
+    size_t count = *list_count;
+    *list = NULL;
+    *list_count = 0;
     if (count == 0) {
         return NACRE_OK;
     }
@@ -104,8 +105,8 @@ static int own_key_files(nacre_client *c)
         rc = own_string(c, &ours[i]);
     }
     if (rc == NACRE_OK) {
-        c->cfg.key_files = ours;
-        c->cfg.key_file_count = count;
+        *list = ours;
+        *list_count = count;
     }
     return rc;
 }
@@ -148,6 +149,7 @@ void nacre_client_config_init(nacre_client_config *cfg)
     nacre_config_init(&cfg->transport, NACRE_CLIENT);
     cfg->connect_timeout_ms = CONNECT_TIMEOUT_DEFAULT_MS;
     cfg->default_key_files = true;
+    cfg->use_agent = true;
     cfg->preferred_auth = "publickey,keyboard-interactive,password";
     cfg->password_prompts = PASSWORD_PROMPTS_DEFAULT;
     cfg->exec_limit = exec_limit_default;
@@ -162,9 +164,11 @@ int nc_client_copy_config(nacre_client *c, const nacre_client_config *cfg, nacre
         c->cfg.preferred_auth = "publickey,keyboard-interactive,password";
     }
     /* Each takes its pointers over, or clears them: afterwards none is the caller's. */
-    int strings = own_strings(c), keys = own_keys(c), files = own_key_files(c),
-        password = own_password(c);
-    if (strings != NACRE_OK || keys != NACRE_OK || files != NACRE_OK || password != NACRE_OK) {
+    int strings = own_strings(c), keys = own_keys(c), password = own_password(c),
+        files = own_files(c, &c->cfg.key_files, &c->cfg.key_file_count),
+        certs = own_files(c, &c->cfg.certificate_files, &c->cfg.certificate_file_count);
+    if (strings != NACRE_OK || keys != NACRE_OK || files != NACRE_OK || certs != NACRE_OK ||
+        password != NACRE_OK) {
         return nc_fail(err, NACRE_NO_MEMORY, "out of memory");
     }
     return default_user(c, err);

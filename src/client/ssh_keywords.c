@@ -11,7 +11,7 @@
 #define NO_ONLY "no,false"
 
 static const nc_keyword table[] = {
-    {"AddKeysToAgent", NC_KW_WORDS, NULL, NO_ONLY, NULL},
+    {"AddKeysToAgent", NC_KW_WORDS, NULL, NULL, NULL},
     {"AddressFamily", NC_KW_CHOICE, "any,inet,inet6", NULL, NULL},
     {"BatchMode", NC_KW_YESNO, NULL, NULL, NULL},
     {"BindAddress", NC_KW_TEXT, NULL, NULL, NULL},
@@ -22,7 +22,7 @@ static const nc_keyword table[] = {
     {"CanonicalizeMaxDots", NC_KW_NUMBER, NULL, NULL, NULL},
     {"CanonicalizePermittedCNAMEs", NC_KW_ONE_LIST, NULL, NULL, NULL},
     {"CASignatureAlgorithms", NC_KW_ALGS, NULL, NULL, NULL},
-    {"CertificateFile", NC_KW_ADD, NULL, "none", NULL},
+    {"CertificateFile", NC_KW_ADD, NULL, NULL, NULL},
     {"ChallengeResponseAuthentication", NC_KW_YESNO, NULL, NULL, "KbdInteractiveAuthentication"},
     {"ChannelTimeout", NC_KW_ONE_LIST, NULL, "none", NULL},
     {"CheckHostIP", NC_KW_YESNO, NULL, NO_ONLY, NULL},
@@ -104,7 +104,7 @@ static const nc_keyword table[] = {
     {"RequiredRSASize", NC_KW_NUMBER, NULL, NULL, NULL},
     {"RevokedHostKeys", NC_KW_TEXT, NULL, "none", NULL},
     {"RSAMinSize", NC_KW_NUMBER, NULL, NULL, "RequiredRSASize"},
-    {"SecurityKeyProvider", NC_KW_TEXT, NULL, NULL, NULL},
+    {"SecurityKeyProvider", NC_KW_TEXT, NULL, "none", NULL},
     {"SendEnv", NC_KW_ADD_LIST, NULL, NULL, NULL},
     {"ServerAliveCountMax", NC_KW_NUMBER, NULL, NULL, NULL},
     {"ServerAliveInterval", NC_KW_TIME, NULL, NULL, NULL},
@@ -157,7 +157,7 @@ static const char harmless[] =
 /* They tune what is refused or not there anyway. */
 static const char no_effect[] = "EnableEscapeCommandline,EnableSSHKeysign,ForwardX11Timeout,"
                                 "ForwardX11Trusted,KbdInteractiveDevices,"
-                                "LogVerbose,SecurityKeyProvider,StreamLocalBindMask,"
+                                "LogVerbose,StreamLocalBindMask,"
                                 "StreamLocalBindUnlink,TunnelDevice,XAuthLocation";
 /* Of protocol 1 and of long ago; ssh takes them without a word, too. */
 static const char dead[] =

@@ -68,8 +68,17 @@ typedef struct nc_auth_state {
 
     /* what the present attempt may draw on */
     const char *key_path; /* of an encrypted key: opened when the server wants its signature */
-    bool password_spent;  /* the configured one was given to a prompt in this login */
-    nacre_span password;  /* the one of the present password attempt; for a change */
+    nacre_key *signer;    /* the agent's key that signs for the one that is offered; borrowed */
+    nacre_key *loaded;    /* a private key that came from a file, with its path */
+    const char *loaded_path;
+    nacre_key *unlocked; /* the last that a passphrase has opened */
+    const char *unlocked_path;
+    bool password_spent; /* the configured one was given to a prompt in this login */
+    nacre_span password; /* the one of the present password attempt; for a change */
+
+    nacre_agent *agent; /* of this connection; NULL: none, or not opened yet */
+    bool agent_tried;
+    bool agent_ready; /* its descriptor, for wait_for_agent */
 } nc_auth_state;
 
 struct nacre_client {
@@ -144,6 +153,17 @@ int nc_client_verify(nacre_client *c);
 /* "host" or "[host]:port", as known_hosts has it. */
 void nc_client_host_name(const nacre_client *c, char *out, size_t size);
 
+/* ---- auth_agent.c ---- */
+
+/* What an agent holds; nothing when there is none or it fails. Else a failure that ends the login. */
+int nc_auth_agent_list(nacre_client *c, nacre_key ***keys, size_t *count);
+/* NACRE_AGENT_REFUSED: there are other keys. */
+int nc_auth_agent_sign(nacre_client *c, const nacre_key *key, const char *algorithm,
+                       nacre_span data, uint8_t **sig, size_t *n);
+/* AddKeysToAgent: as configured, a private key that came from a file. */
+int nc_auth_agent_add(nacre_client *c, const nacre_key *key, const char *path);
+void nc_auth_agent_close(nacre_client *c);
+
 /* ---- auth.c, auth_keys.c, auth_ask.c ---- */
 
 void nc_auth_event_kept(nacre_client *c, const nacre_event *ev);
@@ -159,15 +179,38 @@ int nc_auth_ask(nacre_client *c, nacre_answer_kind kind, const char *prompt, boo
 /* Decrypts a key file, asking for its passphrase. */
 int nc_auth_unlock(nacre_client *c, const char *path, nacre_key **out);
 
+/* A key that may be tried. */
+typedef struct nc_candidate {
+    nacre_key *key;        /* what is offered; NULL: only its file is known */
+    nacre_key *signer;     /* in held; NULL: its file signs */
+    const char *path;      /* of the private file; NULL: none */
+    const char *cert_file; /* that named it (CertificateFile) */
+    bool named;            /* by the configuration */
+    int rank;
+} nc_candidate;
+
 typedef struct nc_candidates {
-    size_t next; /* index over keys, key files and default files */
+    size_t given; /* index over the configured keys */
+    bool ready;   /* the list is made: when the given keys are through */
+    nc_candidate *list;
+    size_t count, next;
+    nacre_key **held; /* by the agent */
+    size_t held_count;
 } nc_candidates;
-/*
- * The next key that is worth an attempt. NACRE_NOT_FOUND: no more. *path, when not NULL: key is only
- * the public half, the file is to be unlocked when a signature is wanted. *name is for messages.
- */
-int nc_auth_next_key(nacre_client *c, nc_candidates *at, nacre_key **key, const char **path,
-                     const char **name);
+
+/* What to try next. */
+typedef struct nc_offer {
+    nacre_key *key;    /* owned by who gets it */
+    nacre_key *signer; /* of the agent's; borrowed from the candidates */
+    const char
+        *lock; /* the file to be unlocked when a signature is wanted: key is its public half */
+    const char *path; /* the file that the key came from */
+    const char *name; /* for messages */
+} nc_offer;
+
+/* The next key that is worth an attempt. NACRE_NOT_FOUND: no more. */
+int nc_auth_next_key(nacre_client *c, nc_candidates *at, nc_offer *o);
+void nc_auth_candidates_clear(nacre_client *c, nc_candidates *at);
 /* One that can be tried before the server was asked for its methods. */
 bool nc_auth_has_given_key(const nacre_client *c, const nc_candidates *at);
 
