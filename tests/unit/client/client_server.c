@@ -258,6 +258,7 @@ void stage_init(stage *s)
     s->cfg.user = "alice";
     s->cfg.loop = s->loop;
     s->cfg.default_key_files = false;
+    s->cfg.use_agent = false;
     s->cfg.host_policy = NACRE_HOST_INSECURE;
     s->cfg.timeout_ms = 20000;
     (void)snprintf(s->dir, sizeof(s->dir), "/tmp/nacre-client-XXXXXX");
