@@ -138,7 +138,40 @@ longnames = {
     "paramiko": b"d---------   1 0  0  18446744073709551615 (unknown date) x",
     "little": b"?????????? ? ? ? ? 7. Jan 1970 ?",
 }
-for folder, seeds in (("longname", longnames), ("engine", wire), ("session", session), ("sftp", files), ("sftp_server", served), ("scp", copies),
+# RFC 8032 7.1, test 1
+secret = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+public = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+blob = string("ssh-ed25519") + string(public)
+private = string("ssh-ed25519") + string(public) + string(secret + public) + string("comment")
+
+
+def agent(kind, body=b""):
+    return u32(1 + len(body)) + bytes([kind]) + body
+
+
+def hop(user, host, *keys):
+    return string(string(user) + string(host) + string("") + b"".join(string(k) + b"\0" for k in keys))
+
+
+route = string(string(hop("", "") + hop("us*r", "first", blob) + string("")))
+login = string("session") + b"\x32" + string("user") + string("ssh-connection") + string("publickey") + b"\1" + \
+    string("ssh-ed25519") + string(blob)
+bind = agent(27, string("session-bind@openssh.com") + string(blob) + string("session") + string(bytes(80)) + b"\0")
+restrict = b"\xff" + string("restrict-destination-v00@openssh.com") + route
+keyrings = {name: bytes([mood]) + b"\x82" + b"".join(messages) for name, mood, messages in (
+    ("plain", 1, [agent(17, private), agent(11), agent(13, string(blob) + string("data") + u32(0)), agent(18, string(blob)),
+                  agent(19), agent(27, string("query"))]),
+    ("limits", 1, [agent(25, private + b"\1" + u32(1) + b"\2"), agent(13, string(blob) + string("data") + u32(4)), agent(11)]),
+    ("later", 2, [agent(25, private + b"\2"), agent(13, string(blob) + string("data") + u32(0)), agent(11)]),
+    ("routes", 0, [agent(25, private + restrict), bind, agent(13, string(blob) + string(login) + u32(0)), agent(11)]),
+    ("lock", 0, [agent(22, string("pw")), agent(11), bind, agent(23, string("no")), agent(23, string("pw")), agent(11)]))}
+agents = {
+    "list": b"\0" + agent(12, u32(2) + string(blob) + string("comment") + string("x") + string("")) + agent(5) * 5,
+    "sign": b"\1" + agent(14, string(string("ssh-ed25519") + string(bytes(64)))) + agent(6) * 5,
+    "extension": b"\2" + agent(29, string("query") + string("query")) + agent(29, string("query") + string("a@b")) + agent(28) * 4,
+    "pieces": b"\x43" + agent(6) * 6,
+}
+for folder, seeds in (("agent", agents), ("keyring", keyrings), ("longname", longnames), ("engine", wire), ("session", session), ("sftp", files), ("sftp_server", served), ("scp", copies),
                       ("packets", {f"mode{i}": bytes([i, i % 4]) + packet(kexinit) * 2 for i in range(0, 112, 7)}),
                       ("messages", {"kexinit": kexinit[1:], "open": string("session") + u32(0) * 3,
                                     "request": u32(0) + string("exec") + b"\1" + string("true")})):
