@@ -210,20 +210,17 @@ bool nc_keyring_bind(nacre_keyring_conn *c, nc_rd *r)
 
 bool nc_keyring_cert_names(const nacre_keyring *k, const nacre_key *cert, nacre_span host)
 {
-    nacre_cert_info info;
-    nacre_span name;
-    if (nacre_key_cert_info(cert, &info) != NACRE_OK || info.kind != NACRE_CERT_HOST ||
-        info.critical.n || k->unix_seconds < info.valid_after ||
-        k->unix_seconds >= info.valid_before || strcmp(info.ca_algorithm, "ssh-rsa") == 0) {
+    char name[256]; /* above the longest that DNS has */
+    nacre_cert_rules rules;
+    if (host.n >= sizeof(name) || memchr(host.p, 0, host.n)) {
         return false;
     }
-    nacre_span rest = info.principals;
-    while (nacre_cert_next_principal(&rest, &name)) {
-        if (nc_pattern_match(host, name, true)) {
-            return true;
-        }
-    }
-    return false;
+    memcpy(name, host.p, host.n);
+    name[host.n] = '\0';
+    nacre_cert_rules_init(&rules, NACRE_CERT_HOST);
+    rules.principal = name;
+    rules.now = k->unix_seconds;
+    return nacre_cert_check(cert, &rules, NULL) == NACRE_OK;
 }
 
 static bool key_matches(const nacre_keyring *k, const nacre_key *key, const hop *h, nacre_span blob,
