@@ -193,6 +193,27 @@ static bool cipher_unknown(void)
     return unknown;
 }
 
+/*
+ * libcrypto takes the bytes of an RSA number for its magnitude, whatever their sign and padding. One key
+ * has one encoding here: what it would write must be what stood there.
+ */
+static int check_numbers(const pem_block *b, EVP_PKEY *key, bool private_key, nacre_span der)
+{
+    uint8_t *again = NULL;
+    int n;
+    bool same;
+
+    if (!EVP_PKEY_is_a(key, "RSA")) {
+        return NACRE_OK;
+    }
+    n = private_key ? i2d_PrivateKey(key, &again) : i2d_PublicKey(key, &again);
+    same = n > 0 && nc_span_eq(nc_span(again, (size_t)n), der);
+    OPENSSL_clear_free(again, n > 0 ? (size_t)n : 0);
+    return same ? NACRE_OK
+                : nc_fail(b->err, NACRE_BAD_KEY,
+                          "The numbers of the %s are negative, padded, or not in DER", b->form);
+}
+
 static int open_sealed(pem_block *b, PKCS8_PRIV_KEY_INFO **info)
 {
     const uint8_t *p = b->data;
@@ -227,6 +248,7 @@ static int open_pkcs8(pem_block *b, EVP_PKEY **key)
 {
     const uint8_t *p = b->data;
     PKCS8_PRIV_KEY_INFO *info = NULL;
+    int n = 0;
     int rc = NACRE_OK;
 
     if (strcmp(b->label, "ENCRYPTED PRIVATE KEY") == 0) {
@@ -241,12 +263,16 @@ static int open_pkcs8(pem_block *b, EVP_PKEY **key)
         return nc_fail(b->err, NACRE_KEY_FORMAT, "The PKCS#8 structure is broken");
     }
     *key = EVP_PKCS82PKEY(info);
-    PKCS8_PRIV_KEY_INFO_free(info);
     if (!*key) {
-        return nc_fail(b->err, NACRE_UNSUPPORTED,
-                       "The PKCS#8 key is broken or of a type that libcrypto does not know");
+        rc = nc_fail(b->err, NACRE_UNSUPPORTED,
+                     "The PKCS#8 key is broken or of a type that libcrypto does not know");
+    } else if (PKCS8_pkey_get0(NULL, &p, &n, NULL, info) == 1) {
+        rc = check_numbers(b, *key, true, nc_span(p, n > 0 ? (size_t)n : 0));
+    } else {
+        rc = nc_fail(b->err, NACRE_KEY_FORMAT, "The PKCS#8 structure is broken");
     }
-    return NACRE_OK;
+    PKCS8_PRIV_KEY_INFO_free(info);
+    return rc;
 }
 
 static int open_traditional(pem_block *b, int evp_type, EVP_PKEY **key)
@@ -260,7 +286,7 @@ static int open_traditional(pem_block *b, int evp_type, EVP_PKEY **key)
     p = b->data;
     *key = d2i_PrivateKey(evp_type, NULL, &p, b->len);
     if (*key) {
-        return NACRE_OK;
+        return check_numbers(b, *key, true, nc_span(b->data, (size_t)b->len));
     }
     /* One wrong passphrase in 256 leaves padding that looks right and an encoding that does not. */
     return b->encrypted
@@ -268,17 +294,40 @@ static int open_traditional(pem_block *b, int evp_type, EVP_PKEY **key)
                : nc_fail(b->err, NACRE_KEY_FORMAT, "The ASN.1 of the %s is broken", b->form);
 }
 
+/* SubjectPublicKeyInfo; the key inside is what PKCS#1 has alone. */
+static int open_info(pem_block *b, EVP_PKEY **key)
+{
+    const uint8_t *p = b->data;
+    const uint8_t *inner = NULL;
+    int n = 0;
+    X509_PUBKEY *info = d2i_X509_PUBKEY(NULL, &p, b->len);
+    int rc = NACRE_KEY_FORMAT;
+
+    *key = info && p == b->data + b->len ? X509_PUBKEY_get(info) : NULL;
+    if (*key && X509_PUBKEY_get0_param(NULL, &inner, &n, NULL, info) == 1) {
+        rc = check_numbers(b, *key, false, nc_span(inner, n > 0 ? (size_t)n : 0));
+    }
+    X509_PUBKEY_free(info);
+    return rc;
+}
+
 static int open_public(pem_block *b, int evp_type, EVP_PKEY **key)
 {
     const uint8_t *p = b->data;
+    int rc;
 
-    *key = evp_type == EVP_PKEY_NONE ? d2i_PUBKEY(NULL, &p, b->len)
-                                     : d2i_PublicKey(evp_type, NULL, &p, b->len);
-    if (*key && p == b->data + b->len) {
-        return NACRE_OK;
+    if (evp_type == EVP_PKEY_NONE) {
+        rc = open_info(b, key);
+    } else {
+        *key = d2i_PublicKey(evp_type, NULL, &p, b->len);
+        rc = *key ? check_numbers(b, *key, false, nc_span(b->data, (size_t)b->len))
+                  : NACRE_KEY_FORMAT;
     }
-    return nc_fail(b->err, NACRE_KEY_FORMAT,
-                   "The ASN.1 of the %s is broken, or its type is not known to libcrypto", b->form);
+    return rc == NACRE_OK
+               ? rc
+               : nc_fail(b->err, rc,
+                         "The ASN.1 of the %s is broken, or its type is not known to libcrypto",
+                         b->form);
 }
 
 static int refuse_dsa(nacre_error *err)

@@ -21,7 +21,7 @@ SANITIZER = re.compile(r"^(__asan|__ubsan|__lsan|__sanitizer|__gcov|__llvm|__msa
 # Randomness is handed in; RAND_priv_bytes is what src/crypto/random.c takes when no hook is given.
 RANDOM = re.compile(r"^(RAND_(?!priv_bytes$)|randombytes|arc4random|getrandom|getentropy)")
 CRYPTO = re.compile(r"^(EVP|BN|EC|ECDSA|RSA|DSA|DH|OSSL|OPENSSL|CRYPTO|RAND|PEM|BIO|ERR|OBJ|HMAC|i2d|d2i|"
-                    r"X509|PKCS\d*|ASN1|AES|SHA|MD5|sodium|crypto)_|^(SHA\d+|HMAC|MD5|SHA1)$|^sodium_")
+                    r"X509|PKCS\d*|ASN1|PBE2?PARAM|PBKDF2PARAM|SCRYPT_PARAMS|AES|SHA|MD5|sodium|crypto)_|^(SHA\d+|HMAC|MD5|SHA1)$|^sodium_")
 
 libraries = sys.argv[1:]
 defined, undefined = set(), {}
