@@ -214,6 +214,11 @@ NACRE_API bool nacre_key_equal(const nacre_key *a, const nacre_key *b);
  */
 NACRE_API int nacre_key_fingerprint(const nacre_key *k, const char *hash, char *out, size_t size);
 NACRE_API int nacre_blob_fingerprint(nacre_span blob, const char *hash, char *out, size_t size);
+/*
+ * The fingerprint as a picture, as ssh-keygen -lv draws it: eleven lines, without the last line end. hash as
+ * above, NULL: sha256. The length, or NACRE_TOO_LARGE (size 256 is enough), NACRE_UNKNOWN_NAME.
+ */
+NACRE_API int nacre_key_randomart(const nacre_key *k, const char *hash, char *out, size_t size);
 /* "ssh-ed25519 AAAA..." into out (terminated); the length, or NACRE_TOO_LARGE. */
 NACRE_API int nacre_key_public_line(const nacre_key *k, char *out, size_t size);
 

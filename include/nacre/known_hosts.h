@@ -45,8 +45,10 @@ NACRE_API int nacre_known_hosts_add_file(nacre_known_hosts *h, const char *path,
                                          nacre_error *err) NACRE_MUST_CHECK;
 /*
  * port 0 or 22: the bare name; else "[host]:port" only, as it stands in the file. Names are compared
- * without case. A line with @revoked decides before all others; @cert-authority lines are for
- * certificates and never match a plain key. where: NULL ok. May be called from many threads at once.
+ * without case. A line with @revoked decides before all others: it speaks of a plain key, of the key in a
+ * certificate and of its CA. @cert-authority lines are for certificates and never match a plain key; a
+ * certificate is only looked for there, so that where it is UNKNOWN its plain key may be asked about next
+ * (nacre_key_plain). where: NULL ok. May be called from many threads at once.
  */
 NACRE_API nacre_host_match nacre_known_hosts_check(const nacre_known_hosts *h, const char *host,
                                                    uint16_t port, const nacre_key *key,
@@ -57,6 +59,9 @@ NACRE_API nacre_host_match nacre_known_hosts_check(const nacre_known_hosts *h, c
  */
 NACRE_API size_t nacre_known_hosts_types(const nacre_known_hosts *h, const char *host,
                                          uint16_t port, char *out, size_t size);
+/* Whether a @cert-authority line means this host, so that certificates are worth asking for. */
+NACRE_API bool nacre_known_hosts_has_authority(const nacre_known_hosts *h, const char *host,
+                                               uint16_t port);
 /*
  * Makes a line for a host (hash: HashKnownHosts) with its newline into out, as ssh writes it; the
  * length or NACRE_TOO_LARGE. Also adds it to the object, unless h is NULL.

@@ -51,6 +51,7 @@
 #include "nacre/ssh_config.h"
 #include "nacre/sshd_config.h"
 #include "nacre/sshsig.h"
+#include "nacre/sshfp.h"
 #include "nacre/transport.h"
 
 #endif

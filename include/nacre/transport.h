@@ -113,6 +113,11 @@ typedef struct nacre_config {
      * application that looks at u.auth.sk (no-touch-required of sshd(8)). Otherwise they are refused.
      */
     bool untouched_keys;
+    /*
+     * Server: after login tells the client all host keys, so that it learns new ones before old ones go, and
+     * proves on request that it holds them (PROTOCOL 2.5). Default for servers: true.
+     */
+    bool announce_host_keys;
 } nacre_config;
 
 NACRE_API void nacre_config_init(nacre_config *cfg, nacre_role role);
@@ -189,7 +194,13 @@ typedef enum nacre_event_type {
     NACRE_EVENT_CHANNEL_PEER_CLOSED, /* by the peer; ours is held: see nacre_channel_hold_close        */
     /* userauth, server, question: the client's host made a good signature (RFC 4252 9). auth (key of
        that host, client_host, client_user: what it says of itself) */
-    NACRE_EVENT_AUTH_HOSTBASED
+    NACRE_EVENT_AUTH_HOSTBASED,
+    /* connection */
+    NACRE_EVENT_HOST_KEYS, /* client: the server says which host keys it has (OpenSSH PROTOCOL 2.5), once,
+                              after login: host_keys. It is only its word: nacre_transport_prove_host_keys */
+    NACRE_EVENT_HOST_KEYS_PROVEN /* client: the answer to that: host_keys; status NACRE_OK: it holds them
+                                    all; NACRE_REQUEST_REFUSED, NACRE_BAD_SIGNATURE, NACRE_MALFORMED: none
+                                    of them is proven */
 } nacre_event_type;
 
 typedef struct nacre_prompt {
@@ -273,6 +284,11 @@ typedef struct nacre_event {
             bool success;
             nacre_span data; /* global replies */
         } reply;
+        struct {
+            nacre_key *const *keys; /* plain keys, each once; borrowed until the next step */
+            size_t count;
+            int status;
+        } host_keys;
         struct {
             uint32_t status;
             nacre_span signal; /* name without SIG */
@@ -413,6 +429,13 @@ NACRE_API void nacre_transport_set_limits(nacre_transport *t, const nacre_limits
 NACRE_API int nacre_transport_rekey(nacre_transport *t);
 NACRE_API int nacre_transport_send_ignore(nacre_transport *t, nacre_span data);
 NACRE_API int nacre_transport_send_debug(nacre_transport *t, bool always_display, const char *text);
+/*
+ * Client: asks the server to prove that it holds the private halves of some of the keys that it announced
+ * (1 to 64, by signatures bound to this session); the answer is NACRE_EVENT_HOST_KEYS_PROVEN. Keeps references.
+ * NACRE_WRONG_STATE: not logged in, or a proof is on its way.
+ */
+NACRE_API int nacre_transport_prove_host_keys(nacre_transport *t, nacre_key *const *keys,
+                                              size_t count) NACRE_MUST_CHECK;
 /* ping@openssh.com, when the peer announced it, else NACRE_UNSUPPORTED; the answer is an event. */
 NACRE_API int nacre_transport_ping(nacre_transport *t, nacre_span data);
 

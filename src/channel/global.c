@@ -63,8 +63,12 @@ static int reply_arrived(nc_mux *m, bool success, nacre_span data, nacre_event *
                             success ? "SUCCESS" : "FAILURE");
     }
     nc_mux_answered(m, &m->asked_ms);
+    bool proof = m->host_keys.proof_waits && m->asked_head == m->host_keys.proof_at;
     if (asked_pop(m)) {
         return NACRE_AGAIN;
+    }
+    if (proof) {
+        return nc_hostkeys_reply(m, success, data, ev);
     }
     nc_mux_event(ev, NACRE_EVENT_GLOBAL_REPLY, NULL);
     ev->u.reply.success = success;
@@ -153,6 +157,11 @@ int nc_in_global_request(nc_mux *m, nc_rd *r, nacre_event *ev)
         m->no_more_sessions = true;
         return answer_alone(m, msg.want_reply, NC_REPLY_YES);
     }
+    bool client = m->link->role == NACRE_CLIENT;
+    if (client && nc_span_is(msg.name, "hostkeys-00@openssh.com")) {
+        int rc = answer_alone(m, msg.want_reply, NC_REPLY_NO);
+        return rc == NACRE_AGAIN ? nc_hostkeys_announced(m, msg.data, ev) : rc;
+    }
     uint32_t ticket = 0;
     if (msg.want_reply) {
         ticket = nc_link_ticket(m->link, NC_OWNER_CHANNEL);
@@ -161,6 +170,10 @@ int nc_in_global_request(nc_mux *m, nc_rd *r, nacre_event *ev)
             nc_link_ticket_done(m->link);
             return rc;
         }
+    }
+    if (!client && ticket && m->host_keys.count > 0 &&
+        nc_span_is(msg.name, "hostkeys-prove-00@openssh.com")) {
+        return nc_hostkeys_prove(m, msg.data, ticket, ev);
     }
     nc_mux_event(ev, NACRE_EVENT_GLOBAL_REQUEST, NULL);
     ev->ticket = ticket;

@@ -4,6 +4,7 @@
 #ifndef NC_CHANNEL_INTERNAL_H
 #define NC_CHANNEL_INTERNAL_H
 
+#include "channel/hostkeys.h"
 #include "channel/mux.h"
 #include "channel/replies.h"
 
@@ -131,6 +132,7 @@ struct nc_mux {
     uint32_t keepalive_missed;
     uint64_t keepalive_heard; /* link->heard_ms when we last looked */
     uint64_t keepalive_due;
+    nc_hostkeys host_keys;
     bool started, over, no_more_sessions;
 };
 

@@ -218,7 +218,7 @@ static int mux_start(void *ctx)
     nc_mux *m = ctx;
     m->started = true;
     nc_keepalive_start(m);
-    return NACRE_OK;
+    return nc_hostkeys_announce(m);
 }
 
 static int mux_packet(void *ctx, uint8_t number, nc_rd *r, nacre_event *ev)
@@ -243,6 +243,10 @@ static int mux_poll(void *ctx, nacre_event *ev)
     }
     int rc = nc_keepalive_poll(m);
     if (rc != NACRE_OK) {
+        return rc;
+    }
+    rc = nc_hostkeys_poll(m, ev);
+    if (rc != NACRE_AGAIN) {
         return rc;
     }
     nacre_channel *ch = next_ended(m);
@@ -281,7 +285,11 @@ static int mux_answer(void *ctx, uint32_t ticket, const nacre_answer *a)
     }
     nc_reply *slot = nc_replies_find(&m->answers, ticket);
     if (slot) {
-        return nc_global_answer(m, slot, a);
+        return ticket == m->host_keys.request ? NACRE_NOT_FOUND : nc_global_answer(m, slot, a);
+    }
+    int rc = nc_hostkeys_answer(m, ticket, a);
+    if (rc != NACRE_NOT_FOUND) {
+        return rc;
     }
     for (nacre_channel *ch = m->first; ch; ch = ch->next) {
         if (ch->ticket == ticket) {
@@ -300,6 +308,7 @@ static void mux_closing(void *ctx)
     nc_mux *m = ctx;
     m->over = true;
     nc_replies_clear(&m->answers, m->link);
+    nc_hostkeys_over(&m->host_keys, m->link);
     for (nacre_channel *ch = m->first; ch; ch = ch->next) {
         void_tickets(ch);
         nc_window_wait_end(ch);
@@ -336,6 +345,7 @@ int nc_mux_new(nc_mux **out, nc_link *link, nacre_transport *public_handle)
                       : max > NC_MAX_CHANNELS ? NC_MAX_CHANNELS
                                               : max;
     m->keepalive_due = UINT64_MAX;
+    nc_hostkeys_init(&m->host_keys, link->alloc);
     m->asked_ms = NC_NEVER_ASKED;
     *out = m;
     return NACRE_OK;
@@ -350,6 +360,7 @@ void nc_mux_free(nc_mux *m)
         nc_mux_destroy(m->first);
     }
     nc_replies_clear(&m->answers, m->link);
+    nc_hostkeys_clear(&m->host_keys, m->link);
     nc_free(m->link->alloc, m->slots);
     nc_free(m->link->alloc, m);
 }

@@ -50,7 +50,8 @@ void nacre_transport_free(nacre_transport *t)
 
 int nacre_transport_add_host_key(nacre_transport *t, nacre_key *key)
 {
-    return nc_core_add_host_key(t->core, key);
+    int rc = nc_core_add_host_key(t->core, key);
+    return rc == NACRE_OK ? nc_mux_add_host_key(t->mux, key) : rc;
 }
 
 /* ---- append, step, drain ------------------------------------------------------------------------ */
@@ -248,4 +249,9 @@ int nacre_channel_open_session(nacre_transport *t, nacre_channel **out)
 int nacre_global_request(nacre_transport *t, const char *name, bool want_reply, nacre_span data)
 {
     return nc_mux_global_request(t->mux, name, want_reply, data);
+}
+
+int nacre_transport_prove_host_keys(nacre_transport *t, nacre_key *const *keys, size_t count)
+{
+    return nc_mux_prove_host_keys(t->mux, keys, count);
 }

@@ -42,6 +42,7 @@ void nacre_config_init(nacre_config *cfg, nacre_role role)
     cfg->output_soft = DEFAULT_OUTPUT_SOFT;
     cfg->output_hard = DEFAULT_OUTPUT_HARD;
     if (role == NACRE_SERVER) {
+        cfg->announce_host_keys = true;
         cfg->login_grace_ms = DEFAULT_SERVER_GRACE_MS;
         cfg->max_auth_tries = DEFAULT_AUTH_TRIES;
         cfg->auth_methods = "publickey,password,keyboard-interactive";

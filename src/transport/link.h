@@ -66,15 +66,16 @@ struct nc_link {
     nc_log log;
     nacre_role role;
     uint64_t now_ms;
-    uint64_t heard_ms;          /* when the peer's last whole packet was read, of any number */
-    uint32_t round_trip_ms;     /* the smallest seen; NC_ROUND_TRIP_UNKNOWN */
-    nacre_span session_id;      /* of the first exchange; valid before any service runs */
-    nacre_span host_key;        /* the server's, as that exchange showed it; likewise */
-    const char *peer_software;  /* softwareversion of the peer, for quirks; "" before */
-    uint32_t quirks;            /* NC_QUIRK_*, see version.h */
-    const nacre_config *config; /* the transport's own copy; lists are resolved names */
-    uint32_t next_ticket;       /* low bits; see nc_link_ticket */
-    uint32_t open_tickets;      /* for NACRE_AWAITS_ANSWER; owners keep it right */
+    uint64_t heard_ms;              /* when the peer's last whole packet was read, of any number */
+    uint32_t round_trip_ms;         /* the smallest seen; NC_ROUND_TRIP_UNKNOWN */
+    nacre_span session_id;          /* of the first exchange; valid before any service runs */
+    nacre_span host_key;            /* the server's, as that exchange showed it; likewise */
+    const char *host_key_algorithm; /* that it signed by, as negotiated; NULL before; static */
+    const char *peer_software;      /* softwareversion of the peer, for quirks; "" before */
+    uint32_t quirks;                /* NC_QUIRK_*, see version.h */
+    const nacre_config *config;     /* the transport's own copy; lists are resolved names */
+    uint32_t next_ticket;           /* low bits; see nc_link_ticket */
+    uint32_t open_tickets;          /* for NACRE_AWAITS_ANSWER; owners keep it right */
 };
 
 /* Tickets carry their owner, so that an answer finds its way. */

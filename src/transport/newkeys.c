@@ -115,6 +115,7 @@ int nc_kex_send_newkeys(nc_core *c)
         c->host_key = c->link.role == NACRE_CLIENT ? k->candidate : nacre_key_ref(k->signing_key);
         k->candidate = NULL;
         c->link.host_key = nacre_key_blob(c->host_key);
+        c->link.host_key_algorithm = k->choice.host_key;
     }
     k->step = NC_KEX_WAIT_NEWKEYS;
     return greet(c, first);

@@ -46,7 +46,7 @@ static void both_ways(void **state)
     fake_event(&client, &server, NACRE_EVENT_GLOBAL_REPLY, &ev);
     assert_true(ev.u.reply.success);
     assert_true(nc_span_is(ev.u.reply.data, "port"));
-    assert_int_equal(nc_mux_global_request(server.mux, "hostkeys-00@openssh.com", false, text("k")),
+    assert_int_equal(nc_mux_global_request(server.mux, "notice@example.org", false, text("k")),
                      NACRE_OK);
     fake_event(&client, &server, NACRE_EVENT_GLOBAL_REQUEST, &ev);
     assert_int_equal(ev.ticket, 0);
