@@ -174,51 +174,93 @@ bool ask_add_key(void *user, const nacre_key *key, const char *path)
     return n == 0 ? wants_askpass(&only) : says(answer, "yes");
 }
 
+bool ask_text(const ssh_setup *s, const char *prompt, char *out, size_t size)
+{
+    int n = ask_person(s, prompt, "confirm", true, out, size - 1);
+    while (n > 0 && out[n - 1] == ' ') {
+        n--;
+    }
+    out[n > 0 ? n : 0] = '\0';
+    return n >= 0;
+}
+
+static const char *dns_line(nacre_dns_hint hint)
+{
+    return hint == NACRE_DNS_MATCHES       ? "\nMatching host key fingerprint found in DNS."
+           : hint == NACRE_DNS_MATCHES_NOT ? "\nNo matching host key fingerprint found in DNS."
+                                           : "";
+}
+
+/* The name is known by this key, its address by another one. */
+static void address_question(const nacre_host_question *q, const char *name, char *text,
+                             size_t size)
+{
+    (void)snprintf(
+        text, size,
+        "Warning: the %s host key for '%s' differs from the key for the IP address '%s'\n"
+        "Offending key for IP in %.300s:%u\nMatching host key in %.300s:%u\n"
+        "Are you sure you want to continue connecting (yes/no)? ",
+        nacre_key_label(q->key), name, q->address,
+        q->address_line.source ? q->address_line.source : "", (unsigned)q->address_line.line,
+        q->known.source ? q->known.source : "", (unsigned)q->known.line);
+}
+
+static void new_question(const nacre_host_question *q, const char *name, char *text, size_t size)
+{
+    char address[100] = "", notes[1024] = "";
+    if (*q->address && strcmp(q->address, q->host) != 0) {
+        (void)snprintf(address, sizeof(address), " (%s)", q->address);
+    }
+    if (*q->certificate) {
+        (void)snprintf(notes, sizeof(notes), "\nIts certificate does not count: %.300s",
+                       q->certificate);
+    }
+    if (q->match == NACRE_HOST_OTHER_TYPE) {
+        size_t n = strlen(notes);
+        (void)snprintf(notes + n, sizeof(notes) - n,
+                       "\nAnother type of key is known for this host (%.300s:%u): be careful.",
+                       q->known.source ? q->known.source : "", (unsigned)q->known.line);
+    }
+    if (q->address_match == NACRE_HOST_CHANGED) {
+        size_t n = strlen(notes);
+        (void)snprintf(notes + n, sizeof(notes) - n,
+                       "\nIts address is known by another key (%.200s:%u): be careful.",
+                       q->address_line.source ? q->address_line.source : "",
+                       (unsigned)q->address_line.line);
+    }
+    (void)snprintf(text, size,
+                   "The authenticity of host '%s%s' can't be established.\n"
+                   "%s key fingerprint is %s.%s%s%s%s\n%s\n"
+                   "Are you sure you want to continue connecting (yes/no/[fingerprint])? ",
+                   name, address, nacre_key_label(q->key), q->fingerprint, *q->art ? "\n" : "",
+                   q->art, dns_line(q->dns), notes, q->other_names);
+}
+
 bool ask_host(void *user, const nacre_host_question *q)
 {
     const ssh_setup *s = user;
-    char fingerprint[128], text[2048], answer[ANSWER_MAX], name[300], address[100] = "";
-    if (nacre_key_fingerprint(q->key, "sha256", fingerprint, sizeof(fingerprint)) < 0) {
-        return false;
-    }
-    char host[256];
+    char text[6144], answer[ANSWER_MAX], name[300], host[256];
     (void)nacre_escape(host, sizeof(host), (nacre_span){(const uint8_t *)q->host, strlen(q->host)});
     if (q->port == 22) {
         (void)snprintf(name, sizeof(name), "%s", host);
     } else {
         (void)snprintf(name, sizeof(name), "[%s]:%u", host, (unsigned)q->port);
     }
-    if (*q->address && strcmp(q->address, q->host) != 0) {
-        (void)snprintf(address, sizeof(address), " (%s)", q->address);
-    }
-    char note[512] = "This key is not known by any other names.";
-    if (q->match == NACRE_HOST_OTHER_TYPE) {
-        (void)snprintf(note, sizeof(note),
-                       "Another type of key is known for this host (%.300s:%u): be careful.",
-                       q->known.source ? q->known.source : "", (unsigned)q->known.line);
-    }
-    (void)snprintf(text, sizeof(text),
-                   "The authenticity of host '%s%s' can't be established.\n"
-                   "%s key fingerprint is %s.\n%s\n"
-                   "Are you sure you want to continue connecting (yes/no/[fingerprint])? ",
-                   name, address, nacre_key_label(q->key), fingerprint, note);
+    bool new_host = q->match != NACRE_HOST_MATCH;
+    (new_host ? new_question : address_question)(q, name, text, sizeof(text));
     const char *prompt = text;
     for (int i = 0; i < QUESTIONS_MAX * 10; i++) {
-        int n = ask_person(s, prompt, "confirm", true, answer, sizeof(answer) - 1);
-        if (n < 0) {
+        if (!ask_text(s, prompt, answer, sizeof(answer))) {
             return false;
         }
-        answer[n] = '\0';
-        while (n > 0 && answer[n - 1] == ' ') {
-            answer[--n] = '\0';
-        }
-        if (says(answer, "yes") || strcmp(answer, fingerprint) == 0) {
+        if (says(answer, "yes") || (new_host && strcmp(answer, q->fingerprint) == 0)) {
             return true;
         }
-        if (says(answer, "no") || n == 0) {
+        if (says(answer, "no") || !*answer) {
             return false;
         }
-        prompt = "Please type 'yes', 'no' or the fingerprint: ";
+        prompt = new_host ? "Please type 'yes', 'no' or the fingerprint: "
+                          : "Please type 'yes' or 'no': ";
     }
     return false;
 }

@@ -14,9 +14,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-static const char usual_user_hosts[] = "~/.ssh/known_hosts ~/.ssh/known_hosts2";
-static const char usual_global_hosts[] = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2";
-
 /* ---- values ---- */
 
 int setup_init(ssh_setup *s, const char *program)
@@ -142,99 +139,6 @@ static int level_of(const char *name)
 
 /* ---- the client's config ---- */
 
-/*
- * A file that is there and cannot be read ends it: without its lines a changed key would look like
- * that of a new host, and a revoked one like any other.
- */
-static bool add_hosts(ssh_setup *s, const char *text, const char *keyword, bool first)
-{
-    nacre_error why = {0};
-    char *path = setup_keep_path(s, keyword, text);
-    if (!path) {
-        return false;
-    }
-    if (strcasecmp(text, "none") == 0) {
-        return true;
-    }
-    if (first) {
-        s->cfg.known_hosts_file = path;
-    }
-    int rc = nacre_known_hosts_add_file(s->known, path, &why);
-    if (rc != NACRE_OK && rc != NACRE_NOT_FOUND) {
-        setup_say(
-            s,
-            "%s: without it a changed host key would not be noticed, so nothing is connected; "
-            "mend the file or name another one with %s (or none)",
-            why.text, keyword);
-        return false;
-    }
-    return true;
-}
-
-static bool add_usual_hosts(ssh_setup *s, const char *keyword, bool user)
-{
-    const char *list = user ? usual_user_hosts : usual_global_hosts;
-    char copy[256];
-    char *rest = copy;
-    bool first = user;
-    (void)snprintf(copy, sizeof(copy), "%s", list);
-    for (char *one; (one = strsep(&rest, " ")) != NULL; first = false) {
-        if (!add_hosts(s, one, keyword, first)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool load_known_hosts(ssh_setup *s)
-{
-    static const char *const keywords[] = {"UserKnownHostsFile", "GlobalKnownHostsFile"};
-    if (nacre_known_hosts_new(&s->known, NULL) != NACRE_OK) {
-        return false;
-    }
-    for (int k = 0; k < 2; k++) {
-        size_t n = nacre_ssh_config_count(s->conf, keywords[k]);
-        if (n == 0 && !add_usual_hosts(s, keywords[k], k == 0)) {
-            return false;
-        }
-        for (size_t i = 0; i < n; i++) {
-            const char *text = nacre_ssh_config_value(s->conf, keywords[k], i);
-            if (!add_hosts(s, text, keywords[k], k == 0 && i == 0)) {
-                return false;
-            }
-        }
-    }
-    s->cfg.known_hosts = s->known;
-    return true;
-}
-
-static bool is_loopback(const char *host)
-{
-    return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-           strcmp(host, "::1") == 0;
-}
-
-static bool set_trust(ssh_setup *s)
-{
-    const char *strict = get(s, "StrictHostKeyChecking");
-    nacre_client_config *c = &s->cfg;
-    c->host_policy = s->batch ? NACRE_HOST_REJECT : NACRE_HOST_ASK;
-    if (strict && (strcasecmp(strict, "yes") == 0 || strcasecmp(strict, "true") == 0)) {
-        c->host_policy = NACRE_HOST_REJECT;
-    } else if (strict && strcasecmp(strict, "accept-new") == 0) {
-        c->host_policy = NACRE_HOST_ACCEPT_NEW;
-    } else if (strict && strcasecmp(strict, "ask") != 0) {
-        c->host_policy = NACRE_HOST_INSECURE;
-    }
-    c->hash_known_hosts = yes(s, "HashKnownHosts", false);
-    c->host_key_alias = get(s, "HostKeyAlias");
-    if (yes(s, "NoHostAuthenticationForLocalhost", false) && is_loopback(s->host)) {
-        c->host_policy = NACRE_HOST_INSECURE;
-        return true;
-    }
-    return load_known_hosts(s);
-}
-
 static bool method_is_off(const ssh_setup *s, const char *name, size_t n)
 {
     static const struct {
@@ -340,7 +244,7 @@ bool setup_load(ssh_setup *s)
     s->verbosity = level && s->verbosity == 0 ? level_of(level) : s->verbosity;
     s->batch = yes(s, "BatchMode", false);
     nacre_client_config_init(&s->cfg);
-    if (!set_trust(s) || !setup_keys(s)) {
+    if (!hosts_setup(s) || !setup_keys(s)) {
         return false;
     }
     const char *hops = jump_list(s);

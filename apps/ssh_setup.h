@@ -35,6 +35,8 @@ typedef struct ssh_setup {
     const char *key_files[SETUP_FILES_MAX], *cert_files[SETUP_FILES_MAX];
     char preferred[256];
     nacre_known_hosts *known;
+    const char *hosts_files[SETUP_FILES_MAX]; /* the user's known_hosts */
+    size_t hosts_file_count;
     nacre_client_config cfg;
 
     ssh_jump *jump; /* filled by setup_connect: the hosts in front of this one, NULL: none */
@@ -73,6 +75,14 @@ void setup_quality(const ssh_setup *s, nacre_client *c, bool interactive);
 /* Prints the failed call's sentence as ssh would put it. */
 void setup_explain(const ssh_setup *s, const nacre_client *c, int rc);
 
+/* The file that a value of keyword names, kept in s; NULL: it has complained. */
+char *setup_keep_path(ssh_setup *s, const char *keyword, const char *text);
+
+/* ---- ssh_hosts.c ---- */
+
+/* Everything about the host's key. False: it has complained. */
+bool hosts_setup(ssh_setup *s);
+
 /* ---- ssh_notes.c: setup_say and setup_debug, and ---- */
 
 /* Sets the callbacks of s->cfg by which the library tells something. */
@@ -83,6 +93,8 @@ void setup_listen(ssh_setup *s);
 /* The callbacks of nacre_client; user is the ssh_setup. */
 bool ask_host(void *user, const nacre_host_question *q);
 bool ask_add_key(void *user, const nacre_key *key, const char *path); /* AddKeysToAgent ask */
+/* Any question with an answer in clear, terminated; false: nobody answered. */
+bool ask_text(const ssh_setup *s, const char *prompt, char *out, size_t size);
 int ask_secret(void *user, nacre_answer_kind kind, const char *prompt, bool echo, unsigned attempt,
                char *out, size_t size);
 

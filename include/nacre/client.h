@@ -20,6 +20,7 @@
 
 #include "nacre/agent.h"
 #include "nacre/channel.h"
+#include "nacre/host_trust.h"
 #include "nacre/known_hosts.h"
 #include "nacre/loop.h"
 
@@ -45,13 +46,28 @@ typedef enum nacre_host_policy {
     NACRE_HOST_INSECURE
 } nacre_host_policy;
 
+/* What the DNS says of a key that it does not vouch for. */
+typedef enum nacre_dns_hint {
+    NACRE_DNS_NOT_ASKED = 0,
+    NACRE_DNS_MATCHES,    /* a fingerprint of it was found there */
+    NACRE_DNS_MATCHES_NOT /* none was */
+} nacre_dns_hint;
+
 typedef struct nacre_host_question {
     const char *host;    /* as asked for, or the alias */
     const char *address; /* numeric address of the peer; "" unknown */
     uint16_t port;
     const nacre_key *key;
-    nacre_host_match match; /* UNKNOWN or OTHER_TYPE */
-    nacre_host_line known;  /* for OTHER_TYPE: the line */
+    nacre_host_match
+        match; /* UNKNOWN or OTHER_TYPE; MATCH: only the address is odd (address_match) */
+    nacre_host_line known;   /* but for UNKNOWN: the line */
+    const char *fingerprint; /* of key, by the configured hash */
+    const char *art;         /* with visual: its picture; "" */
+    const char *other_names; /* one or more lines: where else known_hosts has this key; escaped */
+    const char *certificate; /* why the certificate that the key came in does not count; "" */
+    nacre_dns_hint dns;
+    nacre_host_match address_match; /* CHANGED: the address is known by another key */
+    nacre_host_line address_line;
 } nacre_host_question;
 
 typedef enum nacre_answer_kind {
@@ -87,7 +103,7 @@ typedef struct nacre_client_callbacks {
     /*
      * The server opened a channel or sent a request nobody here knows; NULL: refused. Answer by ticket.
      * A SIGN question for one of the public keys that were given. And, only to be looked at, VERSION,
-     * PRE_BANNER, KEX_DONE, DEBUG, PONG, AUTH_RESULT and GLOBAL_REPLY.
+     * PRE_BANNER, KEX_DONE, DEBUG, PONG, AUTH_RESULT, HOST_KEYS and GLOBAL_REPLY.
      */
     void (*event)(void *user, nacre_client *c, const nacre_event *ev);
     /* Something a person should know although the call goes on: "Permanently added ...", a key file
@@ -143,6 +159,9 @@ typedef struct nacre_client_config {
     uint32_t add_keys_seconds; /* their life there; 0: no end */
     /* NACRE_ADD_KEYS_ASK: shall the key from path be added? Gets callbacks.user. NULL: no. */
     bool (*ask_add_key)(void *user, const nacre_key *key, const char *path);
+
+    nacre_host_trust
+        trust; /* certificates, revocation, addresses, DNS, learning: nacre/host_trust.h */
 } nacre_client_config;
 NACRE_API void nacre_client_config_init(nacre_client_config *cfg);
 

@@ -29,6 +29,7 @@
 #include "nacre/channel.h"
 #include "nacre/client.h"
 #include "nacre/dates.h"
+#include "nacre/host_trust.h"
 #include "nacre/key.h"
 #include "nacre/known_hosts.h"
 #include "nacre/krl.h"

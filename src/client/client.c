@@ -131,6 +131,9 @@ int nc_client_wait(nacre_client *c, const nc_wait *w, int (*done)(void *user), v
             return nc_client_fail(c, rc, "%s: %s: the event loop failed: %s", c->where, w->what,
                                   nacre_status_text(rc));
         }
+        if (!c->closed) {
+            nc_client_update_step(c);
+        }
     }
 }
 
@@ -202,12 +205,13 @@ static void drop(nacre_client *c)
     nc_auth_agent_close(c);
     nacre_key_free(c->auth.loaded);
     nacre_key_free(c->auth.unlocked);
+    nc_client_update_drop(c);
     nacre_transport_free(c->t);
     c->t = NULL;
     nacre_key_free(c->host_key);
     c->host_key = NULL;
     c->host_ticket = 0;
-    c->closed = c->kex_done = c->connect_over = c->no_passwords = false;
+    c->closed = c->kex_done = c->connect_over = c->no_passwords = c->may_update = false;
     c->run_rc = NACRE_AGAIN;
     nc_buf texts = c->auth.texts;
     memset(&c->auth, 0, sizeof(c->auth));
@@ -257,6 +261,10 @@ static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
         return;
     case NACRE_EVENT_KEX_DONE:
         c->kex_done = true;
+        break;
+    case NACRE_EVENT_HOST_KEYS:
+    case NACRE_EVENT_HOST_KEYS_PROVEN:
+        nc_client_update_event(c, ev);
         break;
     default:
         if (ev->channel && nc_channels_event(c, ev)) {

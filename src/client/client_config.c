@@ -56,7 +56,10 @@ static int own_strings(nacre_client *c)
                              &c->cfg.known_hosts_file,
                              &c->cfg.host_key_alias,
                              &c->cfg.preferred_auth,
-                             &c->cfg.agent_path};
+                             &c->cfg.agent_path,
+                             &c->cfg.trust.revoked_keys,
+                             &c->cfg.trust.ca_algorithms,
+                             &c->cfg.trust.fingerprint_hash};
     int rc = NACRE_OK;
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (rc != NACRE_OK) {
@@ -166,8 +169,10 @@ int nc_client_copy_config(nacre_client *c, const nacre_client_config *cfg, nacre
     /* Each takes its pointers over, or clears them: afterwards none is the caller's. */
     int strings = own_strings(c), keys = own_keys(c), password = own_password(c),
         files = own_files(c, &c->cfg.key_files, &c->cfg.key_file_count),
-        certs = own_files(c, &c->cfg.certificate_files, &c->cfg.certificate_file_count);
+        certs = own_files(c, &c->cfg.certificate_files, &c->cfg.certificate_file_count),
+        hosts = own_files(c, &c->cfg.trust.files, &c->cfg.trust.file_count);
     if (strings != NACRE_OK || keys != NACRE_OK || files != NACRE_OK || certs != NACRE_OK ||
+        hosts != NACRE_OK ||
         password != NACRE_OK) {
         return nc_fail(err, NACRE_NO_MEMORY, "out of memory");
     }

@@ -25,7 +25,7 @@ static const nc_keyword table[] = {
     {"CertificateFile", NC_KW_ADD, NULL, NULL, NULL},
     {"ChallengeResponseAuthentication", NC_KW_YESNO, NULL, NULL, "KbdInteractiveAuthentication"},
     {"ChannelTimeout", NC_KW_ONE_LIST, NULL, "none", NULL},
-    {"CheckHostIP", NC_KW_YESNO, NULL, NO_ONLY, NULL},
+    {"CheckHostIP", NC_KW_YESNO, NULL, NULL, NULL},
     {"Ciphers", NC_KW_ALGS, NULL, NULL, NULL},
     {"ClearAllForwardings", NC_KW_YESNO, NULL, NULL, NULL},
     {"Compression", NC_KW_YESNO, NULL, NULL, NULL},
@@ -40,7 +40,7 @@ static const nc_keyword table[] = {
     {"EnableSSHKeysign", NC_KW_YESNO, NULL, NULL, NULL},
     {"EscapeChar", NC_KW_TEXT, NULL, NULL, NULL},
     {"ExitOnForwardFailure", NC_KW_YESNO, NULL, NULL, NULL},
-    {"FingerprintHash", NC_KW_CHOICE, "md5,sha256", "sha256", NULL},
+    {"FingerprintHash", NC_KW_CHOICE, "md5,sha256", NULL, NULL},
     {"ForkAfterAuthentication", NC_KW_YESNO, NULL, NO_ONLY, NULL},
     {"ForwardAgent", NC_KW_TEXT, NULL, NO_ONLY, NULL},
     {"ForwardX11", NC_KW_YESNO, NULL, NO_ONLY, NULL},
@@ -74,7 +74,7 @@ static const nc_keyword table[] = {
     {"KbdInteractiveDevices", NC_KW_TEXT, NULL, NULL, NULL},
     {"KeepAlive", NC_KW_YESNO, NULL, NULL, "TCPKeepAlive"},
     {"KexAlgorithms", NC_KW_ALGS, NULL, NULL, NULL},
-    {"KnownHostsCommand", NC_KW_LINE, NULL, "none", NULL},
+    {"KnownHostsCommand", NC_KW_LINE, NULL, NULL, NULL},
     {"LocalCommand", NC_KW_LINE, NULL, NULL, NULL}, /* needs PermitLocalCommand yes */
     {"LocalForward", NC_KW_ADD_WORDS, NULL, "none", NULL},
     {"LogLevel", NC_KW_CHOICE, "SILENT,QUIET,FATAL,ERROR,INFO,VERBOSE,DEBUG,DEBUG1,DEBUG2,DEBUG3",
@@ -102,7 +102,7 @@ static const nc_keyword table[] = {
     {"RemoteForward", NC_KW_ADD_WORDS, NULL, "none", NULL},
     {"RequestTTY", NC_KW_CHOICE, "yes,no,true,false,force,auto", NULL, NULL},
     {"RequiredRSASize", NC_KW_NUMBER, NULL, NULL, NULL},
-    {"RevokedHostKeys", NC_KW_TEXT, NULL, "none", NULL},
+    {"RevokedHostKeys", NC_KW_TEXT, NULL, NULL, NULL},
     {"RSAMinSize", NC_KW_NUMBER, NULL, NULL, "RequiredRSASize"},
     {"SecurityKeyProvider", NC_KW_TEXT, NULL, "none", NULL},
     {"SendEnv", NC_KW_ADD_LIST, NULL, NULL, NULL},
@@ -125,9 +125,9 @@ static const nc_keyword table[] = {
     {"UpdateHostKeys", NC_KW_CHOICE, "yes,no,true,false,ask", NULL, NULL},
     {"User", NC_KW_TEXT, NULL, NULL, NULL},
     {"UserKnownHostsFile", NC_KW_ONE_LIST, NULL, NULL, NULL},
-    {"VerifyHostKeyDNS", NC_KW_CHOICE, "yes,no,true,false,ask", NO_ONLY, NULL},
+    {"VerifyHostKeyDNS", NC_KW_CHOICE, "yes,no,true,false,ask", NULL, NULL},
     {"VersionAddendum", NC_KW_LINE, NULL, "none", NULL},
-    {"VisualHostKey", NC_KW_YESNO, NULL, NO_ONLY, NULL},
+    {"VisualHostKey", NC_KW_YESNO, NULL, NULL, NULL},
     {"WarnWeakCrypto", NC_KW_CHOICE, "yes,no,true,false,no-pq-kex", NULL, NULL},
     {"XAuthLocation", NC_KW_TEXT, NULL, NULL, NULL},
 };
@@ -151,9 +151,8 @@ const nc_keyword *nc_keyword_find(nacre_span name)
  * Values that ask for comfort or speed that is not there: to pass over them opens nothing and shows nothing to
  * anybody. A warning says so.
  */
-static const char harmless[] =
-    "ControlMaster,ControlPath,ControlPersist,ChannelTimeout,FingerprintHash,LogVerbose,"
-    "ObscureKeystrokeTiming,VisualHostKey";
+static const char harmless[] = "ControlMaster,ControlPath,ControlPersist,ChannelTimeout,LogVerbose,"
+                               "ObscureKeystrokeTiming";
 /* They tune what is refused or not there anyway. */
 static const char no_effect[] = "EnableEscapeCommandline,EnableSSHKeysign,ForwardX11Timeout,"
                                 "ForwardX11Trusted,KbdInteractiveDevices,"

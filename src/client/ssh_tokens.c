@@ -274,7 +274,7 @@ static const struct {
     {"HostName", "h", 0},
     {"IdentityAgent", common, NC_EXPAND_HOME | NC_EXPAND_ENV},
     {"IdentityFile", common, NC_EXPAND_HOME | NC_EXPAND_ENV},
-    {"KnownHostsCommand", "CLdhijklnprufHIKt", NC_EXPAND_ENV | NC_EXPAND_SHELL},
+    {"KnownHostsCommand", "CLdhijklnprufHIKt", NC_EXPAND_ENV},
     {"LocalCommand", "CLdhijklnprufHIKtT", NC_EXPAND_SHELL},
     {"LocalForward", common, NC_EXPAND_ENV},
     {"ProxyCommand", "hnpr", NC_EXPAND_SHELL},

@@ -23,6 +23,25 @@ enum {
     NC_NAME_MAX = 512                 /* "[host]:port" */
 };
 
+enum { NC_MAX_ANNOUNCED = 64 }; /* host keys of a server; as many as the engine hands out */
+
+/* Host keys that the server announced, on their way into known_hosts: trust_update.c. */
+typedef enum nc_update_stage {
+    NC_UPDATE_NONE = 0,
+    NC_UPDATE_ANNOUNCED, /* to be compared */
+    NC_UPDATE_ASKED,     /* the proof is on its way */
+    NC_UPDATE_PROVEN,    /* to be written */
+    NC_UPDATE_DONE       /* whatever came of it */
+} nc_update_stage;
+typedef struct nc_update {
+    nc_update_stage stage;
+    nacre_key **keys;
+    size_t count;
+    uint8_t *matched; /* by key: by which names of the host it is known */
+    nacre_key **old;  /* known, and not announced */
+    size_t old_count;
+} nc_update;
+
 /* A channel of the blocking calls, and what it kept until somebody asks. */
 typedef struct nc_chan {
     struct nc_chan *next;
@@ -107,6 +126,8 @@ struct nacre_client {
     uint32_t host_ticket;
     nacre_key *host_key;
     bool no_passwords; /* the host key changed, and policy let it pass */
+    bool may_update;   /* the server may teach us further keys */
+    nc_update update;
 
     nc_auth_state auth;
     nc_chan *chans;
@@ -150,7 +171,7 @@ int nc_client_copy_config(nacre_client *c, const nacre_client_config *cfg, nacre
 int nc_client_prefer_known(nacre_client *c, char **list);
 /* Answers the pending host key question by policy. */
 int nc_client_verify(nacre_client *c);
-/* "host" or "[host]:port", as known_hosts has it. */
+/* trust_find.c: "host" or "[host]:port", as known_hosts has it. */
 void nc_client_host_name(const nacre_client *c, char *out, size_t size);
 
 /* ---- auth_agent.c ---- */
@@ -163,6 +184,14 @@ int nc_auth_agent_sign(nacre_client *c, const nacre_key *key, const char *algori
 /* AddKeysToAgent: as configured, a private key that came from a file. */
 int nc_auth_agent_add(nacre_client *c, const nacre_key *key, const char *path);
 void nc_auth_agent_close(nacre_client *c);
+
+/* ---- trust_update.c ---- */
+
+/* HOST_KEYS and HOST_KEYS_PROVEN, inside the loop: kept. */
+void nc_client_update_event(nacre_client *c, const nacre_event *ev);
+/* What is to be done about them, outside of it: reads and writes files, asks. c->err stays. */
+void nc_client_update_step(nacre_client *c);
+void nc_client_update_drop(nacre_client *c);
 
 /* ---- auth.c, auth_keys.c, auth_ask.c ---- */
 

@@ -4,6 +4,7 @@
  *
  * What the lines mean is src/keys' business; so is what an edit does to them.
  */
+#include "io/known_hosts_file.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "keys/known_hosts.h"
@@ -448,37 +449,12 @@ int nacre_known_hosts_update_file(const char *path, nacre_hosts_edit_fn edit, vo
     return rc;
 }
 
-/* ---- adding a line --------------------------------------------------------------------------- */
+/* ---- adding lines ---------------------------------------------------------------------------- */
 
-typedef struct line_to_add {
-    const char *host;
-    uint16_t port;
-    const nacre_key *key;
-    bool hash;
-    nc_buf line;
-} line_to_add;
-
-static int make_line(line_to_add *l, nacre_error *err)
+static int add_lines(void *user, nacre_known_hosts *h)
 {
-    size_t room = nacre_key_blob(l->key).n * 2 + strlen(l->host) + 256;
-    nc_buf_init(&l->line, NULL, room);
-    uint8_t *p = nc_buf_extend(&l->line, room);
-    if (!p) {
-        return nc_fail(err, NACRE_NO_MEMORY, "out of memory");
-    }
-    int rc = nacre_known_hosts_add(NULL, l->host, l->port, l->key, l->hash, (char *)p, room);
-    if (rc < 0) {
-        return nc_fail(err, rc, "no known_hosts line can be made for host %s: %s",
-                       NC_ESC(nc_span_cstr(l->host)), nacre_status_text(rc));
-    }
-    nc_buf_truncate(&l->line, (size_t)rc);
-    return NACRE_OK;
-}
-
-static int add_line(void *user, nacre_known_hosts *h)
-{
-    const line_to_add *l = user;
-    return nacre_known_hosts_add_text(h, nc_buf_span(&l->line), "");
+    const nacre_span *lines = user;
+    return nacre_known_hosts_add_text(h, *lines, "");
 }
 
 /* /dev/null, by which people say that nothing is to be remembered: it is never replaced. */
@@ -497,19 +473,30 @@ static int write_device(hosts_job *j, nacre_span line)
     return bad ? NACRE_IO : NACRE_OK;
 }
 
+int nc_known_hosts_append(const char *path, nacre_span lines, nacre_error *err)
+{
+    hosts_job *j = NULL;
+    int rc = job_new(&j, path, add_lines, &lines, 0, err);
+    if (rc == NACRE_OK) {
+        rc = is_device(j) ? write_device(j, lines) : run_job(j);
+    }
+    nc_free(NULL, j);
+    return rc;
+}
+
 int nacre_known_hosts_append_file(const char *path, const char *host, uint16_t port,
                                   const nacre_key *key, bool hash, nacre_error *err)
 {
-    line_to_add l = {.host = host, .port = port, .key = key, .hash = hash};
-    hosts_job *j = NULL;
-    int rc = job_new(&j, path, add_line, &l, 0, err);
-    if (rc == NACRE_OK) {
-        rc = make_line(&l, err);
-    }
-    if (rc == NACRE_OK) {
-        rc = is_device(j) ? write_device(j, nc_buf_span(&l.line)) : run_job(j);
-    }
-    nc_buf_clear(&l.line);
-    nc_free(NULL, j);
+    nc_buf line;
+    size_t room = nacre_key_blob(key).n * 2 + strlen(host) + 256;
+    nc_error_clear(err);
+    nc_buf_init(&line, NULL, room);
+    uint8_t *p = nc_buf_extend(&line, room);
+    int n =
+        p ? nacre_known_hosts_add(NULL, host, port, key, hash, (char *)p, room) : NACRE_NO_MEMORY;
+    int rc = n < 0 ? nc_fail(err, n, "no known_hosts line can be made for host %s: %s",
+                             NC_ESC(nc_span_cstr(host)), nacre_status_text(n))
+                   : nc_known_hosts_append(path, nc_span(p, (size_t)n), err);
+    nc_buf_clear(&line);
     return rc;
 }
