@@ -57,7 +57,12 @@ talk = said(b"\x62" + u32(0) + string("exec") + b"\1" + string("true"), b"\x5e" 
 acts = b"\xc7\x40\x80\x50\x81\xff\x86\x01\x87\x00\x85\x00\x82\x00\xc1\x01\xc3\x05"
 bye = said(b"\x60" + u32(0), b"\x61" + u32(0)) + b"\x84\x00"
 asked = b"\x32" + string("user") + string("ssh-connection")
+host_key = string("ssh-ed25519") + string(bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"))
 session = {
+    "server_proof": b"\x03" + said(b"\x50" + string("hostkeys-prove-00@openssh.com") + b"\1" + string(host_key)) +
+                    b"\xc7\x40" + said(b"\x50" + string("hostkeys-prove-00@openssh.com") + b"\1" + string("x")),
+    "client_proof": b"\x02" + said(b"\x50" + string("hostkeys-00@openssh.com") + b"\0" + string(host_key),
+                                  b"\x51" + string(string("ssh-ed25519") + string(bytes(64)))),
     "server": b"\x03" + said(opened) + talk + acts + bye,
     "server_small": b"\x1f" + said(opened) + talk + acts + bye,
     "client": b"\x02\xc0\x00" + said(confirmed) + talk + acts + said(b"\x63" + u32(0)) + bye,
@@ -70,6 +75,9 @@ session = {
     "client_prompts": b"\x20" + said(b"\x3c" + string("") + string("") + string("") + u32(1) + string("?") + b"\0",
                                      b"\x34"),
 }
+dns_head = struct.pack(">HHHHHH", 7, 0x81a0, 1, 2, 0, 0) + b"\1h\7example\0" + struct.pack(">HH", 44, 1)
+dns_record = b"\xc0\x0c" + struct.pack(">HHIH", 44, 1, 60, 34) + b"\4\2" + bytes(32)
+sshfp = {"answer": dns_head + 2 * dns_record, "record": b"\4\1" + bytes(20)}
 attrs = u32(0xf) + struct.pack(">Q", 5) + u32(0) * 2 + u32(0o100644) + u32(1) * 2
 limits = string("limits@openssh.com")
 files = {
@@ -171,7 +179,7 @@ agents = {
     "extension": b"\2" + agent(29, string("query") + string("query")) + agent(29, string("query") + string("a@b")) + agent(28) * 4,
     "pieces": b"\x43" + agent(6) * 6,
 }
-for folder, seeds in (("agent", agents), ("keyring", keyrings), ("longname", longnames), ("engine", wire), ("session", session), ("sftp", files), ("sftp_server", served), ("scp", copies),
+for folder, seeds in (("agent", agents), ("keyring", keyrings), ("longname", longnames), ("engine", wire), ("session", session), ("sftp", files), ("sshfp", sshfp), ("sftp_server", served), ("scp", copies),
                       ("packets", {f"mode{i}": bytes([i, i % 4]) + packet(kexinit) * 2 for i in range(0, 112, 7)}),
                       ("messages", {"kexinit": kexinit[1:], "open": string("session") + u32(0) * 3,
                                     "request": u32(0) + string("exec") + b"\1" + string("true")})):

@@ -1,6 +1,7 @@
 /*
- * known_hosts and authorized_keys: any text, and questions about it.
+ * known_hosts and authorized_keys: any text, questions about it, and known_hosts edited and written again.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "fuzz.h"
@@ -9,6 +10,40 @@
 
 static const char line[] = "ssh-ed25519 "
                            "AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+
+/* Every line hashed where it can be, every third removed; the text is what was not touched, and is read again. */
+static void edit(nacre_known_hosts *hosts, nacre_span before)
+{
+    uint8_t *text = NULL;
+    size_t n = 0;
+    nacre_known_hosts *again = NULL;
+    if (nacre_known_hosts_text(hosts, NULL, &text, &n) != NACRE_OK) {
+        return;
+    }
+    if (n != before.n || (n && memcmp(text, before.p, n) != 0)) {
+        abort();
+    }
+    nacre_secret_free(NULL, text, n);
+    for (size_t i = 0; i < nacre_known_hosts_count(hosts) && i < 64;) {
+        size_t lines = 1;
+        (void)!nacre_known_hosts_hash(hosts, i, &lines);
+        if (i % 3 == 2) {
+            (void)!nacre_known_hosts_remove(hosts, i);
+        } else {
+            i += lines;
+        }
+    }
+    if (nacre_known_hosts_text(hosts, NULL, &text, &n) != NACRE_OK) {
+        return;
+    }
+    if (nacre_known_hosts_new(&again, NULL) == NACRE_OK &&
+        nacre_known_hosts_add_text(again, (nacre_span){text, n}, "again") == NACRE_OK &&
+        nacre_known_hosts_count(again) != nacre_known_hosts_count(hosts)) {
+        abort();
+    }
+    nacre_known_hosts_free(again);
+    nacre_secret_free(NULL, text, n);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -25,6 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)nacre_known_hosts_check(hosts, "host.example", 22, key, NULL);
         (void)nacre_known_hosts_check(hosts, "host.example", 2222, key, NULL);
         (void)nacre_known_hosts_types(hosts, "10.0.0.1", 22, types, sizeof(types));
+        (void)nacre_known_hosts_has_authority(hosts, "host.example", 22);
+        edit(hosts, text);
     }
     nacre_known_hosts_free(hosts);
 

@@ -51,8 +51,8 @@
 #include "nacre/sftp_transfer.h"
 #include "nacre/ssh_config.h"
 #include "nacre/sshd_config.h"
-#include "nacre/sshsig.h"
 #include "nacre/sshfp.h"
+#include "nacre/sshsig.h"
 #include "nacre/transport.h"
 
 #endif

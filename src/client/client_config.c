@@ -172,8 +172,7 @@ int nc_client_copy_config(nacre_client *c, const nacre_client_config *cfg, nacre
         certs = own_files(c, &c->cfg.certificate_files, &c->cfg.certificate_file_count),
         hosts = own_files(c, &c->cfg.trust.files, &c->cfg.trust.file_count);
     if (strings != NACRE_OK || keys != NACRE_OK || files != NACRE_OK || certs != NACRE_OK ||
-        hosts != NACRE_OK ||
-        password != NACRE_OK) {
+        hosts != NACRE_OK || password != NACRE_OK) {
         return nc_fail(err, NACRE_NO_MEMORY, "out of memory");
     }
     return default_user(c, err);

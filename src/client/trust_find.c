@@ -7,10 +7,12 @@
 #include "keys/cert.h"
 #include "keys/known_hosts.h"
 #include "nacre/cert.h"
+#include "nacre/krl.h"
 #include "transport/algo.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     LIST_MAX = 4096,
@@ -115,18 +117,47 @@ nacre_host_match nc_trust_find(const nacre_client *c, nc_trial *t, const char *h
 
 int nc_trust_check_list(nacre_client *c, const nacre_key *key)
 {
-    (void)key;
-    return c->cfg.trust.revoked_keys
-               ? nc_client_fail(c, NACRE_HOST_KEY_REJECTED,
-                                "lists of revoked keys cannot be read yet, so no host is accepted")
-               : NACRE_OK;
+    const char *path = c->cfg.trust.revoked_keys;
+    nacre_krl *list = NULL;
+    nacre_error why;
+    if (!path) {
+        return NACRE_OK;
+    }
+    int rc = nacre_krl_load_file(&list, c->alloc, path, &why);
+    if (rc == NACRE_OK) {
+        rc = nacre_krl_check(list, key, &why);
+    }
+    nacre_krl_free(list);
+    if (rc == NACRE_OK) {
+        return rc;
+    }
+    char print[NC_FINGERPRINT_MAX];
+    if (nacre_key_fingerprint(key, c->cfg.trust.fingerprint_hash, print, sizeof(print)) < 0) {
+        print[0] = '\0';
+    }
+    if (rc == NACRE_KEY_REVOKED) {
+        return nc_client_fail(c, NACRE_HOST_KEY_REVOKED,
+                              "Host key %s %s revoked by file %s: it was stolen or withdrawn, and "
+                              "proves nothing",
+                              nacre_key_label(key), print, NC_ESC(nc_span_cstr(path)));
+    }
+    return nc_client_fail(c, NACRE_HOST_KEY_REJECTED,
+                          "Error checking host key %s %s in revoked keys file %s, so it is not "
+                          "accepted: %s",
+                          nacre_key_label(key), print, NC_ESC(nc_span_cstr(path)),
+                          why.text[0] ? why.text : nacre_status_text(rc));
 }
 
 int nc_trust_check_cert(const nacre_client *c, const nacre_key *cert, nacre_error *why)
 {
-    (void)c;
-    (void)cert;
-    return nc_fail(why, NACRE_UNSUPPORTED, "certificates cannot be judged yet");
+    nacre_cert_rules rules;
+    time_t now = time(NULL);
+    nacre_cert_rules_init(&rules, NACRE_CERT_HOST);
+    rules.principal = nc_trust_host(c);
+    rules.now = now > 0 ? (uint64_t)now : 0;
+    rules.peer_address = c->address[0] ? c->address : NULL;
+    rules.ca_algorithms = c->cfg.trust.ca_algorithms;
+    return nacre_cert_check(cert, &rules, why);
 }
 
 /* ---- other names ---- */
