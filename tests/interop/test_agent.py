@@ -56,8 +56,9 @@ class OurClientTheirAgent(unittest.TestCase):
 
     def test_lifetime_lock_and_extensions(self):
         key = place.keys["ed25519"]
-        self.agent.drive("add", key, "life", "1")
+        self.agent.drive("add", key, "life", "3600")
         self.assertEqual(len(self.agent.listed()), 1)
+        self.agent.drive("add", key, "life", "1")
         wait_until(lambda: not self.agent.listed(), "the end of the key")
         self.agent.drive("add", key)
         self.agent.drive("lock", "secret")
@@ -201,8 +202,9 @@ class NacreSsh(unittest.TestCase):
         self.agent.add("-D")
         login(NACRE_SSH, self.agent, options=[*named, "AddKeysToAgent=ask"])  # nobody to ask
         self.assertEqual(self.agent.listed(), [])
-        login(NACRE_SSH, self.agent, options=[*named, "AddKeysToAgent=1"])
-        wait_until(lambda: not self.agent.listed(), "the end of the key")
+        login(NACRE_SSH, self.agent, options=[*named, "AddKeysToAgent=1h"])
+        self.assertEqual(len(self.agent.listed()), 1)
+        self.agent.add("-D")
         login(NACRE_SSH, self.agent, options=[*named, "AddKeysToAgent=confirm 1h"])
         self.assertEqual(len(self.agent.listed()), 1)
         self.agent.drive("sign", f"{key}.pub", check=2)  # no program to ask

@@ -50,9 +50,10 @@ class TheirClientOurKeyring(unittest.TestCase):
 
     def test_lifetime(self):
         agent = self.start()
-        agent.add("-t", "1", place.keys["ed25519"])
+        agent.add("-t", "3600", place.keys["ed25519"])
         agent.add(place.keys["rsa"])
         self.assertEqual(len(agent.listed()), 2)
+        agent.add("-t", "1", place.keys["ed25519"])
         wait_until(lambda: len(agent.listed()) == 1, "the end of the key")
         mortal = self.start("lifetime", "1")
         mortal.add(place.keys["ed25519"])
