@@ -1,17 +1,12 @@
 /*
- * ssh_ask.c - asking a person: on the terminal, or through the program that SSH_ASKPASS names (which is
- * executed, not handed to a shell).
+ * ssh_ask.c - what a client asks a person: secrets, and whether a host key is the right one.
  */
-#include "nacre/process.h"
+#include "ask.h"
 #include "ssh_setup.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum { ANSWER_MAX = 1024, QUESTIONS_MAX = 3 };
 
@@ -21,102 +16,12 @@ static void forget(void *p, size_t n)
     explicit_bzero(p, n);
 }
 
-static bool wants_askpass(bool *only)
-{
-    const char *require = getenv("SSH_ASKPASS_REQUIRE");
-    const char *program = getenv("SSH_ASKPASS");
-    *only = false;
-    if (require && strcasecmp(require, "never") == 0) {
-        return false;
-    }
-    if (require && strcasecmp(require, "force") == 0) {
-        *only = true;
-        return true;
-    }
-    if (require && strcasecmp(require, "prefer") == 0) {
-        return true;
-    }
-    /* Otherwise only where there is no terminal, but a display. */
-    return program && *program && (getenv("DISPLAY") || getenv("WAYLAND_DISPLAY")) &&
-           access("/dev/tty", R_OK | W_OK) != 0;
-}
-
-static ssize_t read_answer(int fd, char *out, size_t size)
-{
-    size_t n = 0;
-    while (n < size) {
-        ssize_t got = read(fd, out + n, size - n);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            break;
-        }
-        n += (size_t)got;
-    }
-    const char *end = memchr(out, '\n', n);
-    return end ? end - out : (ssize_t)n;
-}
-
-/* The length of the answer; -1: none. */
-static int ask_program(const ssh_setup *s, const char *prompt, const char *hint, char *out,
-                       size_t size)
-{
-    const char *program = getenv("SSH_ASKPASS");
-    char *argv[3] = {(char *)(uintptr_t)(program && *program ? program : "/usr/bin/ssh-askpass"),
-                     (char *)(uintptr_t)prompt, NULL};
-    nacre_process p;
-    nacre_error why = {0};
-    nacre_spawn_options o;
-    nacre_spawn_options_init(&o);
-    o.argv = argv;
-    o.stdio = NACRE_STDIO_PIPES;
-    o.keep_stderr = true;
-    if (hint) {
-        (void)setenv("SSH_ASKPASS_PROMPT", hint, 1);
-    } else {
-        (void)unsetenv("SSH_ASKPASS_PROMPT");
-    }
-    if (nacre_spawn(&o, &p, &why) != NACRE_OK) {
-        setup_say(s, "%s: %s", argv[0], why.text);
-        return -1;
-    }
-    ssize_t n = read_answer(p.out, out, size);
-    nacre_process_close(&p);
-    int status = 0;
-    while (waitpid(p.pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    while (n > 0 && out[n - 1] == '\r') {
-        n--;
-    }
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? (int)n : -1;
-}
-
 /* -1: nobody answered. */
-static int ask_person(const ssh_setup *s, const char *prompt, const char *hint, bool echo,
-                      char *out, size_t size)
+static int ask(const ssh_setup *s, const char *prompt, const char *hint, bool echo, char *out,
+               size_t size)
 {
-    bool only;
-    if (wants_askpass(&only)) {
-        int n = ask_program(s, prompt, hint, out, size);
-        if (n >= 0 || only) {
-            return n;
-        }
-    }
-    char *answer = NULL;
-    nacre_error why = {0};
-    int rc = nacre_tty_ask(prompt, echo, false, &answer, &why);
-    if (rc == NACRE_CANCELLED) {
-        exit(255); /* the signal that was held back has its say first */
-    }
-    if (rc != NACRE_OK) {
-        return -1;
-    }
-    size_t n = strlen(answer);
-    n = n < size ? n : size;
-    memcpy(out, answer, n);
-    nacre_tty_forget(answer);
-    return (int)n;
+    const ask_question q = {s->program, prompt, hint, echo, false};
+    return ask_person(&q, out, size);
 }
 
 /* The new password twice, as everywhere. */
@@ -125,9 +30,9 @@ static int ask_new_password(const ssh_setup *s, const char *prompt, char *out, s
     char text[ANSWER_MAX], again[ANSWER_MAX];
     (void)snprintf(text, sizeof(text), "%s\nEnter %s@%s's new password: ", prompt, s->user,
                    s->host);
-    int n = ask_person(s, text, NULL, false, out, size);
+    int n = ask(s, text, NULL, false, out, size);
     (void)snprintf(text, sizeof(text), "Retype %s@%s's new password: ", s->user, s->host);
-    int m = n > 0 ? ask_person(s, text, NULL, false, again, sizeof(again)) : -1;
+    int m = n > 0 ? ask(s, text, NULL, false, again, sizeof(again)) : -1;
     bool same = n > 0 && n == m && memcmp(out, again, (size_t)n) == 0;
     forget(again, sizeof(again));
     if (n > 0 && !same) {
@@ -146,7 +51,7 @@ int ask_secret(void *user, nacre_answer_kind kind, const char *prompt, bool echo
     if (attempt > 1 && kind == NACRE_ASK_PASSWORD) {
         (void)fprintf(stderr, "Permission denied, please try again.\n");
     }
-    return ask_person(s, prompt, NULL, echo, out, size);
+    return ask(s, prompt, NULL, echo, out, size);
 }
 
 static bool says(const char *answer, const char *word)
@@ -176,7 +81,7 @@ bool ask_add_key(void *user, const nacre_key *key, const char *path)
 
 bool ask_text(const ssh_setup *s, const char *prompt, char *out, size_t size)
 {
-    int n = ask_person(s, prompt, "confirm", true, out, size - 1);
+    int n = ask(s, prompt, "confirm", true, out, size - 1);
     while (n > 0 && out[n - 1] == ' ') {
         n--;
     }
