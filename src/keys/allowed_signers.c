@@ -7,6 +7,7 @@
  */
 #include "keys/key.h"
 #include "keys/pattern.h"
+#include "nacre/cert.h"
 #include "nacre/sshsig.h"
 
 #include <stdio.h>
@@ -100,7 +101,7 @@ static void skip_spaces(nacre_span *s)
 
 /*
  * The first word, which may have, or be, a part in quotes, and ends with them. *rest moves behind the
- * blanks that follow. False: a quote does not close, or nothing follows.
+ * blanks that follow. False: a quote does not close.
  */
 static bool take_principals(nacre_span *rest, nc_buf *out, int *rc)
 {
@@ -120,9 +121,8 @@ static bool take_principals(nacre_span *rest, nc_buf *out, int *rc)
         *rc = *rc == NACRE_OK ? nc_buf_append(out, rest->p + 1, inside) : *rc;
         *rest = nc_span(end + 1, rest->n - inside - 2);
     }
-    bool more = rest->n > 0;
     skip_spaces(rest);
-    return more;
+    return true;
 }
 
 /* "type base64" at the head of rest, whatever follows. */
@@ -375,14 +375,108 @@ static int check_namespace(signer_line *l)
                   NC_ESC(nc_span_cstr(wanted)));
 }
 
+/* ---- certificates ---------------------------------------------------------------------------- */
+
+static bool has_principal(nacre_span list, const char *name)
+{
+    nacre_span one;
+    while (nacre_cert_next_principal(&list, &one)) {
+        if (nc_span_is(one, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Why the certificate does not speak for that principal (NULL: for anybody) at that time; NULL: it does. */
+static const char *cert_wrong(const nacre_cert_info *c, uint64_t at, const char *principal)
+{
+    if (c->kind != NACRE_CERT_USER) {
+        return "Certificate invalid: not a user certificate";
+    }
+    if (at < c->valid_after) {
+        return "Certificate invalid: not yet valid";
+    }
+    if (at >= c->valid_before) {
+        return "Certificate invalid: expired";
+    }
+    if (c->principals.n == 0) {
+        return "Certificate lacks principal list";
+    }
+    if (principal && !has_principal(c->principals, principal)) {
+        return "Certificate invalid: name is not a listed principal";
+    }
+    return NULL;
+}
+
+static int append_matching(nacre_span principals, nacre_span pattern, nc_buf *out)
+{
+    nacre_span one;
+    while (nacre_cert_next_principal(&principals, &one)) {
+        /* A name with a comma in it would be read as two. */
+        if (!nc_pattern_match(one, pattern, false) || memchr(one.p, ',', one.n)) {
+            continue;
+        }
+        int rc = out->len ? nc_buf_append(out, ",", 1) : NACRE_OK;
+        rc = rc == NACRE_OK ? nc_buf_append(out, one.p, one.n) : rc;
+        if (rc != NACRE_OK) {
+            return rc;
+        }
+    }
+    return NACRE_OK;
+}
+
+/* Puts those of the certificate's principals that match the line in the place of its list. */
+static int filter_principals(signer_line *l, const nacre_cert_info *c)
+{
+    nc_buf names;
+    nc_buf_init(&names, l->alloc, NC_MAX_KEY_FILE);
+    nacre_span list = nc_buf_span(&l->principals);
+    int rc = NACRE_OK;
+    bool good = cert_wrong(c, l->rules->verify_time, NULL) == NULL;
+    while (good && rc == NACRE_OK && list.n) {
+        const uint8_t *comma = memchr(list.p, ',', list.n);
+        size_t n = comma ? (size_t)(comma - list.p) : list.n;
+        rc = append_matching(c->principals, nc_span(list.p, n), &names);
+        n += comma ? 1 : 0;
+        list = nc_span(list.p + n, list.n - n);
+    }
+    if (rc == NACRE_OK && names.len == 0) {
+        rc = refuse(l, NACRE_NOT_FOUND, "no valid principals found");
+    }
+    if (rc != NACRE_OK) {
+        nc_buf_clear(&names);
+        return rc;
+    }
+    nc_buf_clear(&l->principals);
+    l->principals = names;
+    return NACRE_OK;
+}
+
+static int check_cert(signer_line *l, const nacre_key *key)
+{
+    nacre_cert_info c;
+    if (!nacre_key_is_cert(key) || nacre_key_cert_info(key, &c) != NACRE_OK ||
+        !nacre_key_equal(c.ca, l->key)) {
+        return NACRE_END;
+    }
+    if (!l->rules->principal) {
+        return filter_principals(l, &c);
+    }
+    const char *wrong = cert_wrong(&c, l->rules->verify_time, l->rules->principal);
+    return wrong ? refuse(l, NACRE_NOT_FOUND, "certificate not authorized: %s", wrong) : NACRE_OK;
+}
+
 static int check_line(signer_line *l, nacre_span line, const nacre_key *key)
 {
     int rc = parse_line(l, line);
+    if (rc == NACRE_OK && l->authority) {
+        rc = check_cert(l, key);
+    } else if (rc == NACRE_OK && !nacre_key_equal(l->key, key)) {
+        rc = NACRE_END;
+    }
     if (rc != NACRE_OK) {
         return rc;
-    }
-    if (l->authority || !nacre_key_equal(l->key, key)) {
-        return NACRE_END;
     }
     rc = check_namespace(l);
     return rc == NACRE_OK ? check_time(l) : rc;

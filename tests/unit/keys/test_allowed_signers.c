@@ -179,7 +179,7 @@ static void files_of_several_lines(void **state)
              "# signers\n\n*\n* bad-option %s\n* namespaces=\"git\" %s\n* %s\r\n* %s\n", f->line,
              f->line, f->other_line, f->line);
     assert_int_equal(check(f, text), NACRE_OK);
-    assert_non_null(strstr(f->notes, "signers:3: invalid line"));
+    assert_non_null(strstr(f->notes, "signers:3: missing key"));
     assert_non_null(strstr(f->notes, "signers:4: bad options"));
     assert_non_null(strstr(f->notes, "signers:5: key is not permitted"));
     snprintf(text, sizeof(text), "* bad-option %s\n* %s\n", f->line, f->other_line);
