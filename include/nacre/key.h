@@ -219,6 +219,11 @@ NACRE_API int nacre_blob_fingerprint(nacre_span blob, const char *hash, char *ou
  * above, NULL: sha256. The length, or NACRE_TOO_LARGE (size 256 is enough), NACRE_UNKNOWN_NAME.
  */
 NACRE_API int nacre_key_randomart(const nacre_key *k, const char *hash, char *out, size_t size);
+/*
+ * The fingerprint as words, as ssh-keygen -B prints it: "xubof-...", bubble babble of SHA-1. The length, or
+ * NACRE_TOO_LARGE (size 128 is enough).
+ */
+NACRE_API int nacre_key_babble(const nacre_key *k, char *out, size_t size);
 /* "ssh-ed25519 AAAA..." into out (terminated); the length, or NACRE_TOO_LARGE. */
 NACRE_API int nacre_key_public_line(const nacre_key *k, char *out, size_t size);
 
