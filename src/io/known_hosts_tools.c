@@ -51,6 +51,17 @@ static int remove_line(tool *t, nacre_known_hosts *h, size_t *at)
     return nacre_known_hosts_remove(h, *at);
 }
 
+/* Lines with markers stay as they are whatever names they have, but for those that hold a pattern it is told. */
+static bool has_pattern(nacre_span names)
+{
+    for (size_t i = 0; i < names.n; i++) {
+        if (names.p[i] == '*' || names.p[i] == '?' || names.p[i] == '!') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int hash_line(tool *t, nacre_known_hosts *h, size_t *at)
 {
     const nc_host_entry *e = &h->entries[*at];
@@ -59,8 +70,9 @@ static int hash_line(tool *t, nacre_known_hosts *h, size_t *at)
         e->kind == NACRE_HOST_LINE_KEY && e->marker == NC_MARKER_NONE && e->names.p[0] != '|';
     size_t lines = 1;
     if (!candidate) {
+        bool pattern = e->kind == NACRE_HOST_LINE_KEY && has_pattern(e->names);
         (*at)++;
-        return NACRE_OK;
+        return pattern ? add_note(t, NACRE_HOSTS_PATTERN, e) : NACRE_OK;
     }
     /* The note first: the names are gone afterwards. */
     nacre_hosts_report was = t->report;
