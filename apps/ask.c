@@ -94,6 +94,12 @@ static int ask_program(const ask_question *q, char *out, size_t size)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? (int)n : -1;
 }
 
+bool ask_is_program(const ask_question *q)
+{
+    bool only;
+    return wants_askpass(q, &only);
+}
+
 int ask_person(const ask_question *q, char *out, size_t size)
 {
     bool only;

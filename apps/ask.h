@@ -23,5 +23,7 @@ typedef struct ask_question {
 /* The length of the answer, which is not terminated; -1: nobody answered. A signal that was held back meanwhile
  * ends the program with 255. */
 int ask_person(const ask_question *q, char *out, size_t size);
+/* Whether the program of SSH_ASKPASS is what would be asked: some have a mere button for "yes". */
+bool ask_is_program(const ask_question *q);
 
 #endif

@@ -24,6 +24,12 @@ static int ask(const ssh_setup *s, const char *prompt, const char *hint, bool ec
     return ask_person(&q, out, size);
 }
 
+static bool by_program(const ssh_setup *s)
+{
+    const ask_question q = {s->program, "", "confirm", true, false};
+    return ask_is_program(&q);
+}
+
 /* The new password twice, as everywhere. */
 static int ask_new_password(const ssh_setup *s, const char *prompt, char *out, size_t size)
 {
@@ -69,14 +75,13 @@ bool ask_add_key(void *user, const nacre_key *key, const char *path)
     }
     (void)snprintf(prompt, sizeof(prompt), "Add key %s (%s) to agent? (yes/no) ", shown,
                    fingerprint);
-    int n = ask_person(s, prompt, "confirm", true, answer, sizeof(answer) - 1);
+    int n = ask(s, prompt, "confirm", true, answer, sizeof(answer) - 1);
     if (n < 0) {
         return false;
     }
     answer[n] = '\0';
     /* A program that only has an OK button says nothing more. */
-    bool only;
-    return n == 0 ? wants_askpass(&only) : says(answer, "yes");
+    return n == 0 ? by_program(s) : says(answer, "yes");
 }
 
 bool ask_text(const ssh_setup *s, const char *prompt, char *out, size_t size)
