@@ -179,10 +179,21 @@ agents = {
     "extension": b"\2" + agent(29, string("query") + string("query")) + agent(29, string("query") + string("a@b")) + agent(28) * 4,
     "pieces": b"\x43" + agent(6) * 6,
 }
-for folder, seeds in (("agent", agents), ("keyring", keyrings), ("longname", longnames), ("engine", wire), ("session", session), ("sftp", files), ("sshfp", sshfp), ("sftp_server", served), ("scp", copies),
-                      ("packets", {f"mode{i}": bytes([i, i % 4]) + packet(kexinit) * 2 for i in range(0, 112, 7)}),
-                      ("messages", {"kexinit": kexinit[1:], "open": string("session") + u32(0) * 3,
-                                    "request": u32(0) + string("exec") + b"\1" + string("true")})):
+corpora = {
+    "agent": agents,
+    "keyring": keyrings,
+    "longname": longnames,
+    "engine": wire,
+    "session": session,
+    "sftp": files,
+    "sshfp": sshfp,
+    "sftp_server": served,
+    "scp": copies,
+    "packets": {f"mode{i}": bytes([i, i % 4]) + packet(kexinit) * 2 for i in range(0, 112, 7)},
+    "messages": {"kexinit": kexinit[1:], "open": string("session") + u32(0) * 3,
+                 "request": u32(0) + string("exec") + b"\1" + string("true")},
+}
+for folder, seeds in corpora.items():
     (root / folder).mkdir(parents=True, exist_ok=True)
     for name, data in seeds.items():
         (root / folder / name).write_bytes(data)
