@@ -100,8 +100,7 @@ class Case(unittest.TestCase):
 class Showing(Case):
     def prepare(self):
         self.put("named", b"# hosts and keys\n\nhost.example,10.0.0.1 " + self.pub("ed25519").encode() +
-                 b"\nno-pty,command=\"a \\\" b\" " + self.pub("ecdsa256").encode() + b"\n17 no key\nnot a key\n" +
-                 " ".join(self.pub("rsa2048").split()[:2]).encode() + b"\n", 0o644)
+                 b"\nno-pty,command=\"a \\\" b\" " + self.pub("ecdsa256").encode() + b"\n17 no key\nnot a key\n", 0o644)
         self.put("nocomment.pub", " ".join(self.pub("ed25519").split()[:2]).encode() + b"\n", 0o644)
         self.put("control.pub", " ".join(self.pub("ed25519").split()[:2]).encode() + b" a\x1b[31mb\xc3\xa9\n", 0o644)
         self.put("open", (DATA / "ed25519").read_bytes(), 0o644)
