@@ -179,7 +179,17 @@ agents = {
     "extension": b"\2" + agent(29, string("query") + string("query")) + agent(29, string("query") + string("a@b")) + agent(28) * 4,
     "pieces": b"\x43" + agent(6) * 6,
 }
+krl_head = b"SSHKRL\n\0" + u32(1) + u64(1) + u64(2) + u64(0) + string("") + string("a comment")
+krl_body = b"\x20" + string(u64(1) + u64(9)) + b"\x21" + string(u64(20) + u64(90)) + b"\x22" + string(u64(100) + string(b"\x55\x55")) + \
+    b"\x23" + string(string("id")) + b"\x39" + string(string("x") + b"\0" + string(""))
+revoked = {
+    "serials": krl_head + b"\1" + string(string("") + string("") + krl_body) + b"\1" + string(string(blob) + string("") + krl_body),
+    "keys": krl_head + b"\2" + string(string(blob)) + b"\3" + string(string(bytes(20))) + b"\5" + string(string(bytes(32))),
+    "rest": krl_head + b"\xff" + string(string("x") + b"\0" + string("")) + b"\4" + string(blob) +
+            string(string("ssh-ed25519") + string(bytes(64))),
+}
 corpora = {
+    "certs": revoked,
     "agent": agents,
     "keyring": keyrings,
     "longname": longnames,
