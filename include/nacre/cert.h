@@ -97,8 +97,8 @@ typedef struct nacre_cert_rules {
     const char
         *peer_address; /* numeric, for source-address; NULL: not known, so that it fits none */
     /*
-     * Pattern list of signature algorithms that CAs may use (CASignatureAlgorithms). NULL: every one that is
-     * supported and secure; SHA-1 is not.
+     * Pattern list of signature algorithms that CAs may use (CASignatureAlgorithms; NACRE_ALG_CA_SIGNATURE lists
+     * what there is). NULL: every one that is supported and secure; SHA-1 is not.
      */
     const char *ca_algorithms;
     bool user_verified; /* the signature in hand shows it, as verify-required demands */

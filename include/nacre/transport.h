@@ -129,7 +129,8 @@ typedef enum nacre_algorithm_kind {
     NACRE_ALG_CIPHER,
     NACRE_ALG_MAC,
     NACRE_ALG_COMPRESSION,
-    NACRE_ALG_SIGNATURE
+    NACRE_ALG_SIGNATURE,   /* of users and their hosts; certificates have names of their own */
+    NACRE_ALG_CA_SIGNATURE /* by which authorities may sign certificates: CASignatureAlgorithms */
 } nacre_algorithm_kind;
 NACRE_API size_t nacre_algorithms(nacre_algorithm_kind kind, bool only_default, char *out,
                                   size_t size);

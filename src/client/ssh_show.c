@@ -172,7 +172,7 @@ static int show_algorithms(show *s, const row *r)
                  {"MACs", NACRE_ALG_MAC},
                  {"HostKeyAlgorithms", NACRE_ALG_HOST_KEY},
                  {"HostbasedAcceptedAlgorithms", NACRE_ALG_SIGNATURE},
-                 {"CASignatureAlgorithms", NACRE_ALG_SIGNATURE},
+                 {"CASignatureAlgorithms", NACRE_ALG_CA_SIGNATURE},
                  {"PubkeyAcceptedAlgorithms", NACRE_ALG_SIGNATURE}};
     const char *v = get(s, r);
     bool whole = v && !strchr("+-^", *v);

@@ -76,6 +76,17 @@ static const algo_row algo_rows[] = {
     {NACRE_ALG_SIGNATURE, false, "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"},
     {NACRE_ALG_SIGNATURE, false, "webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"},
 
+    {NACRE_ALG_CA_SIGNATURE, true, "ssh-ed25519"},
+    {NACRE_ALG_CA_SIGNATURE, true, "ecdsa-sha2-nistp256"},
+    {NACRE_ALG_CA_SIGNATURE, true, "ecdsa-sha2-nistp384"},
+    {NACRE_ALG_CA_SIGNATURE, true, "ecdsa-sha2-nistp521"},
+    {NACRE_ALG_CA_SIGNATURE, true, "sk-ssh-ed25519@openssh.com"},
+    {NACRE_ALG_CA_SIGNATURE, true, "sk-ecdsa-sha2-nistp256@openssh.com"},
+    {NACRE_ALG_CA_SIGNATURE, true, "rsa-sha2-512"},
+    {NACRE_ALG_CA_SIGNATURE, true, "rsa-sha2-256"},
+    {NACRE_ALG_CA_SIGNATURE, false, "ssh-rsa"},
+    {NACRE_ALG_CA_SIGNATURE, false, "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"},
+
     /* Strict kex is always on, so ChaCha20-Poly1305 and EtM are safe (Terrapin). */
     {NACRE_ALG_CIPHER, true, "chacha20-poly1305@openssh.com"},
     {NACRE_ALG_CIPHER, true, "aes128-gcm@openssh.com"},
@@ -98,7 +109,7 @@ static const algo_row algo_rows[] = {
 enum { ALGO_ROWS = sizeof(algo_rows) / sizeof(algo_rows[0]) };
 
 static const char *const kind_names[] = {
-    "key exchange", "host key", "cipher", "MAC", "compression", "signature",
+    "key exchange", "host key", "cipher", "MAC", "compression", "signature", "CA signature",
 };
 
 static const nc_kex_method kex_methods[] = {

@@ -188,6 +188,35 @@ static void a_host_may_sign_elsewhere(void **state)
     nacre_key_free(public_half);
 }
 
+/* Turns a bit of the CA's signature, which ends the certificate, where the reply carries it. */
+static void tamper(pair *p, int from, uint8_t *bytes, size_t n)
+{
+    const nacre_key *host = ((const nacre_key *const *)p->user)[0];
+    nacre_span blob = nacre_key_blob(host);
+    for (size_t i = 0; from == NACRE_SERVER && i + blob.n <= n; i++) {
+        if (memcmp(bytes + i, blob.p, blob.n) == 0) {
+            bytes[i + blob.n - 1] ^= 1;
+        }
+    }
+}
+
+static void a_host_certificate_that_nobody_signed_is_refused(void **state)
+{
+    (void)state;
+    nacre_key *host = certified(pair_key("ecdsa", 256), NACRE_CERT_HOST, "*");
+    pair p;
+    pair_init(&p, 22);
+    p.user = &host;
+    p.wire = tamper;
+    assert_int_equal(pair_start(&p, host), NACRE_OK);
+    pair_run(&p);
+    assert_int_equal(p.end[0].seen[NACRE_EVENT_HOST_KEY], 0);
+    assert_int_equal(nacre_transport_error(p.end[0].t)->status, NACRE_BAD_KEY);
+    assert_non_null(strstr(nacre_transport_error(p.end[0].t)->text, "CA's signature"));
+    pair_free(&p);
+    nacre_key_free(host);
+}
+
 static void users_log_in_with_certificates(void **state)
 {
     (void)state;
@@ -285,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_show_certificates_first),
         cmocka_unit_test(a_host_may_sign_elsewhere),
+        cmocka_unit_test(a_host_certificate_that_nobody_signed_is_refused),
         cmocka_unit_test(users_log_in_with_certificates),
         cmocka_unit_test(server_sig_algs_choose),
         cmocka_unit_test(the_wrong_certificate_stays_out),

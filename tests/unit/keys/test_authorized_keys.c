@@ -301,6 +301,27 @@ static void keys_in_quotes_do_not_count(void **state)
     assert_int_equal(check(f, text), NACRE_NOT_FOUND);
 }
 
+/* Not even where a line holds it word for word: its limits would be lost. */
+static void certificates_are_no_keys_to_log_in_with(void **state)
+{
+    (void)state;
+    static nacre_key_grant got;
+    nacre_key *c = keydata_public("../certs/user_ed25519-cert");
+    nacre_key *plain = keydata_public("ed25519");
+    char lines[8192], one[4096], two[1024];
+    nacre_error why;
+    assert_true(nacre_key_public_line(c, one, sizeof(one)) > 0);
+    assert_true(nacre_key_public_line(plain, two, sizeof(two)) > 0);
+    snprintf(lines, sizeof(lines), "%s\n%s\n", one, two);
+    assert_int_equal(nacre_authorized_keys_check(keydata_cstr(lines), c, NULL, &got, &why),
+                     NACRE_NOT_FOUND);
+    assert_int_equal(got.may, 0);
+    assert_int_equal(nacre_authorized_keys_check(keydata_cstr(lines), plain, NULL, &got, &why),
+                     NACRE_OK);
+    nacre_key_free(c);
+    nacre_key_free(plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +332,7 @@ int main(void)
         cmocka_unit_test(facts_decide),
         cmocka_unit_test(a_later_line_starts_anew),
         cmocka_unit_test(keys_in_quotes_do_not_count),
+        cmocka_unit_test(certificates_are_no_keys_to_log_in_with),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
