@@ -344,6 +344,128 @@ static void the_zone_of_the_process(void **state)
     }
 }
 
+/* ---- certificates ---------------------------------------------------------------------------- */
+
+static nacre_key *certificate(const char *name)
+{
+    char path[100];
+    nacre_key *key = NULL;
+    snprintf(path, sizeof(path), "../certs/%s-cert.pub", name);
+    nacre_span text = keydata_read(path);
+    assert_int_equal(nacre_key_from_public_line(&key, NULL, text, NULL), NACRE_OK);
+    keydata_free(text);
+    return key;
+}
+
+/* A file of one line "<front> <key of the authority>". */
+static int certified(fixture *f, const char *name, const char *front, const char *ca, char **list)
+{
+    char line[512], text[2048];
+    nacre_key *cert = certificate(name);
+    nacre_key *authority = keydata_public(ca);
+    assert_true(nacre_key_public_line(authority, line, sizeof(line)) > 0);
+    snprintf(text, sizeof(text), "%s %s\n", front, line);
+    f->notes[0] = '\0';
+    int rc = nacre_allowed_signers_check(keydata_cstr(text), cert, &f->rules, list, &f->why);
+    nacre_key_free(authority);
+    nacre_key_free(cert);
+    return rc;
+}
+
+static void certificates_speak_for_their_principals(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        const char *cert, *front, *ca, *principal;
+        uint64_t at;
+        const char *says; /* "": allowed; NULL: nothing is to be said */
+    } rows[] = {
+        {"user_ecdsa256", "* cert-authority", "ed25519_other", "alice", 1800000000, ""},
+        {"user_ecdsa256", "bob,x cert-authority,namespaces=\"f*\"", "ed25519_other", "bob",
+         1800000000, ""},
+        {"user_ecdsa256", "* cert-authority", "ed25519_other", "carol", 1800000000,
+         "not a listed principal"},
+        {"user_ecdsa256", "alice cert-authority", "ed25519_other", "bob", 1800000000, NULL},
+        {"user_ecdsa256", "*", "ed25519_other", "alice", 1800000000, NULL},
+        {"user_ecdsa256", "* cert-authority", "ed25519", "alice", 1800000000, NULL},
+        {"user_ecdsa256", "* cert-authority", "ecdsa256", "alice", 1800000000, NULL},
+        {"user_ecdsa256", "* cert-authority", "ed25519_other", "alice", 1704067199,
+         "not yet valid"},
+        {"user_ecdsa256", "* cert-authority", "ed25519_other", "alice", 1704067200, ""},
+        {"user_ecdsa256", "* cert-authority", "ed25519_other", "alice", 2019686400, "expired"},
+        {"user_ecdsa256", "* cert-authority,namespaces=\"git\"", "ed25519_other", "alice",
+         1800000000, "not permitted"},
+        {"user_ecdsa256", "* cert-authority,valid-before=\"20200101\"", "ed25519_other", "alice",
+         1800000000, "key has expired"},
+        {"host", "* cert-authority", "ecdsa384", "host.example", 1800000000,
+         "not a user certificate"},
+        {"nobody", "* cert-authority", "ed25519_other", "alice", 1800000000,
+         "lacks principal list"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        f->rules.principal = rows[i].principal;
+        f->rules.verify_time = rows[i].at;
+        int rc = certified(f, rows[i].cert, rows[i].front, rows[i].ca, NULL);
+        bool allowed = rows[i].says && !*rows[i].says;
+        if (rc != (allowed ? NACRE_OK : NACRE_NOT_FOUND) ||
+            (rows[i].says && !strstr(f->notes, rows[i].says)) || (!rows[i].says && f->notes[0])) {
+            fail_msg("row %zu: %d, %s", i, rc, f->notes);
+        }
+    }
+}
+
+static void principals_of_certificates_are_found(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        const char *cert, *front, *list; /* NULL: none */
+        uint64_t at;
+    } rows[] = {
+        {"user_ecdsa256", "* cert-authority", "alice,bob", 1800000000},
+        {"user_ecdsa256", "carol,b?b cert-authority", "bob", 1800000000},
+        {"user_ecdsa256", "bob,alice cert-authority", "bob,alice", 1800000000},
+        {"user_ecdsa256", "carol cert-authority", NULL, 1800000000},
+        {"user_ecdsa256", "* cert-authority", NULL, 1},
+        {"nobody", "* cert-authority", NULL, 1800000000},
+    };
+    f->rules.principal = NULL;
+    f->rules.sig_namespace = NULL;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *list = NULL;
+        f->rules.verify_time = rows[i].at;
+        int rc = certified(f, rows[i].cert, rows[i].front, "ed25519_other", &list);
+        assert_int_equal(rc, rows[i].list ? NACRE_OK : NACRE_NOT_FOUND);
+        if (rows[i].list) {
+            assert_string_equal(list, rows[i].list);
+            nacre_secret_free(NULL, list, strlen(list) + 1);
+        } else {
+            assert_null(list);
+            assert_non_null(strstr(f->notes, "no valid principals found"));
+        }
+    }
+}
+
+/* ---- fingerprints as words ------------------------------------------------------------------- */
+
+static void fingerprints_as_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *words;
+    } rows[] = {
+        {"ed25519", "xecoz-cenob-pemah-febem-lobes-likom-modoc-fivon-vibub-pypuh-byxex"},
+        {"rsa2048", "xerez-conac-makup-gatar-pezoc-sulif-kukem-kegym-refuh-peler-tyxix"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        char out[128];
+        nacre_key *key = keydata_public(rows[i].key);
+        assert_int_equal(nacre_key_babble(key, out, sizeof(out)), strlen(rows[i].words));
+        assert_string_equal(out, rows[i].words);
+        assert_int_equal(nacre_key_babble(key, out, strlen(rows[i].words)), NACRE_TOO_LARGE);
+        nacre_key_free(key);
+    }
+}
+
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 typedef struct counter {
@@ -410,6 +532,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(files_of_several_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(principals_are_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(principals_are_matched, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(certificates_speak_for_their_principals, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(principals_of_certificates_are_found, set_up, tear_down),
+        cmocka_unit_test(fingerprints_as_words),
         cmocka_unit_test(dates),
         cmocka_unit_test(dates_are_written),
         cmocka_unit_test(the_zone_of_the_process),
