@@ -136,7 +136,7 @@ void keys_facts(key_facts *facts, const login *l)
     facts->f.ca_algorithms = facts->ca_algorithms;
     if (!l->s->ca_algorithms) {
         facts->f.ca_algorithms = NULL;
-    } else if (nacre_algorithms_resolve(NACRE_ALG_SIGNATURE, l->s->ca_algorithms,
+    } else if (nacre_algorithms_resolve(NACRE_ALG_CA_SIGNATURE, l->s->ca_algorithms,
                                         facts->ca_algorithms, sizeof(facts->ca_algorithms),
                                         NULL) < 0) {
         facts->ca_algorithms[0] = '\0';

@@ -156,8 +156,20 @@ int nc_trust_check_cert(const nacre_client *c, const nacre_key *cert, nacre_erro
     rules.principal = nc_trust_host(c);
     rules.now = now > 0 ? (uint64_t)now : 0;
     rules.peer_address = c->address[0] ? c->address : NULL;
-    rules.ca_algorithms = c->cfg.trust.ca_algorithms;
-    return nacre_cert_check(cert, &rules, why);
+    /* A list that cannot be read must not become the default: it refuses. */
+    char *allowed = NULL;
+    nc_error_clear(why);
+    if (c->cfg.trust.ca_algorithms) {
+        int rc = nc_algo_resolve(NACRE_ALG_CA_SIGNATURE, c->cfg.trust.ca_algorithms, c->alloc,
+                                 &allowed, why);
+        if (rc != NACRE_OK) {
+            return rc;
+        }
+    }
+    rules.ca_algorithms = allowed;
+    int rc = nacre_cert_check(cert, &rules, why);
+    nc_free(c->alloc, allowed);
+    return rc;
 }
 
 /* ---- other names ---- */

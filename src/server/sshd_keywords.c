@@ -77,7 +77,7 @@ const nc_conf_row nc_conf_rows[] = {
     /* whom to believe */
     LISTED("HostCertificate", host_certificates, nc_conf_set_files, G),
     TEXT("HostKeyAgent", host_key_agent, G),
-    ALGORITHMS("CASignatureAlgorithms", ca_algorithms, NACRE_ALG_SIGNATURE, M),
+    ALGORITHMS("CASignatureAlgorithms", ca_algorithms, NACRE_ALG_CA_SIGNATURE, M),
     TEXT("TrustedUserCAKeys", trusted_user_ca_keys, M),
     WORDS("RevokedKeys", revoked_keys, nc_conf_set_files, M),
     PATTERN("AuthorizedPrincipalsFile", authorized_principals_file, M),
