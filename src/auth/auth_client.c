@@ -236,6 +236,11 @@ static int answer_sign(nc_auth *a, const nacre_answer *ans)
     nc_rd r = nc_rd_init(ans->signature);
     nacre_span name = nc_rd_str(&r);
     nacre_span inner = nc_rd_str(&r);
+    if (nacre_key_is_sk(a->client.key)) {
+        (void)nc_rd_u8(&r); /* flags and counter; webauthn has more (PROTOCOL.u2f) */
+        (void)nc_rd_u32(&r);
+        (void)nc_rd_rest(&r);
+    }
     /* Agents that know no flags sign with SHA-1 whatever they are asked for: not what was offered. */
     if (nc_rd_end(&r) != NACRE_OK || inner.n == 0 || !nc_span_is(name, a->client.algorithm->name) ||
         ans->signature.n > NC_MAX_KEY_BLOB) {

@@ -148,7 +148,7 @@ static int send_hostbased(nc_auth *a)
     nc_auth_client *c = &a->client;
     nc_logf(&a->link->log, NACRE_LOG_VERBOSE, "auth: signing with host key %s with %s",
             nacre_key_type(c->key), nc_key_pubkey_name(c->key, c->algorithm));
-    if (nacre_key_is_private(c->key)) {
+    if (nc_key_signs(c->key)) {
         return sign_and_send(a);
     }
     /* There is no offer to make first (RFC 4252 9): the signature is asked for at the next step. */
@@ -172,9 +172,9 @@ static int send_keyed(nc_auth *a)
         return send_hostbased(a);
     }
     nc_logf(&a->link->log, NACRE_LOG_VERBOSE, "auth: %s %s key with %s",
-            nacre_key_is_private(c->key) ? "signing with" : "offering", nacre_key_type(c->key),
+            nc_key_signs(c->key) ? "signing with" : "offering", nacre_key_type(c->key),
             nc_key_pubkey_name(c->key, c->algorithm));
-    return nacre_key_is_private(c->key) ? sign_and_send(a) : send_probe(a);
+    return nc_key_signs(c->key) ? sign_and_send(a) : send_probe(a);
 }
 
 int nc_auth_client_send(nc_auth *a)

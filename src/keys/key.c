@@ -284,6 +284,11 @@ bool nacre_key_is_sk(const nacre_key *k)
     return nc_pk_is_sk(k->pk);
 }
 
+bool nc_key_signs(const nacre_key *k)
+{
+    return nc_pk_is_private(k->pk) && !nc_pk_is_sk(k->pk);
+}
+
 nacre_span nacre_key_sk_application(const nacre_key *k)
 {
     return nc_pk_application(k->pk);

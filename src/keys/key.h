@@ -53,6 +53,8 @@ nacre_span nc_blob_type(nacre_span blob);
 int nc_key_from_pk(nacre_key **out, const nacre_allocator *a, nc_pk *pk,
                    nacre_span comment) NACRE_MUST_CHECK;
 const nc_pk *nc_key_pk(const nacre_key *k);
+/* Private, and not in a security key: signatures are made here and not asked for. */
+bool nc_key_signs(const nacre_key *k);
 const nc_key_type *nc_key_get_type(const nacre_key *k);
 const nacre_allocator *nc_key_allocator(const nacre_key *k);
 

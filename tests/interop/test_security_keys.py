@@ -202,6 +202,9 @@ class LogIn(unittest.TestCase):
     def test_ssh_to_nacre_sshd(self):
         self.check_all("ssh", nacre_server(place, f"AuthorizedKeysFile {place.path('authorized_sk')}"))
 
+    def test_nacre_ssh_to_sshd(self):
+        self.check_all(NACRE_SSH, openssh_server(place, f"AuthorizedKeysFile {place.path('authorized_sk')}"))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -568,8 +568,8 @@ static int read_some(void *user, nacre_room out, size_t *n)
     *n = *n < out.n ? *n : out.n;
     if (*n) {
         memcpy(out.p, p->left.p, *n);
+        p->left = nc_span(p->left.p + *n, p->left.n - *n);
     }
-    p->left = nc_span(p->left.p + *n, p->left.n - *n);
     return p->left.n == 0 && p->fails ? p->fails : NACRE_OK;
 }
 
