@@ -160,12 +160,21 @@ static int ask_on(int in, int out, const char *prompt, bool echo, char *line, si
 {
     struct termios before, quiet;
     sigset_t set, old;
-    bool hide = !echo && tcgetattr(in, &before) == 0;
+    bool known = tcgetattr(in, &before) == 0;
+    bool raw = known && !(before.c_lflag & ICANON); /* a session goes on that is asked about */
+    bool change = known && (raw || !echo);
     block_signals(&set, &old);
-    if (hide) {
+    if (change) {
         quiet = before;
-        quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
-        hide = set_attributes(in, TCSAFLUSH, &quiet) == 0;
+        if (raw) {
+            quiet.c_iflag |= ICRNL;
+            quiet.c_oflag |= OPOST | ONLCR;
+            quiet.c_lflag |= ISIG | ICANON | ECHO | ECHOE | ECHOK;
+        }
+        if (!echo) {
+            quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
+        }
+        change = set_attributes(in, TCSAFLUSH, &quiet) == 0;
     }
     int rc = NACRE_OK;
     if (nc_fd_write_all(out, nc_fd_classify(out), prompt, strlen(prompt)) != 0) {
@@ -174,8 +183,10 @@ static int ask_on(int in, int out, const char *prompt, bool echo, char *line, si
     if (rc == NACRE_OK) {
         rc = read_line(in, &set, line, size);
     }
-    if (hide) {
+    if (change && !echo) {
         (void)nc_fd_write_all(out, nc_fd_classify(out), "\n", 1);
+    }
+    if (change) {
         (void)set_attributes(in, TCSANOW, &before);
     }
     (void)sigprocmask(SIG_SETMASK, &old, NULL);
