@@ -143,12 +143,14 @@ static bool method_is_off(const ssh_setup *s, const char *name, size_t n)
 {
     static const struct {
         const char *method, *keyword;
-    } rows[] = {{"publickey", "PubkeyAuthentication"},
-                {"password", "PasswordAuthentication"},
-                {"keyboard-interactive", "KbdInteractiveAuthentication"}};
-    for (size_t i = 0; i < 3; i++) {
+        bool fallback;
+    } rows[] = {{"publickey", "PubkeyAuthentication", true},
+                {"password", "PasswordAuthentication", true},
+                {"keyboard-interactive", "KbdInteractiveAuthentication", true},
+                {"hostbased", "HostbasedAuthentication", false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (strlen(rows[i].method) == n && memcmp(rows[i].method, name, n) == 0) {
-            return !yes(s, rows[i].keyword, true);
+            return !yes(s, rows[i].keyword, rows[i].fallback);
         }
     }
     return true; /* not one of ours */
@@ -158,7 +160,7 @@ static void set_methods(ssh_setup *s)
 {
     const char *list = get(s, "PreferredAuthentications");
     size_t used = 0;
-    list = list ? list : "publickey,keyboard-interactive,password";
+    list = list ? list : "hostbased,publickey,keyboard-interactive,password";
     s->preferred[0] = '\0';
     while (*list) {
         size_t n = strcspn(list, ",");
@@ -253,6 +255,7 @@ bool setup_load(ssh_setup *s)
     }
     set_methods(s);
     set_transport(s);
+    setup_host_auth(s);
     set_network(s);
     nacre_client_callbacks *cb = &s->cfg.callbacks;
     cb->ask_host = s->batch ? NULL : ask_host;

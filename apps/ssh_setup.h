@@ -88,6 +88,11 @@ bool hosts_setup(ssh_setup *s);
 /* Sets the callbacks of s->cfg by which the library tells something. */
 void setup_listen(ssh_setup *s);
 
+/* ---- ssh_hostbased.c ---- */
+
+/* hostbased and its keys, and whether user keys are bound to the server's. */
+void setup_host_auth(ssh_setup *s);
+
 /* ---- ssh_ask.c ---- */
 
 /* The callbacks of nacre_client; user is the ssh_setup. */

@@ -5,6 +5,7 @@
 #define NACRE_APPS_SSHD_H
 
 #include <nacre/account.h>
+#include <nacre/auth_policy.h>
 #include <nacre/authorized_keys.h>
 #include <nacre/server.h>
 #include <nacre/sshd_config.h>
@@ -64,9 +65,13 @@ typedef struct login {
     bool allowed;
     char user[SSHD_USER_MAX];
     nacre_account *account; /* NULL: no such user */
+    /* AuthenticationMethods, once it is known which settings hold; NULL: nothing lets in */
+    nacre_auth_policy *policy;
+    bool policy_made;
+    unsigned steps; /* methods that were good */
     /* of the method that let in */
     char method[32];
-    nacre_key *key; /* that signed, or NULL */
+    nacre_key *key; /* that signed last, or NULL */
     nacre_key_grant grant;
     uint32_t may;       /* NACRE_MAY_*: what the key was granted and the configuration allows */
     char auth_info[64]; /* ExposeAuthInfo's file; "" none */
@@ -81,10 +86,22 @@ typedef struct login {
 login *login_new(sshd *d, nacre_server_conn *c, int startup_fd);
 void login_free(login *l);
 void auth_callbacks(nacre_server_callbacks *cb);
-/* userauth methods that this process can check under these settings, comma-separated. */
-const char *auth_methods(const sshd *d, const nacre_sshd_settings *s);
-/* Those that anybody may be offered, whatever a Match says. */
+
+/* sshd_policy.c */
+/* The userauth methods that anybody may be offered first, whatever a Match says. */
 const char *auth_methods_of_all(const sshd *d);
+/* Those that can continue for this user; is one of them this? */
+const char *policy_methods(login *l);
+bool policy_allows(login *l, const char *method);
+/*
+ * The method was good; of publickey with its key and what that was granted. NACRE_ACCEPT: in;
+ * NACRE_LATER: more is wanted, and the client knows; NACRE_REFUSE.
+ */
+nacre_verdict policy_passed(login *l, const nacre_event *ev, const char *method,
+                            const nacre_key *key, const nacre_key_grant *grant);
+
+/* sshd_hosts.c: is the client's host believed (hostbased)? */
+bool hosts_allow(login *l, const nacre_event *ev);
 
 /* sshd_user.c: account, allowed, and what holds for him; only the first call does something. */
 void user_look_up(login *l, nacre_span user);
@@ -92,7 +109,18 @@ void user_banner(const login *l);
 /* Names of a user's groups, borrowed until the next call; 0: none, or no such user. */
 size_t user_groups(const char *name, const char *const **names);
 
-/* sshd_keys.c: does a file of the user's, or an authority, grant entry to the key? */
+/* sshd_keys.c: the user's rights for a while; return whatever borrow said. */
+typedef struct rights_before {
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups;
+    int count;
+    bool changed;
+} rights_before;
+bool rights_borrow(const nacre_account *a, rights_before *b);
+void rights_return(rights_before *b);
+
+/* Does a file of the user's, or an authority, grant entry to the key? */
 bool keys_allow(login *l, const nacre_key *key, nacre_key_grant *grant);
 /* A file of the user's, read with his rights and believed if StrictModes says so; NULL: none. To be freed. */
 char *keys_user_file(const login *l, const char *pattern, const char *what, size_t *n);

@@ -45,37 +45,13 @@ void login_free(login *l)
     nacre_loop_cancel(nacre_server_loop(nacre_server_conn_server(l->c)), l->timer);
     nacre_account_free(l->account);
     nacre_key_free(l->key);
+    nacre_auth_policy_free(l->policy);
     place_forget(l);
     nacre_sshd_config_free(l->own_config);
     if (l->startup_fd >= 0) {
         (void)close(l->startup_fd);
     }
     free(l);
-}
-
-const char *auth_methods(const sshd *d, const nacre_sshd_settings *s)
-{
-    /* Only root can read the shadow file; a method that never says yes is not offered. */
-    static const char *const lists[] = {"",
-                                        "publickey",
-                                        "password",
-                                        "publickey,password",
-                                        "keyboard-interactive",
-                                        "publickey,keyboard-interactive",
-                                        "password,keyboard-interactive",
-                                        "publickey,password,keyboard-interactive"};
-    unsigned pick = (s->pubkey_authentication ? 1u : 0u) |
-                    (d->root && s->password_authentication ? 2u : 0u) |
-                    (d->root && s->interactive_authentication ? 4u : 0u);
-    return lists[pick];
-}
-
-const char *auth_methods_of_all(const sshd *d)
-{
-    if (!nacre_sshd_config_has_match(d->config)) {
-        return auth_methods(d, d->s);
-    }
-    return d->root ? "publickey,password,keyboard-interactive" : "publickey";
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------------ */
@@ -86,7 +62,7 @@ static void refuse_now(void *user)
     nacre_answer no = {.accept = false};
     uint32_t ticket = l->ticket;
     if (nacre_sshd_config_has_match(l->d->config)) {
-        no.methods = auth_methods(l->d, l->s); /* those of everybody were offered so far */
+        no.methods = policy_methods(l); /* those of everybody were offered so far */
     }
     l->timer = 0;
     l->ticket = 0;
@@ -133,12 +109,6 @@ static void log_failed(const login *l, const char *method)
         l->account ? "" : "invalid user ", plain_text(l->user), peer->address, peer->port);
 }
 
-static nacre_verdict let_in(login *l, const char *method)
-{
-    (void)snprintf(l->method, sizeof(l->method), "%s", method);
-    return NACRE_ACCEPT;
-}
-
 /* ---- methods ------------------------------------------------------------------------------------------------ */
 
 /* Refused whoever asks: there is no need to know who, unless the list of methods depends on it. */
@@ -164,11 +134,10 @@ static nacre_verdict check_password(login *l, const nacre_event *ev, nacre_span 
                                     const char *method)
 {
     if (password_good(l, password)) {
-        memset(&l->grant, 0, sizeof(l->grant));
-        l->grant.may = NACRE_MAY_ALL;
-        nacre_key_free(l->key);
-        l->key = NULL;
-        return let_in(l, method);
+        nacre_verdict v = policy_passed(l, ev, method, NULL, NULL);
+        if (v != NACRE_REFUSE) {
+            return v;
+        }
     }
     log_failed(l, method);
     return refuse_later(l, ev);
@@ -178,7 +147,7 @@ static nacre_verdict on_password(void *user, nacre_server_conn *c, const nacre_e
 {
     (void)user;
     login *l = begin(c, ev);
-    if (!l->s->password_authentication || ev->u.auth.change) {
+    if (!policy_allows(l, "password") || ev->u.auth.change) {
         return refuse_later(l, ev);
     }
     return check_password(l, ev, ev->u.auth.password, "password");
@@ -190,7 +159,9 @@ static nacre_verdict on_interactive(void *user, nacre_server_conn *c, const nacr
     (void)user;
     /* Everybody is asked, hence at once and without a lookup. */
     login *l = ev->type == NACRE_EVENT_AUTH_RESPONSES ? begin(c, ev) : asked(c);
-    if (!l->s->interactive_authentication || !l->d->root) {
+    bool known = l->looked_up || !nacre_sshd_config_has_match(l->d->config);
+    if (known ? !policy_allows(l, "keyboard-interactive")
+              : !l->s->interactive_authentication || !l->d->root) {
         return refuse_later(l, ev);
     }
     if (ev->type == NACRE_EVENT_AUTH_RESPONSES) {
@@ -206,12 +177,12 @@ static nacre_verdict on_interactive(void *user, nacre_server_conn *c, const nacr
 }
 
 /* The engine knows what the server takes; a Match may take less. */
-static bool algorithm_good(const login *l, const char *algorithm)
+static bool algorithm_good(const login *l, const char *spec, const char *keyword,
+                           const char *algorithm)
 {
     char list[4096];
     nacre_error why = {0};
-    int n = nacre_algorithms_resolve(NACRE_ALG_SIGNATURE, l->s->pubkey_algorithms, list,
-                                     sizeof(list), &why);
+    int n = nacre_algorithms_resolve(NACRE_ALG_SIGNATURE, spec, list, sizeof(list), &why);
     size_t len = strlen(algorithm);
     for (const char *p = n > 0 ? list : ""; *p; p += strcspn(p, ",")) {
         p += *p == ',' ? 1 : 0;
@@ -219,8 +190,8 @@ static bool algorithm_good(const login *l, const char *algorithm)
             return true;
         }
     }
-    say(LOG_LEVEL_INFO, "%s is not among the PubkeyAcceptedAlgorithms for %s",
-        plain_text(algorithm), plain_text(l->user));
+    say(LOG_LEVEL_INFO, "%s is not among the %s for %s", plain_text(algorithm), keyword,
+        plain_text(l->user));
     return false;
 }
 
@@ -229,7 +200,8 @@ static bool key_good(login *l, const nacre_key *key, nacre_key_grant *grant)
     if (certs_revoked(l, key)) {
         return false;
     }
-    if (!l->account || !l->allowed || !l->s->pubkey_authentication || !keys_allow(l, key, grant)) {
+    if (!l->account || !l->allowed || !policy_allows(l, "publickey") ||
+        !keys_allow(l, key, grant)) {
         return false;
     }
     if (l->account->uid == 0 && l->s->permit_root == NACRE_ROOT_FORCED_COMMANDS &&
@@ -259,31 +231,56 @@ static nacre_verdict on_key(void *user, nacre_server_conn *c, const nacre_event 
     (void)user;
     login *l = begin(c, ev);
     nacre_key_grant *grant = calloc(1, sizeof(*grant));
-    bool good =
-        grant && algorithm_good(l, ev->u.auth.algorithm) && key_good(l, ev->u.auth.key, grant);
+    bool good = grant &&
+                algorithm_good(l, l->s->pubkey_algorithms, "PubkeyAcceptedAlgorithms",
+                               ev->u.auth.algorithm) &&
+                key_good(l, ev->u.auth.key, grant);
     nacre_verdict v = NACRE_REFUSE;
     good = good && (!signed_ || signature_good(l, grant, &ev->u.auth.sk));
     if (good && signed_) {
         /* What holds for the connection belongs to the key that signed, not to one that was offered. */
-        nacre_key_free(l->key);
-        l->key = NULL;
-        nacre_key *same = NULL;
-        nacre_error why = {0};
-        if (nacre_key_from_blob(&same, NULL, nacre_key_blob(ev->u.auth.key), &why) == NACRE_OK) {
-            l->key = same;
-            l->grant = *grant;
-            v = let_in(l, "publickey");
-        }
+        v = policy_passed(l, ev, "publickey", ev->u.auth.key, grant);
     } else if (good) {
         v = NACRE_ACCEPT;
     }
     free(grant);
-    if (v == NACRE_ACCEPT) {
+    if (v != NACRE_REFUSE) {
         return v;
     }
     if (log_level() >= LOG_LEVEL_VERBOSE || signed_) {
         log_failed(l, "publickey");
     }
+    return refuse_later(l, ev);
+}
+
+static bool host_good(login *l, const nacre_event *ev)
+{
+    bool root = l->account && l->account->uid == 0;
+    if (certs_revoked(l, ev->u.auth.key)) {
+        return false;
+    }
+    if (root && l->s->permit_root == NACRE_ROOT_FORCED_COMMANDS && !l->s->force_command) {
+        say(LOG_LEVEL_INFO, "root login is permitted to keys with a forced command only");
+        return false;
+    }
+    return l->account && l->allowed && policy_allows(l, "hostbased") &&
+           algorithm_good(l, l->s->hostbased_algorithms, "HostbasedAcceptedAlgorithms",
+                          ev->u.auth.algorithm) &&
+           hosts_allow(l, ev);
+}
+
+static nacre_verdict on_hostbased(void *user, nacre_server_conn *c, const nacre_event *ev)
+{
+    (void)user;
+    login *l = begin(c, ev);
+    nacre_verdict v = NACRE_REFUSE;
+    if (host_good(l, ev)) {
+        v = policy_passed(l, ev, "hostbased", NULL, NULL);
+    }
+    if (v != NACRE_REFUSE) {
+        return v;
+    }
+    log_failed(l, "hostbased");
     return refuse_later(l, ev);
 }
 
@@ -384,6 +381,7 @@ void auth_callbacks(nacre_server_callbacks *cb)
     cb->auth_password = on_password;
     cb->auth_key = on_key;
     cb->auth_interactive = on_interactive;
+    cb->auth_hostbased = on_hostbased;
     cb->authenticated = on_authenticated;
     cb->disconnected = on_disconnected;
 }

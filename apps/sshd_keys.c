@@ -17,15 +17,7 @@ enum { FILE_MAX = 8 << 20 }; /* some sites list every key of the house */
 
 /* ---- the user's rights for a while ----------------------------------------------------------------- */
 
-typedef struct before {
-    uid_t uid;
-    gid_t gid;
-    gid_t *groups;
-    int count;
-    bool changed;
-} before;
-
-static bool borrow_rights(const nacre_account *a, before *b)
+bool rights_borrow(const nacre_account *a, rights_before *b)
 {
     memset(b, 0, sizeof(*b));
     if (geteuid() != 0 || a->uid == 0) {
@@ -36,7 +28,7 @@ static bool borrow_rights(const nacre_account *a, before *b)
     b->count = getgroups(0, NULL);
     b->groups = calloc((size_t)(b->count > 0 ? b->count : 1), sizeof(gid_t));
     if (b->count < 0 || !b->groups || getgroups(b->count, b->groups) != b->count) {
-        return false; /* return_rights frees */
+        return false; /* rights_return frees */
     }
     b->changed = true;
     return setgroups(a->group_count, a->groups) == 0 && setegid(a->gid) == 0 &&
@@ -44,7 +36,7 @@ static bool borrow_rights(const nacre_account *a, before *b)
 }
 
 /* A process that does not know who it is must not go on. */
-static void return_rights(before *b)
+void rights_return(rights_before *b)
 {
     if (b->changed && (seteuid(b->uid) != 0 || setegid(b->gid) != 0 ||
                        setgroups((size_t)b->count, b->groups) != 0)) {
@@ -103,19 +95,19 @@ char *keys_user_file(const login *l, const char *pattern, const char *what, size
 {
     char path[4096];
     char *text = NULL;
-    before b;
+    rights_before b;
     int rc = nacre_sshd_expand_path(pattern, l->account->name, l->account->home,
                                     (uint32_t)l->account->uid, path, sizeof(path));
     if (rc != NACRE_OK) {
         return NULL;
     }
-    if (borrow_rights(l->account, &b)) {
+    if (rights_borrow(l->account, &b)) {
         text = load(l, path, what, n);
     } else {
         say(LOG_LEVEL_ERROR, "cannot take the rights of user '%s': %s", plain_text(l->user),
             strerror(errno));
     }
-    return_rights(&b);
+    rights_return(&b);
     return text;
 }
 

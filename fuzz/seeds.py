@@ -188,7 +188,49 @@ revoked = {
     "rest": krl_head + b"\xff" + string(string("x") + b"\0" + string("")) + b"\4" + string(blob) +
             string(string("ssh-ed25519") + string(bytes(64))),
 }
+key = string("ssh-ed25519") + string(b"X" * 32)
+signed = string(string("ssh-ed25519") + string(bytes(64)))
+bound = string("publickey-hostbound-v00@openssh.com")
+session |= {
+    "server_bound": b"\x01" + said(asked + bound + b"\0" + string("ssh-ed25519") + string(key) + string("host key")) +
+                    b"\xc7\x40" + said(asked + bound + b"\1" + string("ssh-ed25519") + string(key) + string("host key") + signed) +
+                    said(asked + bound + b"\1" + string("ssh-ed25519") + string(key) + string("another") + signed),
+    "server_host": b"\x01" + said(asked + string("hostbased") + string("ssh-ed25519") + string(key) + string("host.") +
+                                  string("me") + signed, asked + string("none")) + b"\xc7\x40",
+    "client_key": b"\x40" + said(b"\x3c" + string("ssh-ed25519") + string(key)) + b"\xc7\xc0" + said(b"\x34"),
+    "client_host": b"\xc0\xc7\xc0" + said(b"\x33" + string("hostbased") + b"\1"),
+}
+
+
+def subsystem(name, *rest):
+    return string(string(name) + b"".join(rest))
+
+
+hello = subsystem("version", u32(2))
+happy = subsystem("status", u32(0), string(""), string("en"))
+about = string("comment") + string("hi")
+rfc4819 = {
+    "server": b"\x00" + hello + subsystem("add", string("type"), string(string("type") + b"body"), b"\1", u32(2),
+                                         about, b"\1", string("x@y"), string("z"), b"\0") +
+              subsystem("list") + subsystem("listattributes") +
+              subsystem("remove", string("type"), string(string("type") + b"body")) + subsystem("rot13"),
+    "server_lazy": b"\x06" + hello + subsystem("list") * 3,
+    "server_old": b"\x00" + subsystem("version", u32(1)) + subsystem("list"),
+    "client": b"\x01" + hello + subsystem("publickey", string("type"), string("blob"), u32(1), about) + happy * 2 +
+              subsystem("attribute", string("comment"), b"\1") + happy +
+              subsystem("status", u32(4), string("gone"), string("en")),
+    "client_refused": b"\x03" + subsystem("status", u32(3), string("no"), string("en")),
+}
+policies = {
+    "hosts": b"# c\n-host.example mallory\nhost.example bob\n192.0.2.1\n+ +\n",
+    "no": b"-host.example -bob\n",
+    "steps": b"publickey,keyboard-interactive:pam,hostbased",
+    "two": b"password,publickey",
+    "any": b"any",
+}
 corpora = {
+    "publickey": rfc4819,
+    "policy": policies,
     "certs": revoked,
     "agent": agents,
     "keyring": keyrings,

@@ -156,8 +156,9 @@ typedef struct nacre_error {
     nacre_blame by; /* who broke the rule                                              */
     uint32_t
         disconnect_reason; /* RFC 4253 11.1 reason sent or received; 0: none                  */
-    uint32_t detail;       /* errno for class OS, SSH_FX_* for SFTP_STATUS, else 0            */
-    char text[960];        /* always terminated; "" when there is nothing to add              */
+    /* errno for class OS, SSH_FX_* for SFTP_STATUS, the code of RFC 4819 from nacre_publickey_*, else 0 */
+    uint32_t detail;
+    char text[960]; /* always terminated; "" when there is nothing to add              */
 } nacre_error;
 
 /*

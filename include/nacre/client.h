@@ -138,7 +138,7 @@ typedef struct nacre_client_config {
     /* then ~/.ssh/id_ed25519, id_ecdsa, id_ecdsa_sk, id_ed25519_sk, id_rsa; default true */
     bool default_key_files;
     nacre_span password;        /* for password, and keyboard-interactive's single hidden prompt */
-    const char *preferred_auth; /* default "publickey,keyboard-interactive,password" */
+    const char *preferred_auth; /* default "hostbased,publickey,keyboard-interactive,password" */
     unsigned password_prompts;  /* how often to ask; default 3 */
     size_t exec_limit; /* bytes of output that nacre_client_exec keeps per stream; default 64 MiB */
 
@@ -162,6 +162,28 @@ typedef struct nacre_client_config {
 
     nacre_host_trust
         trust; /* certificates, revocation, addresses, DNS, learning: nacre/host_trust.h */
+    /*
+     * hostbased (RFC 4252 9), tried first when it is switched on: this host vouches for its user, by the
+     * given host keys (public ones make NACRE_EVENT_SIGN events with sign.host set), then by the files. A
+     * file that only root can read is left to OpenSSH's ssh-keysign when its path stands in keysign; its
+     * public half is read beside it, with ".pub" behind the name.
+     */
+    bool hostbased;
+    nacre_key *const *host_keys;
+    size_t host_key_count;
+    const char *const *host_key_files;
+    size_t host_key_file_count;
+    const char *keysign; /* "/usr/lib/openssh/ssh-keysign"; NULL: not used */
+    const char
+        *client_host; /* our name as the server knows it; NULL: that of the connection's local
+                              * address (a name service is asked), else the host's own; a dot is added */
+    const char *client_user; /* ours on this host; NULL: the local user's */
+                             /*
+     * A server that lets us in although we had to prove nothing (by "none", or by prompts that were none)
+     * is left with NACRE_AUTH_FAILED: what then asks for a passphrase is the server, and not this program
+     * (CVE-2021-36367, CVE-2021-36369).
+     */
+    bool require_real_auth;
 } nacre_client_config;
 NACRE_API void nacre_client_config_init(nacre_client_config *cfg);
 
@@ -178,10 +200,11 @@ NACRE_API int nacre_client_connect(nacre_client *c, const char *host,
 NACRE_API int nacre_client_connect_fd(nacre_client *c, int in_fd, int out_fd, const char *host,
                                       uint16_t port) NACRE_MUST_CHECK;
 /*
- * Logs in: the given keys, those of the agent, key files, default files, then keyboard-interactive and
- * password, in the order of preferred_auth and as the server allows (asked for by "none", unless a key or a
- * password is at hand that can be tried at once); partial success goes on. NACRE_AUTH_FAILED names what was
- * tried and what the server would take; so does the error when the server has had enough. The timeout is for each answer of the server: people may think.
+ * Logs in: hostbased if it is on, the given keys, those of the agent, key files, default files, then
+ * keyboard-interactive and password, in the order of preferred_auth and as the server allows (asked for by
+ * "none", unless a key or a password is at hand that can be tried at once); partial success goes on.
+ * NACRE_AUTH_FAILED names what was tried and what the server would take; so does the error when the server has
+ * had enough. The timeout is for each answer of the server: people may think.
  */
 NACRE_API int nacre_client_authenticate(nacre_client *c) NACRE_MUST_CHECK;
 /*
@@ -195,6 +218,8 @@ NACRE_API int nacre_client_auth_none(nacre_client *c) NACRE_MUST_CHECK;
 NACRE_API int nacre_client_auth_password(nacre_client *c, nacre_span password) NACRE_MUST_CHECK;
 NACRE_API int nacre_client_auth_key(nacre_client *c, nacre_key *key) NACRE_MUST_CHECK;
 NACRE_API int nacre_client_auth_interactive(nacre_client *c) NACRE_MUST_CHECK;
+/* By a host key of this host, as client_host and client_user of the config. */
+NACRE_API int nacre_client_auth_hostbased(nacre_client *c, nacre_key *key) NACRE_MUST_CHECK;
 /* connect (with in_fd -1) or connect_fd, then authenticate, saving the same round trip. */
 NACRE_API int nacre_client_login(nacre_client *c, int in_fd, int out_fd, const char *host,
                                  uint16_t port) NACRE_MUST_CHECK;

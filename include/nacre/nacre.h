@@ -8,7 +8,7 @@
  *   many small requests at once; paths as text      sftp_batch.h; paths.h
  *   copies by the old scp protocol                  scp.h
  *   to serve                                        server.h, sftp_server.h, local_files.h,
- *                                                   memory_files.h
+ *                                                   memory_files.h, auth_policy.h
  *   keys and who may use them                       key.h, cert.h, known_hosts.h,
  *                                                   authorized_keys.h, krl.h
  *   keys in an agent, or to be one                  agent.h
@@ -23,6 +23,7 @@
 
 #include "nacre/account.h"
 #include "nacre/agent.h"
+#include "nacre/auth_policy.h"
 #include "nacre/authorized_keys.h"
 #include "nacre/base.h"
 #include "nacre/cert.h"
@@ -30,6 +31,7 @@
 #include "nacre/client.h"
 #include "nacre/dates.h"
 #include "nacre/host_trust.h"
+#include "nacre/hostbased.h"
 #include "nacre/key.h"
 #include "nacre/known_hosts.h"
 #include "nacre/krl.h"
@@ -40,6 +42,7 @@
 #include "nacre/paths.h"
 #include "nacre/pipe.h"
 #include "nacre/process.h"
+#include "nacre/publickey.h"
 #include "nacre/scp.h"
 #include "nacre/server.h"
 #include "nacre/sftp.h"

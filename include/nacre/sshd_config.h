@@ -112,6 +112,10 @@ typedef struct nacre_sshd_settings {
     int refuse_connection;
     char *version_addendum;
     int use_dns;
+    nacre_sshd_list authentication_methods; /* see nacre/auth_policy.h; none: any */
+    int hostbased_authentication, hostbased_name_from_packet, ignore_user_known_hosts;
+    int ignore_rhosts;          /* 0: no, 1: yes, 2: but for .shosts */
+    char *hostbased_algorithms; /* OpenSSH's +-^ syntax */
 } nacre_sshd_settings;
 
 /* One connection, as Match sees it. Borrowed during the call. */

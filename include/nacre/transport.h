@@ -80,7 +80,8 @@ typedef struct nacre_config {
     uint32_t max_auth_tries; /* server: failures until disconnect; default 6; client: 0 no limit */
     const char *
         auth_methods; /* server: offered methods; default "publickey,password,keyboard-interactive" */
-    bool no_trivial_auth; /* client: refuse success to a "none" that was not asked for */
+    /* client: refuse success where nothing was proved: "none", or a dialogue in which nothing was asked */
+    bool no_trivial_auth;
 
     uint32_t max_channels; /* open at once, ours and the peer's; default 256 */
     uint32_t window;       /* receive window that a channel begins with, bytes; default 2 MiB */

@@ -347,6 +347,7 @@ static int got_failure(nc_auth *a, nc_rd *r, nacre_event *ev)
     if (!m.partial_success && c->method != NC_AUTH_NONE) {
         c->failures++;
     }
+    c->proved = c->proved || (m.partial_success && c->secret_given);
     nc_auth_client_forget(a);
     tell_result(ev, m.partial_success ? NACRE_AUTH_PARTIAL : NACRE_AUTH_FAILED, m.methods,
                 c->method);
@@ -366,9 +367,9 @@ static int got_success(nc_auth *a, nc_rd *r, nacre_event *ev)
     }
     /*
      * A server that lets us in without having asked for anything can then imitate a prompt of ours
-     * (CVE-2021-36367, CVE-2021-36369). "none" was the caller's own wish.
+     * (CVE-2021-36367, CVE-2021-36369). Nor is "none" a login then: it asks for the list of methods.
      */
-    if (a->link->config->no_trivial_auth && c->method != NC_AUTH_NONE && !c->secret_given) {
+    if (a->link->config->no_trivial_auth && !c->secret_given && !c->proved) {
         return nc_link_fail(a->link, NACRE_AUTH_FAILED,
                             "the server accepted %s without asking anything; trivial "
                             "authentication is not allowed by the configuration",

@@ -70,7 +70,8 @@ typedef struct nc_auth_client {
     nc_buf signed_data;              /* session id and request, while a signature is awaited */
     size_t request_at;               /* where the request begins in it */
     uint32_t rounds;
-    bool secret_given; /* a password or a response to a prompt has left */
+    bool secret_given; /* a password, a response to a prompt or a signature has left */
+    bool proved;       /* ... and was good for a partial success */
     /* the connection */
     uint32_t ticket; /* of the open question, or 0 */
     size_t prompt_count;

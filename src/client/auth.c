@@ -157,7 +157,7 @@ int nc_auth_finish(nacre_client *c, int rc)
     return await_result(c);
 }
 
-static int begin_attempt(nacre_client *c)
+int nc_auth_begin(nacre_client *c)
 {
     nc_client_begin(c);
     int rc = nc_client_alive(c, "authentication");
@@ -167,7 +167,7 @@ static int begin_attempt(nacre_client *c)
     return rc == NACRE_OK ? settle(c) : rc;
 }
 
-static int refused(nacre_client *c, int rc, const char *method)
+int nc_auth_refused(nacre_client *c, int rc, const char *method)
 {
     if (rc == NACRE_AUTH_FAILED && c->err.status == NACRE_OK) {
         return nc_client_fail(c, rc, "%s@%s: %s was refused; the server takes: %s",
@@ -182,16 +182,16 @@ static int refused(nacre_client *c, int rc, const char *method)
 
 int nacre_client_auth_none(nacre_client *c)
 {
-    int rc = begin_attempt(c);
+    int rc = nc_auth_begin(c);
     if (rc == NACRE_OK) {
         rc = nc_auth_finish(c, nacre_transport_auth_none(c->t, c->cfg.user));
     }
-    return refused(c, rc, "none");
+    return nc_auth_refused(c, rc, "none");
 }
 
 int nacre_client_auth_password(nacre_client *c, nacre_span password)
 {
-    int rc = begin_attempt(c);
+    int rc = nc_auth_begin(c);
     if (rc == NACRE_OK && c->no_passwords) {
         return nc_client_fail(c, NACRE_HOST_KEY_CHANGED,
                               "%s: no password is sent to a host whose key has changed", c->where);
@@ -201,21 +201,21 @@ int nacre_client_auth_password(nacre_client *c, nacre_span password)
         rc = nc_auth_finish(c, nacre_transport_auth_password(c->t, c->cfg.user, password));
         c->auth.password = nc_span(NULL, 0);
     }
-    return refused(c, rc, "the password");
+    return nc_auth_refused(c, rc, "the password");
 }
 
 int nacre_client_auth_key(nacre_client *c, nacre_key *key)
 {
-    int rc = begin_attempt(c);
+    int rc = nc_auth_begin(c);
     if (rc == NACRE_OK) {
         rc = nc_auth_finish(c, nacre_transport_auth_publickey(c->t, c->cfg.user, key, NULL));
     }
-    return refused(c, rc, "the key");
+    return nc_auth_refused(c, rc, "the key");
 }
 
 int nacre_client_auth_interactive(nacre_client *c)
 {
-    int rc = begin_attempt(c);
+    int rc = nc_auth_begin(c);
     if (rc == NACRE_OK && c->no_passwords) {
         return nc_client_fail(c, NACRE_HOST_KEY_CHANGED,
                               "%s: no prompt of a host whose key has changed is answered",
@@ -224,7 +224,7 @@ int nacre_client_auth_interactive(nacre_client *c)
     if (rc == NACRE_OK) {
         rc = nc_auth_finish(c, nacre_transport_auth_interactive(c->t, c->cfg.user, ""));
     }
-    return refused(c, rc, "keyboard-interactive");
+    return nc_auth_refused(c, rc, "keyboard-interactive");
 }
 
 const char *nacre_client_auth_methods(const nacre_client *c)
@@ -237,10 +237,11 @@ const char *nacre_client_auth_methods(const nacre_client *c)
 typedef struct login {
     nacre_client *c;
     nc_candidates keys;
+    nc_host_candidates hosts;
     unsigned passwords; /* asked for so far */
     unsigned interactives;
     bool given_spent; /* the configured password was tried as such */
-    bool over[3];     /* by method: nothing more to try */
+    bool over[4];     /* by method: nothing more to try */
     bool asked;       /* "none" was tried */
     unsigned partials;
     unsigned offers; /* of keys */
@@ -365,12 +366,33 @@ static int try_interactive(login *l)
     return rc;
 }
 
+static int try_host(login *l)
+{
+    const char *name = "";
+    char what[256];
+    int rc = nc_auth_try_host(l->c, &l->hosts, &name);
+    if (rc == NACRE_NOT_FOUND) {
+        l->over[3] = true;
+        return NACRE_AUTH_FAILED;
+    }
+    (void)snprintf(what, sizeof(what), "hostbased (%s)", name);
+    note_tried(l, what);
+    return rc;
+}
+
 static const struct {
     const char *name;
     int (*go)(login *l);
-} methods[] = {
-    {"publickey", try_keys}, {"keyboard-interactive", try_interactive}, {"password", try_password}};
-enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
+} methods[] = {{"publickey", try_keys},
+               {"keyboard-interactive", try_interactive},
+               {"password", try_password},
+               {"hostbased", try_host}};
+enum { METHODS = sizeof(methods) / sizeof(methods[0]), HOSTBASED = 3 };
+
+static bool is_left(const login *l, int method)
+{
+    return !l->over[method] && (method != HOSTBASED || l->c->cfg.hostbased);
+}
 
 /* The most preferred method that is left; -1: none. */
 static int next_method(const login *l)
@@ -380,7 +402,7 @@ static int next_method(const login *l)
     nacre_span name;
     while (nc_namelist_next(&list, &name)) {
         for (int i = 0; i < METHODS; i++) {
-            if (nc_span_is(name, methods[i].name) && !l->over[i] &&
+            if (nc_span_is(name, methods[i].name) && is_left(l, i) &&
                 (!l->c->auth.methods_known || nc_namelist_has(allowed, methods[i].name))) {
                 return i;
             }
@@ -475,7 +497,7 @@ static int cut_off(login *l, int rc)
 int nc_client_authenticate(nacre_client *c)
 {
     login l;
-    int rc = begin_attempt(c);
+    int rc = nc_auth_begin(c);
     if (rc != NACRE_OK) {
         return rc;
     }

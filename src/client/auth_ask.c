@@ -76,6 +76,8 @@ static int serve_sign(nacre_client *c)
         if (rc != NACRE_OK && rc != NACRE_AGENT_REFUSED) {
             return rc; /* the login is over */
         }
+    } else if (c->auth.keysign) {
+        rc = nc_keysign(c, c->auth.keysign, c->in_fd, c->auth.sign_data, &sig, &n);
     } else {
         rc = sign_with_file(c, &sig, &n);
     }

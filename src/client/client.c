@@ -242,8 +242,8 @@ static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
         c->host_ticket = ev->ticket;
         return;
     case NACRE_EVENT_SIGN:
-        if (!c->auth.key_path && !c->auth.signer) {
-            break;
+        if (!c->auth.key_path && !c->auth.signer && !(ev->u.sign.host && c->auth.keysign)) {
+            break; /* the caller's key */
         }
         nc_auth_event_kept(c, ev);
         return;
@@ -326,6 +326,7 @@ static int attach(nacre_client *c, int in_fd, int out_fd)
     if (preferred) {
         cfg.host_key = preferred;
     }
+    c->in_fd = in_fd;
     (void)snprintf(c->address, sizeof(c->address), "%s",
                    nacre_net_peer(in_fd, &peer) == NACRE_OK && peer.family ? peer.address : "");
     rc = nacre_transport_new(&c->t, &cfg, nacre_loop_now(c->loop), &c->err);
@@ -549,6 +550,9 @@ void nacre_client_free(nacre_client *c)
     nc_buf_clear(&c->auth.texts);
     for (size_t i = 0; i < c->cfg.key_count; i++) {
         nacre_key_free(c->cfg.keys[i]);
+    }
+    for (size_t i = 0; i < c->cfg.host_key_count; i++) {
+        nacre_key_free(c->cfg.host_keys[i]);
     }
     if (c->cfg.password.p) {
         nc_wipe_free(c->alloc, (void *)(uintptr_t)c->cfg.password.p, c->cfg.password.n + 1);

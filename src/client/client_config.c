@@ -59,7 +59,10 @@ static int own_strings(nacre_client *c)
                              &c->cfg.agent_path,
                              &c->cfg.trust.revoked_keys,
                              &c->cfg.trust.ca_algorithms,
-                             &c->cfg.trust.fingerprint_hash};
+                             &c->cfg.trust.fingerprint_hash,
+                             &c->cfg.keysign,
+                             &c->cfg.client_host,
+                             &c->cfg.client_user};
     int rc = NACRE_OK;
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (rc != NACRE_OK) {
@@ -71,12 +74,12 @@ static int own_strings(nacre_client *c)
     return rc;
 }
 
-static int own_keys(nacre_client *c)
+static int own_keys(nacre_client *c, nacre_key *const **list, size_t *list_count)
 {
-    nacre_key *const *theirs = c->cfg.keys;
-    size_t count = c->cfg.key_count;
-    c->cfg.keys = NULL;
-    c->cfg.key_count = 0;
+    nacre_key *const *theirs = *list;
+    size_t count = *list_count;
+    *list = NULL;
+    *list_count = 0;
     if (count == 0) {
         return NACRE_OK;
     }
@@ -87,8 +90,8 @@ static int own_keys(nacre_client *c)
     for (size_t i = 0; i < count; i++) {
         ours[i] = nacre_key_ref(theirs[i]);
     }
-    c->cfg.keys = ours;
-    c->cfg.key_count = count;
+    *list = ours;
+    *list_count = count;
     return NACRE_OK;
 }
 
@@ -153,7 +156,7 @@ void nacre_client_config_init(nacre_client_config *cfg)
     cfg->connect_timeout_ms = CONNECT_TIMEOUT_DEFAULT_MS;
     cfg->default_key_files = true;
     cfg->use_agent = true;
-    cfg->preferred_auth = "publickey,keyboard-interactive,password";
+    cfg->preferred_auth = "hostbased,publickey,keyboard-interactive,password";
     cfg->password_prompts = PASSWORD_PROMPTS_DEFAULT;
     cfg->exec_limit = exec_limit_default;
 }
@@ -164,15 +167,20 @@ int nc_client_copy_config(nacre_client *c, const nacre_client_config *cfg, nacre
     memcpy(&c->cfg, cfg, cfg->size);
     c->cfg.transport.role = NACRE_CLIENT;
     if (!c->cfg.preferred_auth) {
-        c->cfg.preferred_auth = "publickey,keyboard-interactive,password";
+        c->cfg.preferred_auth = "hostbased,publickey,keyboard-interactive,password";
     }
     /* Each takes its pointers over, or clears them: afterwards none is the caller's. */
-    int strings = own_strings(c), keys = own_keys(c), password = own_password(c),
-        files = own_files(c, &c->cfg.key_files, &c->cfg.key_file_count),
-        certs = own_files(c, &c->cfg.certificate_files, &c->cfg.certificate_file_count),
-        hosts = own_files(c, &c->cfg.trust.files, &c->cfg.trust.file_count);
-    if (strings != NACRE_OK || keys != NACRE_OK || files != NACRE_OK || certs != NACRE_OK ||
-        hosts != NACRE_OK || password != NACRE_OK) {
+    nacre_client_config *o = &c->cfg;
+    int strings = own_strings(c), password = own_password(c),
+        keys = own_keys(c, &o->keys, &o->key_count),
+        hosts = own_keys(c, &o->host_keys, &o->host_key_count),
+        files = own_files(c, &o->key_files, &o->key_file_count),
+        certs = own_files(c, &o->certificate_files, &o->certificate_file_count),
+        known = own_files(c, &o->trust.files, &o->trust.file_count),
+        host_files = own_files(c, &o->host_key_files, &o->host_key_file_count);
+    o->transport.no_trivial_auth = o->transport.no_trivial_auth || o->require_real_auth;
+    if (strings != NACRE_OK || keys != NACRE_OK || hosts != NACRE_OK || files != NACRE_OK ||
+        certs != NACRE_OK || known != NACRE_OK || host_files != NACRE_OK || password != NACRE_OK) {
         return nc_fail(err, NACRE_NO_MEMORY, "out of memory");
     }
     return default_user(c, err);

@@ -59,7 +59,7 @@ static const nc_keyword table[] = {
     {"GSSAPITrustDns", NC_KW_IGNORED, NULL, NULL, NULL},
     {"HashKnownHosts", NC_KW_YESNO, NULL, NULL, NULL},
     {"HostbasedAcceptedAlgorithms", NC_KW_ALGS, NULL, NULL, NULL},
-    {"HostbasedAuthentication", NC_KW_YESNO, NULL, NO_ONLY, NULL},
+    {"HostbasedAuthentication", NC_KW_YESNO, NULL, NULL, NULL},
     {"HostbasedKeyTypes", NC_KW_ALGS, NULL, NULL, "HostbasedAcceptedAlgorithms"},
     {"HostKeyAlgorithms", NC_KW_ALGS, NULL, NULL, NULL},
     {"HostKeyAlias", NC_KW_TEXT, NULL, NULL, NULL},
@@ -154,7 +154,7 @@ const nc_keyword *nc_keyword_find(nacre_span name)
 static const char harmless[] = "ControlMaster,ControlPath,ControlPersist,ChannelTimeout,LogVerbose,"
                                "ObscureKeystrokeTiming";
 /* They tune what is refused or not there anyway. */
-static const char no_effect[] = "EnableEscapeCommandline,EnableSSHKeysign,ForwardX11Timeout,"
+static const char no_effect[] = "EnableEscapeCommandline,ForwardX11Timeout,"
                                 "ForwardX11Trusted,KbdInteractiveDevices,"
                                 "LogVerbose,StreamLocalBindMask,"
                                 "StreamLocalBindUnlink,TunnelDevice,XAuthLocation";

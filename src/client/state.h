@@ -98,6 +98,8 @@ typedef struct nc_auth_state {
     nacre_agent *agent; /* of this connection; NULL: none, or not opened yet */
     bool agent_tried;
     bool agent_ready; /* its descriptor, for wait_for_agent */
+    const char
+        *keysign; /* a host key's: the program that signs by it; NULL: it is ours or a caller's */
 } nc_auth_state;
 
 struct nacre_client {
@@ -115,6 +117,7 @@ struct nacre_client {
     char where[NC_NAME_MAX]; /* "host port 22" for sentences */
     nacre_connecting *connecting;
     int fd;
+    int in_fd; /* of the connection; the driver's */
     bool connect_over;
     nacre_error connect_why;
 
@@ -242,6 +245,22 @@ int nc_auth_next_key(nacre_client *c, nc_candidates *at, nc_offer *o);
 void nc_auth_candidates_clear(nacre_client *c, nc_candidates *at);
 /* One that can be tried before the server was asked for its methods. */
 bool nc_auth_has_given_key(const nacre_client *c, const nc_candidates *at);
+
+/* An attempt may be made now, from outside of a login; what came of it, as a sentence. */
+int nc_auth_begin(nacre_client *c);
+int nc_auth_refused(nacre_client *c, int rc, const char *method);
+
+/* ---- auth_hostbased.c, keysign.c ---- */
+
+typedef struct nc_host_candidates {
+    size_t next; /* index over host keys and their files */
+    bool tried;  /* one of them */
+} nc_host_candidates;
+/* One attempt by the next host key: its result. NACRE_NOT_FOUND: there are no more. *name: for messages. */
+int nc_auth_try_host(nacre_client *c, nc_host_candidates *at, const char **name);
+/* A signature by OpenSSH's ssh-keysign; *sig is owned. Waits for it, 10 s at most. */
+int nc_keysign(nacre_client *c, const char *program, int connection, nacre_span data, uint8_t **sig,
+               size_t *n) NACRE_MUST_CHECK;
 
 /* ---- tunnel.c ---- */
 

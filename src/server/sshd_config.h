@@ -133,8 +133,8 @@ int nc_conf_list_add(nacre_sshd_config *c, nacre_sshd_list *list, const char *it
 #define NC_CONF_PRINTER(name) void name(const nacre_sshd_config *c, const nc_conf_row *row, nc_conf_line_fn line, void *user)
 /* clang-format on */
 extern const nc_conf_choice nc_conf_yes_no[], nc_conf_families[], nc_conf_compressions[],
-    nc_conf_roots[], nc_conf_levels[], nc_conf_facilities[], nc_conf_forwards[], nc_conf_gateways[],
-    nc_conf_tunnels[], nc_conf_hashes[];
+    nc_conf_roots[], nc_conf_levels[], nc_conf_facilities[], nc_conf_forwards[], nc_conf_rhosts[],
+    nc_conf_gateways[], nc_conf_tunnels[], nc_conf_hashes[];
 NC_CONF_SETTER(nc_conf_set_choice);
 NC_CONF_SETTER(nc_conf_set_number);
 NC_CONF_SETTER(nc_conf_set_time);

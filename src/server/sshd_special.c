@@ -6,6 +6,7 @@
 
 #include "base/words.h"
 #include "keys/pattern.h"
+#include "nacre/auth_policy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -253,13 +254,22 @@ int nc_conf_set_off(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_
                         row->name);
 }
 
+/* Each word is a list; none can be completed by what is not a method. */
 int nc_conf_set_methods(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_line *l,
                         nacre_error *err)
 {
-    (void)c;
-    if (l->count == 2 && strcasecmp(l->words[1], "any") == 0) {
-        return NACRE_OK;
+    for (size_t i = 1; i < l->count; i++) {
+        nacre_error why;
+        bool any = strcasecmp(l->words[i], "any") == 0;
+        if (any && l->count > 2) {
+            return nc_conf_fail(err, l, NACRE_SYNTAX, "%s: \"any\" stands alone", row->name);
+        }
+        if (any) {
+            return NACRE_OK;
+        }
+        if (nacre_auth_policy_check(l->words[i], &why) != NACRE_OK) {
+            return nc_conf_fail(err, l, NACRE_SYNTAX, "%s: %s", row->name, why.text);
+        }
     }
-    return nc_conf_fail(err, l, NACRE_UNSUPPORTED,
-                        "%s is not supported by this server; only \"any\" is possible", row->name);
+    return nc_conf_set_list(c, row, l, err);
 }

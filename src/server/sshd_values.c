@@ -89,6 +89,8 @@ const nc_conf_choice nc_conf_facilities[] = {{"DAEMON", LOG_DAEMON},
                                              {"LOCAL6", LOG_LOCAL6},
                                              {"LOCAL7", LOG_LOCAL7},
                                              {NULL, 0}};
+const nc_conf_choice nc_conf_rhosts[] = {{"yes", 1},   {"no", 0},          {"true", 1},
+                                         {"false", 0}, {"shosts-only", 2}, {NULL, 0}};
 const nc_conf_choice nc_conf_forwards[] = {{"yes", NACRE_FORWARD_LOCAL | NACRE_FORWARD_REMOTE},
                                            {"all", NACRE_FORWARD_LOCAL | NACRE_FORWARD_REMOTE},
                                            {"no", 0},

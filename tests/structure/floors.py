@@ -7,7 +7,7 @@ import re
 import sys
 
 FLOORS = ["base", "wire", "crypto", "keys", "transport", "auth", "channel", "engine", "sftp", "scp",
-          "io", "client", "server"]
+          "publickey", "io", "client", "server"]
 PURE = FLOORS[:FLOORS.index("io")]
 # What C itself offers without an operating system beneath it.
 PURE_SYSTEM = {"stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",

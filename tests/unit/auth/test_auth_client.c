@@ -392,6 +392,30 @@ static void trivial_success_can_be_refused(void **state)
     assert_int_equal(rig_step(&c, pack(&out, "ysssu", 60, "", "", "", (uint32_t)0)), NACRE_AGAIN);
     expect_fatal(rig_step(&c, SPAN("\x34")), NACRE_AUTH_FAILED);
     rig_clear(&c);
+    bring_to(NONE_SENT);
+    c.config.no_trivial_auth = true;
+    expect_fatal(rig_step(&c, SPAN("\x34")), NACRE_AUTH_FAILED);
+    assert_int_equal(c.authenticated, 0);
+    rig_clear(&c);
+    bring_to(NONE_SENT); /* a partial success without a proof is none */
+    c.config.no_trivial_auth = true;
+    assert_int_equal(rig_step(&c, pack(&out, "yso", 51, "keyboard-interactive", 1)), NACRE_OK);
+    assert_int_equal(nc_auth_interactive(c.auth, "alice", NULL), NACRE_OK);
+    expect_fatal(rig_step(&c, SPAN("\x34")), NACRE_AUTH_FAILED);
+    rig_clear(&c);
+    bring_to(SIGNED_SENT); /* with one, what follows may be a formality */
+    c.config.no_trivial_auth = true;
+    assert_int_equal(rig_step(&c, pack(&out, "yso", 51, "keyboard-interactive", 1)), NACRE_OK);
+    assert_int_equal(nc_auth_interactive(c.auth, "alice", NULL), NACRE_OK);
+    assert_int_equal(rig_step(&c, SPAN("\x34")), NACRE_OK);
+    assert_int_equal(c.authenticated, 1);
+    rig_clear(&c);
+    bring_to(SIGNED_SENT); /* a refused one proves nothing */
+    c.config.no_trivial_auth = true;
+    assert_int_equal(rig_step(&c, pack(&out, "yso", 51, "keyboard-interactive", 0)), NACRE_OK);
+    assert_int_equal(nc_auth_none(c.auth, "alice"), NACRE_OK);
+    expect_fatal(rig_step(&c, SPAN("\x34")), NACRE_AUTH_FAILED);
+    rig_clear(&c);
     bring_to(ASKING);
     c.config.no_trivial_auth = true;
     assert_int_equal(rig_answer(&c, &reply), NACRE_OK);

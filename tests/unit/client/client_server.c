@@ -74,7 +74,15 @@ static bool on_auth(stage *s, const nacre_event *ev)
     switch (ev->type) {
     case NACRE_EVENT_AUTH_NONE:
         s->nones++;
-        refuse(s, ev->ticket);
+        judge(s, ev, s->grant_none, true);
+        return true;
+    case NACRE_EVENT_AUTH_HOSTBASED:
+        s->hosts++;
+        (void)snprintf(s->host_said, sizeof(s->host_said), "%.*s", (int)ev->u.auth.client_host.n,
+                       (const char *)ev->u.auth.client_host.p);
+        (void)snprintf(s->user_said, sizeof(s->user_said), "%.*s", (int)ev->u.auth.client_user.n,
+                       (const char *)ev->u.auth.client_user.p);
+        judge(s, ev, s->peer_host && nacre_key_equal(ev->u.auth.key, s->peer_host), true);
         return true;
     case NACRE_EVENT_AUTH_PASSWORD:
         s->passwords++;
@@ -94,6 +102,10 @@ static bool on_auth(stage *s, const nacre_event *ev)
         return true;
     case NACRE_EVENT_AUTH_INTERACTIVE:
         s->interactives++;
+        if (s->grant_unasked) {
+            judge(s, ev, true, true);
+            return true;
+        }
         memset(&a, 0, sizeof(a));
         a.name = "name";
         a.instruction = "instruction";
@@ -191,7 +203,7 @@ static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
 {
     stage *s = user;
     (void)d;
-    if (on_auth(s, ev)) {
+    if ((s->hook && s->hook(s, ev)) || on_auth(s, ev)) {
         return;
     }
     switch (ev->type) {
@@ -313,7 +325,7 @@ void stage_close(stage *s)
     s->d = NULL;
     s->t = NULL;
     s->mute_fd = -1;
-    s->nones = s->passwords = s->probes = s->keys = s->interactives = s->opens = 0;
+    s->nones = s->passwords = s->probes = s->keys = s->interactives = s->opens = s->hosts = 0;
 }
 
 void stage_clear(stage *s)

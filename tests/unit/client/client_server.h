@@ -28,11 +28,17 @@ typedef struct stage {
     bool keep_silent_on_auth;
     bool refuse_channels;
     bool open_unanswered;
+    bool grant_none;      /* the first request lets in */
+    bool grant_unasked;   /* keyboard-interactive lets in without a prompt */
+    nacre_key *peer_host; /* the client's host: hostbased by it lets in; borrowed */
+    bool (*hook)(struct stage *s, const nacre_event *ev); /* true: it has dealt with it */
+    void *hook_user;
 
     /* what it saw */
-    unsigned nones, passwords, probes, keys, interactives, opens;
-    uint32_t unanswered; /* a ticket that it kept */
-    nacre_channel *last; /* the newest channel */
+    unsigned nones, passwords, probes, keys, interactives, opens, hosts;
+    char host_said[64], user_said[64]; /* of the last hostbased */
+    uint32_t unanswered;               /* a ticket that it kept */
+    nacre_channel *last;               /* the newest channel */
     size_t echoed;
 
     char dir[64], path[128], path2[128];

@@ -176,9 +176,15 @@ static void bad_lines_are_named(void **state)
         "Subsystem sftp",
         "AllowUsers !root",
         "DenyUsers mallory@10.0.0.0/99",
-        "AuthenticationMethods publickey,password",
+        "AuthenticationMethods publickey,rot13",
+        "AuthenticationMethods publickey,",
+        "AuthenticationMethods any publickey",
+        "AuthenticationMethods publickey any",
+        "AuthenticationMethods publickey,any",
+        "HostbasedAuthentication perhaps",
+        "IgnoreRhosts sometimes",
+        "IgnoreUserKnownHosts shosts-only",
         "PermitEmptyPasswords yes",
-        "HostbasedAuthentication yes",
         "PerSourceMaxStartups 3",
         "Compression zlib",
         "AddressFamily inet5",
@@ -225,6 +231,31 @@ static void bad_lines_are_named(void **state)
         }
         nacre_sshd_config_free(c);
     }
+}
+
+static void lists_of_methods_and_hosts(void **state)
+{
+    (void)state;
+    nacre_sshd_config *c =
+        read_text("AuthenticationMethods publickey,password publickey,keyboard-interactive:pam\n"
+                  "AuthenticationMethods hostbased\n" /* the first line counts */
+                  "HostbasedAuthentication yes\nIgnoreRhosts shosts-only\n"
+                  "HostbasedUsesNameFromPacketOnly yes\nIgnoreUserKnownHosts yes\n"
+                  "HostbasedAcceptedAlgorithms ssh-ed25519\n");
+    const nacre_sshd_settings *s = nacre_sshd_config_settings(c);
+    assert_int_equal(s->authentication_methods.count, 2);
+    assert_string_equal(s->authentication_methods.items[1], "publickey,keyboard-interactive:pam");
+    assert_true(s->hostbased_authentication && s->hostbased_name_from_packet);
+    assert_true(s->ignore_user_known_hosts);
+    assert_int_equal(s->ignore_rhosts, 2);
+    assert_string_equal(s->hostbased_algorithms, "ssh-ed25519");
+    nacre_sshd_config_free(c);
+    c = read_text("AuthenticationMethods any\n");
+    s = nacre_sshd_config_settings(c);
+    assert_int_equal(s->authentication_methods.count, 0);
+    assert_false(s->hostbased_authentication || s->hostbased_name_from_packet);
+    assert_int_equal(s->ignore_rhosts, 1);
+    nacre_sshd_config_free(c);
 }
 
 static void harmless_keywords_are_taken(void **state)
@@ -422,6 +453,7 @@ int main(void)
         cmocka_unit_test(spelling_is_free_where_openssh_is),
         cmocka_unit_test(first_value_wins),
         cmocka_unit_test(bad_lines_are_named),
+        cmocka_unit_test(lists_of_methods_and_hosts),
         cmocka_unit_test(harmless_keywords_are_taken),
         cmocka_unit_test(truncated_at_every_offset),
         cmocka_unit_test(includes),
