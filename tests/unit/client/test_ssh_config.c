@@ -221,10 +221,10 @@ static void test_text_that_is_none(void **state)
 static void test_unsupported_values(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"ForwardAgent yes",      "ProxyCommand nc %h %p",
-                                      "PKCS11Provider x",      "LocalForward 1 h:2",
-                                      "ForwardX11 yes",        "Tunnel yes",
-                                      "SecurityKeyProvider x", "HostbasedAuthentication yes"};
+    static const char *const bad[] = {"ForwardAgent yes",     "ProxyCommand nc %h %p",
+                                      "PKCS11Provider x",     "LocalForward 1 h:2",
+                                      "ForwardX11 yes",       "Tunnel yes",
+                                      "SecurityKeyProvider x"};
     static const char *const good[] = {
         "ForwardAgent no",  "ProxyCommand none",           "ProxyJump j",
         "ControlMaster no", "ControlMaster auto",          "ForwardX11 no",
