@@ -3,6 +3,8 @@
  */
 #include "sshd.h"
 
+#include <nacre/cert.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -247,10 +249,63 @@ static void load_key(sshd *d, const char *path)
     d->keys[d->key_count++] = key;
 }
 
+/* The first line of a file: a certificate is some kilobytes. */
+static nacre_key *read_certificate(const char *path)
+{
+    static char line[SSHD_KEY_LINE];
+    nacre_key *cert = NULL;
+    nacre_error why = {0};
+    FILE *f = fopen(path, "re");
+    bool got = f && fgets(line, sizeof(line), f);
+    int saved = errno;
+    if (f) {
+        (void)fclose(f);
+    }
+    nacre_span text = {(const uint8_t *)line, got ? strlen(line) : 0};
+    if (!got) {
+        say(LOG_LEVEL_ERROR, "Could not load host certificate \"%s\": %s", plain_text(path),
+            f ? "there is nothing in it" : strerror(saved));
+    } else if (nacre_key_from_public_line(&cert, NULL, text, &why) != NACRE_OK) {
+        say(LOG_LEVEL_ERROR, "Could not load host certificate \"%s\": %s", plain_text(path),
+            why.text);
+    }
+    return cert;
+}
+
+/* Puts the certificate on the host key that it is for; that one is offered plainly, too. */
+static void load_certificate(sshd *d, const char *path)
+{
+    nacre_cert_info info;
+    nacre_error why = {0};
+    nacre_key *cert = read_certificate(path);
+    if (cert && (nacre_key_cert_info(cert, &info) != NACRE_OK || info.kind != NACRE_CERT_HOST)) {
+        say(LOG_LEVEL_ERROR, "host certificate \"%s\" is not one of a host", plain_text(path));
+        nacre_key_free(cert);
+        return;
+    }
+    for (size_t i = 0; cert && i < d->key_count; i++) {
+        nacre_key *shown = NULL;
+        if (!nacre_key_is_cert(d->keys[i]) &&
+            nacre_key_attach_cert(&shown, d->keys[i], cert, &why) == NACRE_OK) {
+            nacre_key_free(d->keys[i]);
+            d->keys[i] = shown;
+            nacre_key_free(cert);
+            return;
+        }
+    }
+    if (cert) {
+        say(LOG_LEVEL_ERROR, "No matching private key for certificate: %s", plain_text(path));
+    }
+    nacre_key_free(cert);
+}
+
 static bool load_keys(sshd *d)
 {
     for (size_t i = 0; i < d->s->host_keys.count; i++) {
         load_key(d, d->s->host_keys.items[i]);
+    }
+    for (size_t i = 0; i < d->s->host_certificates.count; i++) {
+        load_certificate(d, d->s->host_certificates.items[i]);
     }
     if (d->key_count == 0) {
         say(LOG_LEVEL_FATAL, "no hostkeys available -- exiting.");

@@ -228,9 +228,30 @@ policies = {
     "two": b"password,publickey",
     "any": b"any",
 }
+data = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data"
+login_key = (data / "keys" / "ed25519.pub").read_bytes()
+authority = (data / "keys" / "ed25519_other.pub").read_bytes()  # of certs/user_ed25519-cert.pub
+logins = {
+    "key": b"# us\n" + login_key,
+    "options": b'restrict,pty,port-forwarding,from="192.0.2.0/24,!10.0.0.1,*.example",permitopen="host.example:22",'
+               b'permitlisten="8080",command="a \\"b\\"",environment="A=b",expiry-time="20990101Z",tunnel="1" ' + login_key,
+    "authority": b'cert-authority,principals="bob,alice",no-touch-required,verify-required ' + authority,
+    "names": b'# who\nno-pty,from="*" alice\nbob\n',
+}
+sshd_configs = {
+    "global": b'Port 22\nListenAddress [::1]:99\nBanner "/a b"\nMaxStartups 1:2:3\nSubsystem sftp internal-sftp -R\n'
+              b"AllowUsers a@10.0.0.0/8 b\nRekeyLimit 1G 2h\nSetEnv A=b\nPermitOpen h:1 [::1]:*\nStreamLocalBindMask 0177\n",
+    "trust": b"AuthorizedKeysFile .ssh/a /k/%u-%U%%\nAuthorizedKeysCommand /bin/k %u '%h x' %k\nAuthorizedKeysCommandUser n\n"
+             b"TrustedUserCAKeys /ca\nRevokedKeys /r /s\nAuthorizedPrincipalsFile /p/%u\nPubkeyAuthOptions verify-required\n"
+             b"CASignatureAlgorithms -rsa*\nPermitUserEnvironment LANG,LC_*\n",
+    "match": b"Match User alice,!bob Group staff Address 192.0.2.0/24\nForceCommand x 'y\nMatch all\nMaxSessions 3\n"
+             b"Match invalid-user LocalPort 22 LocalAddress ::1 Host *.example Version nacre_*\nRefuseConnection yes\n",
+}
 corpora = {
     "publickey": rfc4819,
     "policy": policies,
+    "logins": logins,
+    "sshd_config": sshd_configs,
     "certs": revoked,
     "agent": agents,
     "keyring": keyrings,

@@ -86,7 +86,6 @@ typedef struct nacre_sshd_settings {
     nacre_sshd_list allow_users, deny_users, allow_groups, deny_groups;
     /* trust */
     nacre_sshd_list host_certificates;
-    char *host_key_agent;       /* path of a socket, or "SSH_AUTH_SOCK" */
     char *ca_algorithms;        /* CASignatureAlgorithms, OpenSSH's +-^ syntax; NULL: the default */
     char *trusted_user_ca_keys; /* file of CA keys */
     nacre_sshd_list
@@ -110,7 +109,6 @@ typedef struct nacre_sshd_settings {
     nacre_sshd_list permit_open, permit_listen; /* empty: any; the one entry "none": nothing */
     char *chroot_directory;                     /* with tokens */
     int refuse_connection;
-    char *version_addendum;
     int use_dns;
     nacre_sshd_list authentication_methods; /* see nacre/auth_policy.h; none: any */
     int hostbased_authentication, hostbased_name_from_packet, ignore_user_known_hosts;

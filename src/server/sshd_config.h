@@ -166,7 +166,6 @@ NC_CONF_SETTER(nc_conf_set_pubkey_options);
 NC_CONF_SETTER(nc_conf_set_user_environment);
 NC_CONF_SETTER(nc_conf_set_targets);
 NC_CONF_SETTER(nc_conf_set_mask);
-NC_CONF_SETTER(nc_conf_set_addendum);
 
 /* sshd_show.c */
 NC_CONF_PRINTER(nc_conf_print_line);

@@ -76,7 +76,6 @@ const nc_conf_row nc_conf_rows[] = {
     LISTED("DenyGroups", deny_groups, nc_conf_set_people, M),
     /* whom to believe */
     LISTED("HostCertificate", host_certificates, nc_conf_set_files, G),
-    TEXT("HostKeyAgent", host_key_agent, G),
     ALGORITHMS("CASignatureAlgorithms", ca_algorithms, NACRE_ALG_CA_SIGNATURE, M),
     TEXT("TrustedUserCAKeys", trusted_user_ca_keys, M),
     WORDS("RevokedKeys", revoked_keys, nc_conf_set_files, M),
@@ -107,7 +106,6 @@ const nc_conf_row nc_conf_rows[] = {
     YES_NO("StreamLocalBindUnlink", streamlocal_bind_unlink, M),
     PATTERN("ChrootDirectory", chroot_directory, M),
     YES_NO("RefuseConnection", refuse_connection, M),
-    {"VersionAddendum", nc_conf_set_addendum, nc_conf_print_text, G | NC_CONF_TEXT, AT(version_addendum), NULL, 0, 0},
     OWN("Include", nc_conf_include, NULL, M | NC_CONF_NOW),
     OWN("Match", nc_conf_set_match, NULL, M | NC_CONF_NOW),
     WORDS("AuthenticationMethods", authentication_methods, nc_conf_set_methods, M),
@@ -118,8 +116,8 @@ const nc_conf_row nc_conf_rows[] = {
     YES_NO("IgnoreUserKnownHosts", ignore_user_known_hosts, G),
     /* Restrictions and methods that are not here: only their absence can be had. */
     OFF("ChannelTimeout", M), OFF("GSSAPIAuthentication", M), OFF("GSSAPIKeyExchange", G),
-    OFF("KerberosAuthentication", M), OFF("PerSourceMaxStartups", G),
-    OFF("PerSourcePenalties", G), OFF("RDomain", M), OFF("UnusedConnectionTimeout", M),
+    OFF("HostKeyAgent", G), OFF("KerberosAuthentication", M), OFF("PerSourceMaxStartups", G),
+    OFF("PerSourcePenalties", G), OFF("RDomain", M), OFF("UnusedConnectionTimeout", M), OFF("VersionAddendum", G),
     /* They tune or limit what is not offered at all, or not looked at. */
     FORGOTTEN("DebianBanner", G), FORGOTTEN("GSSAPICleanupCredentials", G),
     FORGOTTEN("GSSAPIDelegateCredentials", G), FORGOTTEN("GSSAPIKexAlgorithms", G),

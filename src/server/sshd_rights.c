@@ -161,7 +161,7 @@ int nc_conf_set_targets(nacre_sshd_config *c, const nc_conf_row *row, const nc_c
     return rc;
 }
 
-/* ---- numbers and texts of their own ---------------------------------------------------------------------- */
+/* ---- numbers of their own ---------------------------------------------------------------------- */
 
 int nc_conf_set_mask(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_line *l,
                      nacre_error *err)
@@ -179,22 +179,4 @@ int nc_conf_set_mask(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf
         *(uint32_t *)nc_conf_field(c, row) = mask;
     }
     return rc;
-}
-
-/* Goes out in clear, in our version line (RFC 4253 4.2: printable ASCII). */
-int nc_conf_set_addendum(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_line *l,
-                         nacre_error *err)
-{
-    if (strcasecmp(l->rest, "none") == 0) {
-        return NACRE_OK;
-    }
-    for (const char *p = l->rest; *p; p++) {
-        if (*p < ' ' || *p > '~') {
-            return nc_conf_bad_value(err, l, row, "printable ASCII is wanted");
-        }
-    }
-    if (strlen(l->rest) > 128) {
-        return nc_conf_bad_value(err, l, row, "128 characters are possible");
-    }
-    return nc_conf_store_text(c, nc_conf_field(c, row), l->rest, l, err);
 }

@@ -19,6 +19,10 @@ def public(kind="ed25519"):
     return (place.dir / f"user_{kind}.pub").read_text()
 
 
+def public_type(kind):
+    return pathlib.Path(f"{place.host_keys[kind]}.pub").read_text().split()[0]
+
+
 def put(stem, text, mode=0o644):
     path = place.fresh(stem)
     path.write_text(text)
@@ -203,6 +207,179 @@ class Matches(ServerCase):
         self.says(server, "true")
 
 
+def keygen(*args):
+    subprocess.run(["ssh-keygen", "-q", *map(str, args)], check=True, stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class HostCertificates(ServerCase):
+    def test_ssh_sees_them_under_cert_authority(self):
+        ca, key = make_key(place.fresh("ca")), place.fresh("host")
+        for kind in ("ed25519", "rsa", "ecdsa256"):
+            with self.subTest(kind):
+                shutil.copy(place.host_keys[kind], key)
+                shutil.copy(f"{place.host_keys[kind]}.pub", f"{key}.pub")
+                keygen("-s", ca, "-h", "-I", "this host", "-n", "127.0.0.1,localhost", f"{key}.pub")
+                server = self.serve(f"HostKey {key}", f"HostCertificate {key}-cert.pub")
+                known = put("known", "@cert-authority 127.0.0.1,[127.0.0.1]:* " + pathlib.Path(f"{ca}.pub").read_text())
+                result = ssh("ssh", place, server, "echo in", known=known, args=["-v"], check=0)
+                self.assertEqual(result.stdout, b"in\n")
+                self.assertIn(b"Server host certificate: ", result.stderr)
+                # The plain key is there as well, for who knows no authority.
+                self.says(server, "true", options=[f"HostKeyAlgorithms={'rsa-sha2-512' if kind == 'rsa' else public_type(kind)}"])
+                other = put("known", "@cert-authority * " + pathlib.Path(f"{place.keys['rsa']}.pub").read_text())
+                ssh("ssh", place, server, "echo in", known=other, check=255)
+                server.stop()
+
+    def test_those_that_do_not_fit(self):
+        ca = make_key(place.fresh("ca"))
+        shutil.copy(f"{place.keys['ed25519']}.pub", f"{ca}.other.pub")
+        keygen("-s", ca, "-h", "-I", "x", f"{ca}.other.pub")
+        server = self.serve(f"HostCertificate {ca}.other-cert.pub", f"HostCertificate {ca}.pub", "HostCertificate /nonexistent")
+        self.says(server, "true")
+        for reason in ("No matching private key", "not one of a host", "No such file"):
+            self.assertIn(reason, server.text())
+
+
+class Certificates(ServerCase):
+    """One server whose authority is trusted; certificates and revocation lists change beside it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.ca = make_key(place.fresh("ca"))
+        cls.other_ca = make_key(place.fresh("ca"))
+        cls.authorities = put("authorities", "# ours\n" + pathlib.Path(f"{cls.ca}.pub").read_text())
+        cls.revoked = put("revoked", "")
+        cls.lines = ["AuthorizedKeysFile none", f"TrustedUserCAKeys {cls.authorities}", f"RevokedKeys {cls.revoked}"]
+        cls.server = nacre_server(place, *cls.lines)
+        cls.addClassCleanup(cls.server.stop)
+
+    def certificate(self, *args, kind="ed25519", ca=None, names=ME, serial=7):
+        """The user's key of a kind with a fresh certificate; the path of the key that shows it."""
+        key = place.fresh("certified")
+        shutil.copy(place.keys[kind], key)
+        shutil.copy(f"{place.keys[kind]}.pub", f"{key}.pub")
+        keygen("-s", ca or self.ca, "-I", "somebody's", "-z", serial, *(["-n", names] if names else []), *args, f"{key}.pub")
+        return key
+
+    def login(self, key, *command, server=None, args=(), status=0):
+        server = server or self.server
+        return run(["ssh", "-p", server.port, *client_options(place, server, key=None),
+                    "-i", key, "-o", f"CertificateFile={key}-cert.pub", *args, f"{ME}@127.0.0.1", *command], check=status)
+
+    def in_by(self, key, **kwargs):
+        self.assertEqual(self.login(key, "echo in", **kwargs).stdout, b"in\n")
+
+    def out_by(self, key, reason, server=None):
+        server = server or self.server
+        before = len(server.text())
+        self.login(key, "echo never", status=255, server=server)
+        wait_until(lambda: reason in server.text()[before:], f"{reason!r} in\n{server.text()[before:]}", 5)
+
+    def test_every_type(self):
+        for kind in KEY_TYPES:
+            with self.subTest(kind):
+                self.in_by(self.certificate(kind=kind))
+        self.assertRegex(self.server.text(), r"Accepted publickey for \S+ .*CERT SHA256:\S+ ID somebody's \(serial 7\) CA ED25519")
+        for ca in ("rsa", "ecdsa256"):
+            authority = make_key(place.fresh("ca"), ca)
+            self.authorities.write_text(self.authorities.read_text() + pathlib.Path(f"{authority}.pub").read_text())
+            with self.subTest(ca):
+                self.in_by(self.certificate(ca=authority))
+
+    def test_those_that_do_not_count(self):
+        for args, kwargs, reason in (
+                (("-V", "20200101:20200102"), {}, "certificate for"), (("-V", "20990101:20990102"), {}, "certificate for"),
+                ((), {"names": "somebody-else"}, "certificate for"), ((), {"names": None}, "certificate for"),
+                ((), {"ca": self.other_ca}, "Failed publickey"), (("-h",), {}, "Failed publickey"),
+                (("-O", "source-address=10.0.0.0/8"), {}, "certificate for"),
+                (("-O", "critical:unknown@example.org=x"), {}, "certificate for")):
+            with self.subTest((args, kwargs)):
+                self.out_by(self.certificate(*args, **kwargs), reason)
+
+    def test_options_hold(self):
+        self.in_by(self.certificate("-O", "source-address=127.0.0.0/8,10.0.0.1"))
+        forced = self.certificate("-O", "force-command=echo forced: $SSH_ORIGINAL_COMMAND")
+        self.assertEqual(self.login(forced, "echo mine").stdout, b"forced: echo mine\n")
+        bare = self.certificate("-O", "clear")
+        self.assertIn(b"PTY allocation request failed", self.login(bare, "true", args=["-tt"], status=255).stderr)
+        self.assertEqual(self.login(self.certificate(), "tty >/dev/null && echo yes", args=["-tt"]).stdout, b"yes\r\n")
+
+    def test_revoked(self):
+        good, serial = self.certificate(serial=9), self.certificate(serial=10)
+        self.addCleanup(self.revoked.write_bytes, b"")
+        spec = put("spec", "serial: 10\n")
+        keygen("-k", "-f", self.revoked, "-s", f"{self.ca}.pub", spec)
+        self.in_by(good)
+        self.out_by(serial, "revoked by file")
+        for revoked in (f"{self.ca}.pub", place.dir / "user_ed25519.pub"):
+            with self.subTest(revoked):
+                self.revoked.write_text(pathlib.Path(revoked).read_text())
+                self.out_by(good, "revoked by file")
+        for rubbish in (b"SSHKRL\n\0\0\0\x09", b"no key at all\n"):
+            self.revoked.write_bytes(rubbish)
+            self.out_by(good, "every key is refused")
+        self.revoked.unlink()
+        self.out_by(good, "every key is refused")
+
+    def test_principals_files(self):
+        names = put("principals", "")
+        server = self.serve(*self.lines, f"AuthorizedPrincipalsFile {names}", "StrictModes yes")
+        key = self.certificate(names="staff,deploy")
+        # What lies below /dev/shm is not root's alone to move: StrictModes does not believe it.
+        self.out_by(key, "Authentication refused", server=server)
+        server.stop()
+        server = self.serve(*self.lines, f"AuthorizedPrincipalsFile {names}")
+        for text, answer in (("# us\nstaff\n", b"in\n"), ("command=\"echo forced\" deploy\n", b"forced\n"),
+                             ("from=\"10.0.0.0/8\" staff\nno-pty deploy", b"in\n")):
+            with self.subTest(text):
+                names.write_text(text)
+                self.assertEqual(self.login(key, "echo in", server=server).stdout, answer)
+        for text in ("", "staf\n", "staff,deploy\n", "*\n", "no-such staff\n", f"{ME}\n"):
+            with self.subTest(text):
+                names.write_text(text)
+                self.out_by(key, "principals", server=server)
+        names.write_text("staff\n")
+        self.out_by(self.certificate(names=ME), "no line has a name", server=server)
+
+    @unittest.skipUnless(ROOT, "only root's programs are run")
+    def test_principals_from_a_program(self):
+        said = put("said", "", 0o666)
+        program = Programs.command(self, f'printf "[%s]" "$@" >{said}\necho staff\n')
+        server = self.serve(*self.lines, f"AuthorizedPrincipalsCommand {program} %u %i %s %T %F %K %t",
+                            "AuthorizedPrincipalsCommandUser nobody")
+        self.in_by(self.certificate("-I", "x; $(id) %u", names="staff"), server=server)
+        words = said.read_text()[1:-1].split("][")
+        ca_type, ca = pathlib.Path(f"{self.ca}.pub").read_text().split()[:2]
+        self.assertEqual(words[:4], [ME, "x; $(id) %u", "7", ca_type])
+        self.assertEqual(words[5:], [ca, "ssh-ed25519-cert-v01@openssh.com"])
+        self.out_by(self.certificate(names="others"), "no line has a name", server=server)
+
+    def test_authorities_of_the_user(self):
+        keys = put("keys", "")
+        server = self.serve(f"AuthorizedKeysFile {keys}")
+        ca = pathlib.Path(f"{self.ca}.pub").read_text()
+        key, staff = self.certificate(), self.certificate(names="staff")
+        keys.write_text("cert-authority " + ca)
+        self.in_by(key, server=server)
+        self.out_by(staff, "Failed publickey", server=server)
+        keys.write_text("cert-authority,principals=\"a,staff\",command=\"echo forced\" " + ca)
+        self.assertEqual(self.login(staff, "echo in", server=server).stdout, b"forced\n")
+        self.out_by(key, "principals=", server=server)
+        keys.write_text(ca)
+        self.out_by(key, "not as a certificate authority", server=server)
+        keys.write_text("cert-authority " + public())
+        self.out_by(key, "Failed publickey", server=server)
+
+    def test_algorithms_of_authorities(self):
+        authority = make_key(place.fresh("ca"), "rsa")
+        self.authorities.write_text(self.authorities.read_text() + pathlib.Path(f"{authority}.pub").read_text())
+        server = self.serve(*self.lines, "CASignatureAlgorithms -rsa*", "PubkeyAcceptedAlgorithms -ecdsa*")
+        self.in_by(self.certificate(), server=server)
+        self.out_by(self.certificate(ca=authority), "certificate for", server=server)
+        self.login(self.certificate(kind="ecdsa256"), "true", server=server, status=255)
+
+
 # Configurations, and the connections that they are asked about.
 CORPUS = [
     ("PasswordAuthentication no\nPermitRootLogin prohibit-password\nMaxSessions 3\nBanner /etc/issue\n", []),
@@ -223,7 +400,7 @@ CORPUS = [
      "PubkeyAuthOptions touch-required\nChrootDirectory /jail/%u\n", ["user=root", "user=daemon"]),
     ("StreamLocalBindMask 0111\nStreamLocalBindUnlink yes\nAllowStreamLocalForwarding remote\nPermitTunnel point-to-point\n"
      "X11DisplayOffset 20\nX11UseLocalhost no\nIPQoS none\nPermitUserEnvironment LANG,LC_*\nFingerprintHash md5\n"
-     "RekeyLimit 1G 1h\nClientAliveInterval 1m\nMaxStartups 3:10:20\nLoginGraceTime 1h2m\nVersionAddendum hello there\n"
+     "RekeyLimit 1G 1h\nClientAliveInterval 1m\nMaxStartups 3:10:20\nLoginGraceTime 1h2m\n"
      "Match User root\nRekeyLimit 2M\nClientAliveCountMax 9\nMatch User root Address *\nClientAliveInterval 7\n",
      ["user=root", "user=root,addr=::1"]),
     ("Ciphers aes256-ctr,aes128-ctr\nMACs hmac-sha2-512\nKexAlgorithms curve25519-sha256\nPubkeyAcceptedAlgorithms ssh-ed25519\n"
