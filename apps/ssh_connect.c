@@ -45,7 +45,11 @@ static int connect_once(ssh_setup *s, nacre_client **out)
     const char *hops = jump_list(s);
     int fd = -1;
     s->cfg.loop = s->loop;
-    if (hops) {
+    if (!hops) {
+        s->cfg.proxy_command = nacre_ssh_config_get(s->conf, "ProxyCommand");
+        s->cfg.proxy_use_fdpass = nacre_ssh_config_yes(s->conf, "ProxyUseFdpass", false);
+        s->cfg.original_host = s->dest.host;
+    } else {
         fd = jump_connect(s, hops);
         if (fd < 0) {
             return NACRE_CANCELLED;

@@ -21,65 +21,26 @@ struct ssh_jump {
     nacre_loop *loop; /* of the first hop: all others borrow it */
 };
 
+static bool jump_check(const ssh_setup *s, const char *list);
+
 const char *jump_list(const ssh_setup *s)
 {
-    const char *keyword, *value;
-    /* One of the two decides, whichever comes first: "ProxyCommand none" switches ProxyJump off as well. */
-    for (size_t i = 0; nacre_ssh_config_at(s->conf, i, &keyword, &value); i++) {
-        if (strcasecmp(keyword, "ProxyCommand") == 0) {
-            return NULL;
-        }
-        if (strcasecmp(keyword, "ProxyJump") == 0) {
-            return strcasecmp(value, "none") == 0 ? NULL : value;
-        }
+    return s->jump_text[0] ? s->jump_text : NULL;
+}
+
+bool jump_find(ssh_setup *s)
+{
+    const char *list = nacre_ssh_config_get(s->conf, "ProxyJump");
+    /* Of ProxyCommand and ProxyJump the first counts; the reading of them saw to that. */
+    if (!list || strcasecmp(list, "none") == 0) {
+        s->jump_text[0] = '\0';
+        return true;
     }
-    return NULL;
+    return setup_expand(s, "ProxyJump", list, s->jump_text, sizeof(s->jump_text)) &&
+           jump_check(s, s->jump_text);
 }
 
 /* ---- one hop ---- */
-
-static bool take_port(const char *text, uint16_t *port)
-{
-    unsigned long n = 0;
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 5 || text[digits]) {
-        return false;
-    }
-    n = strtoul(text, NULL, 10);
-    *port = (uint16_t)n;
-    return n > 0 && n <= 65535;
-}
-
-/* "[user@]host[:port]", "[user@][::1][:port]", "ssh://...": what it names, checked as every destination is. */
-static bool parse_hop(const char *text, nacre_destination *out)
-{
-    nacre_error why = {0};
-    char name[HOP_TEXT_MAX];
-    uint16_t port = 0;
-    if (strncasecmp(text, "ssh://", 6) == 0) {
-        return nacre_parse_destination(text, out, &why) == NACRE_OK &&
-               (out->path[0] == '\0' || strcmp(out->path, "/") == 0);
-    }
-    if (strlen(text) >= sizeof(name) || strstr(text, "://")) {
-        return false;
-    }
-    (void)snprintf(name, sizeof(name), "%s", text);
-    char *at = strrchr(name, '@');
-    char *host = at ? at + 1 : name;
-    char *bracket = *host == '[' ? strchr(host, ']') : NULL;
-    char *colon = strchr(bracket ? bracket : host, ':');
-    if (colon && (!take_port(colon + 1, &port) || (bracket && colon != bracket + 1))) {
-        return false;
-    }
-    if (colon) {
-        *colon = '\0';
-    }
-    if (nacre_parse_destination(name, out, &why) != NACRE_OK) {
-        return false;
-    }
-    out->port = port;
-    return true;
-}
 
 /* The last hop of the list, and in rest what is before it. */
 static bool last_hop(const char *list, nacre_destination *out, char rest[HOP_TEXT_MAX])
@@ -91,10 +52,10 @@ static bool last_hop(const char *list, nacre_destination *out, char rest[HOP_TEX
     }
     memcpy(rest, list, n);
     rest[n] = '\0';
-    return parse_hop(comma ? comma + 1 : list, out);
+    return nacre_parse_jump(comma ? comma + 1 : list, out, NULL) == NACRE_OK;
 }
 
-bool jump_check(const ssh_setup *s, const char *list)
+static bool jump_check(const ssh_setup *s, const char *list)
 {
     nacre_destination hop;
     char part[HOP_TEXT_MAX], rest[HOP_TEXT_MAX] = "";

@@ -7,10 +7,10 @@
 
 #include "ssh_setup.h"
 
-/* The hops in front of s's host, as they are configured: borrowed, NULL when there are none. */
+/* Finds the hops in front of s's host. False: one in the list is none that could be meant; it has complained. */
+bool jump_find(ssh_setup *s);
+/* What was found: borrowed, NULL when there are none. */
 const char *jump_list(const ssh_setup *s);
-/* False: a hop in the list is none that could be meant; it has complained. */
-bool jump_check(const ssh_setup *s, const char *list);
 /*
  * Connects to the hops, and from the last of them to s's host: the connection to it, a socket; -1: it has
  * complained. s->jump keeps the hops, s->cfg.loop is the loop that they need.

@@ -249,8 +249,7 @@ bool setup_load(ssh_setup *s)
     if (!hosts_setup(s) || !setup_keys(s)) {
         return false;
     }
-    const char *hops = jump_list(s);
-    if (hops && !jump_check(s, hops)) {
+    if (!jump_find(s)) {
         return false;
     }
     set_methods(s);

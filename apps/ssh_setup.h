@@ -34,6 +34,7 @@ typedef struct ssh_setup {
     size_t file_count;
     const char *key_files[SETUP_FILES_MAX], *cert_files[SETUP_FILES_MAX];
     char preferred[256];
+    char jump_text[1024]; /* ProxyJump with its tokens replaced; "": none */
     nacre_known_hosts *known;
     const char *hosts_files[SETUP_FILES_MAX]; /* the user's known_hosts */
     size_t hosts_file_count;

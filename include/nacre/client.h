@@ -184,6 +184,20 @@ typedef struct nacre_client_config {
      * (CVE-2021-36367, CVE-2021-36369).
      */
     bool require_real_auth;
+
+    /*
+     * A program whose standard input and output are the connection (ssh_config(5) ProxyCommand); NULL, "none": TCP.
+     * %h, %n, %p and %r stand for host, original_host (NULL: host), port and user; names that could be more than
+     * names to a program are refused. Words are handed over as they are; a shell is asked, as ssh does it, only
+     * when the text has characters in it that need one. It ends with the connection: hangup, then SIGKILL. Its
+     * standard error is ours, and errors say how it ended. fdpass: it sends the connected descriptor through its
+     * standard output instead (SCM_RIGHTS) and may end.
+     */
+    const char *proxy_command;
+    const char *original_host;
+    bool proxy_use_fdpass;
+    /* Connect from there, by nacre_client_tunnel, and in its loop. Borrowed: it must outlive this client. */
+    nacre_client *via;
 } nacre_client_config;
 NACRE_API void nacre_client_config_init(nacre_client_config *cfg);
 
@@ -213,6 +227,20 @@ NACRE_API int nacre_client_authenticate(nacre_client *c) NACRE_MUST_CHECK;
  */
 NACRE_API int nacre_client_open(nacre_client **out, const nacre_client_config *cfg,
                                 const char *host, uint16_t port, nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * The same through other hosts (ssh -J): the first hop is connected to, each next one and in the end host through the
+ * one before, all in one loop. Each hop has its own config (NULL: cfg) and its own host key. *out owns them: they
+ * are disconnected and freed with it. err names the host that failed.
+ */
+typedef struct nacre_client_hop {
+    const nacre_client_config *config;
+    const char *host;
+    uint16_t port;
+} nacre_client_hop;
+NACRE_API int nacre_client_open_through(nacre_client **out, const nacre_client_config *cfg,
+                                        const char *host, uint16_t port,
+                                        const nacre_client_hop *hops, size_t count,
+                                        nacre_error *err) NACRE_MUST_CHECK;
 /* One method at a time: NACRE_OK, NACRE_AUTH_PARTIAL, NACRE_AUTH_FAILED (methods: see auth_methods). */
 NACRE_API int nacre_client_auth_none(nacre_client *c) NACRE_MUST_CHECK;
 NACRE_API int nacre_client_auth_password(nacre_client *c, nacre_span password) NACRE_MUST_CHECK;

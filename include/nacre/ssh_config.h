@@ -179,6 +179,9 @@ NACRE_API int nacre_ssh_expand(const char *text, const nacre_ssh_tokens *tokens,
  */
 NACRE_API int nacre_ssh_expand_command(const char *text, const nacre_ssh_tokens *tokens, char *out,
                                        size_t size, nacre_error *err) NACRE_MUST_CHECK;
+/* Tokens only, of any characters: for a word that no shell will see. */
+NACRE_API int nacre_ssh_expand_words(const char *text, const nacre_ssh_tokens *tokens, char *out,
+                                     size_t size, nacre_error *err) NACRE_MUST_CHECK;
 /*
  * A value of keyword with the tokens replaced that ssh_config(5) lists for it, and ~ and ${NAME} where they are
  * allowed; their values are those of the configuration. more (NULL ok): what is known later (fingerprint to

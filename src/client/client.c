@@ -84,6 +84,7 @@ static int fail_closed(nacre_client *c, const char *what, double seconds)
     nc_error_clear(&c->err);
     (void)nc_fail(&c->err, status, "%s: %s (during %s, after %.1f s)", c->where, text, what,
                   seconds);
+    nc_client_add_proxy(c, &c->err);
     c->err.by = c->why.by;
     c->err.disconnect_reason = c->why.disconnect_reason;
     c->err.detail = c->why.detail;
@@ -169,10 +170,14 @@ int nacre_client_new(nacre_client **out, const nacre_client_config *cfg, nacre_e
     }
     c->alloc = a;
     c->fd = -1;
+    nc_proxy_init(&c->proxy);
     c->run_rc = NACRE_AGAIN;
     atomic_init(&c->cancelled, false);
     nc_buf_init(&c->auth.texts, a, 512 * 1024);
     int rc = nc_client_copy_config(c, cfg, err);
+    if (rc == NACRE_OK && !c->cfg.loop && c->cfg.via) {
+        c->cfg.loop = nacre_client_loop(c->cfg.via);
+    }
     if (rc == NACRE_OK && !c->cfg.loop) {
         rc = nacre_loop_new(&c->loop, a, err);
         c->own_loop = rc == NACRE_OK;
@@ -201,6 +206,7 @@ static void drop(nacre_client *c)
     nc_channels_clear(c);
     nacre_driver_free(c->d);
     c->d = NULL;
+    nc_proxy_stop(&c->proxy); /* its connection is gone: so is its reason to be */
     nc_auth_question_drop(c);
     nc_auth_agent_close(c);
     nacre_key_free(c->auth.loaded);
@@ -438,8 +444,11 @@ static int connect_by_name(nacre_client *c, const char *host, uint16_t port)
         return rc;
     }
     nc_wait w = connect_wait(c, "connecting");
-    rc = dial(c, &w);
+    rc = c->cfg.via               ? nc_client_dial_via(c, &w)
+         : nc_client_has_proxy(c) ? nc_client_dial_proxy(c, &w)
+                                  : dial(c, &w);
     if (rc != NACRE_OK) {
+        nc_proxy_stop(&c->proxy);
         return rc;
     }
     w.what = "the key exchange";
@@ -447,6 +456,9 @@ static int connect_by_name(nacre_client *c, const char *host, uint16_t port)
     if (rc != NACRE_OK && c->fd >= 0) {
         close(c->fd);
         c->fd = -1;
+    }
+    if (rc != NACRE_OK) {
+        nc_proxy_stop(&c->proxy);
     }
     return rc;
 }
@@ -520,9 +532,9 @@ static int is_closed(void *user)
     return c->closed ? NACRE_OK : NACRE_AGAIN;
 }
 
-void nacre_client_disconnect(nacre_client *c)
+static void say_goodbye(nacre_client *c)
 {
-    if (!c || !c->d || c->closed) {
+    if (!c->d || c->closed) {
         return;
     }
     nacre_error kept = c->err;
@@ -539,6 +551,14 @@ void nacre_client_disconnect(nacre_client *c)
         atomic_store(&c->cancelled, true); /* meant for another call */
     }
     c->err = kept;
+}
+
+void nacre_client_disconnect(nacre_client *c)
+{
+    if (c) {
+        say_goodbye(c);
+        nacre_client_disconnect(c->owned_via);
+    }
 }
 
 void nacre_client_free(nacre_client *c)
@@ -561,6 +581,7 @@ void nacre_client_free(nacre_client *c)
         nc_free(c->alloc, c->owned[i]);
     }
     nc_free(c->alloc, c->owned);
+    nacre_client_free(c->owned_via);
     if (c->own_loop) {
         nacre_loop_free(c->loop);
     }

@@ -62,7 +62,9 @@ static int own_strings(nacre_client *c)
                              &c->cfg.trust.fingerprint_hash,
                              &c->cfg.keysign,
                              &c->cfg.client_host,
-                             &c->cfg.client_user};
+                             &c->cfg.client_user,
+                             &c->cfg.proxy_command,
+                             &c->cfg.original_host};
     int rc = NACRE_OK;
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (rc != NACRE_OK) {

@@ -168,6 +168,12 @@ int nacre_ssh_expand_command(const char *text, const nacre_ssh_tokens *tokens, c
     return expand(text, tokens, NULL, NC_EXPAND_SHELL, out, size, err);
 }
 
+int nacre_ssh_expand_words(const char *text, const nacre_ssh_tokens *tokens, char *out, size_t size,
+                           nacre_error *err)
+{
+    return expand(text, tokens, NULL, 0, out, size, err);
+}
+
 /* ---- what they stand for ---- */
 
 /* The names behind the tokens of one configuration. */

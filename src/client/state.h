@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "io/proxy_command.h"
 #include "nacre/client.h"
 #include "nacre/net.h"
 
@@ -120,6 +121,8 @@ struct nacre_client {
     int in_fd; /* of the connection; the driver's */
     bool connect_over;
     nacre_error connect_why;
+    nc_proxy proxy;          /* of config.proxy_command */
+    nacre_client *owned_via; /* config.via, when it goes with this client */
 
     nacre_transport *t;
     nacre_driver *d;
@@ -162,6 +165,16 @@ void nc_client_push(nacre_client *c);
 int nc_client_alive(nacre_client *c, const char *what);
 /* Strings and memory that live as long as the client. */
 void *nc_client_keep(nacre_client *c, void *p);
+
+/* ---- proxy.c ---- */
+
+/* config.proxy_command says something. */
+bool nc_client_has_proxy(const nacre_client *c);
+/* c->fd becomes the connection. */
+int nc_client_dial_proxy(nacre_client *c, const nc_wait *w);
+int nc_client_dial_via(nacre_client *c, const nc_wait *w);
+/* Behind a sentence: how the proxy command ended, if it did. */
+void nc_client_add_proxy(nacre_client *c, nacre_error *err);
 
 /* ---- client_config.c ---- */
 
