@@ -4,6 +4,8 @@
  */
 #include "ssh_session.h"
 
+#include "nacre/process.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,6 +54,7 @@ static const struct {
     {'C', "Compression", "yes"},
     {'c', "Ciphers", NULL},
     {'e', "EscapeChar", NULL},
+    {'f', "ForkAfterAuthentication", "yes"},
     {'i', "IdentityFile", NULL},
     {'J', "ProxyJump", NULL},
     {'l', "User", NULL},
@@ -66,7 +69,7 @@ static const struct {
     {'k', "GSSAPIDelegateCredentials", "no"},
 };
 
-static const char later[] = "ADfgIKLMORwWXYy";
+static const char later[] = "ADgIKLMORwWXY";
 
 static bool is_set(const command_line *c, const char *keyword)
 {
@@ -144,6 +147,9 @@ static int one_option(command_line *c, int letter, const char *argument)
         return 0;
     case 't':
         c->tty_flag++;
+        return 0;
+    case 'y':
+        c->setup.use_syslog = true;
         return 0;
     case 'v':
         c->setup.verbosity += c->setup.verbosity < 3 ? 1 : 0;
@@ -296,7 +302,8 @@ static int set_session(command_line *c)
     }
     s->no_session = type && strcasecmp(type, "none") == 0;
     s->subsystem = type && strcasecmp(type, "subsystem") == 0;
-    s->stdin_null = nacre_ssh_config_yes(conf, "StdinNull", false);
+    s->fork = nacre_ssh_config_yes(conf, "ForkAfterAuthentication", false);
+    s->stdin_null = s->fork || nacre_ssh_config_yes(conf, "StdinNull", false);
     s->command = c->command;
     if (remote && strcasecmp(remote, "none") != 0) {
         static char expanded[COMMAND_MAX];
@@ -309,11 +316,63 @@ static int set_session(command_line *c)
         }
         s->command = expanded;
     }
+    if (s->fork && !s->command && !s->no_session) {
+        setup_say(&c->setup, "Cannot fork into background without a command to execute.");
+        return EXIT_OURS;
+    }
     if (s->subsystem && !s->command) {
         setup_say(&c->setup, "you must specify a subsystem to invoke");
         return EXIT_OURS;
     }
     return set_tty(c);
+}
+
+/* All tokens stand for something by now. */
+static bool local_command(const ssh_setup *s, nacre_client *client, const char *text, char *out,
+                          size_t size)
+{
+    const nacre_key *key = nacre_transport_host_key(nacre_client_transport(client));
+    char fingerprint[128] = "", line[16384] = "";
+    nacre_ssh_tokens t;
+    nacre_error why = {0};
+    memset(&t, 0, sizeof(t));
+    t.fingerprint = fingerprint;
+    t.key = t.key_type = "";
+    if (key && nacre_key_fingerprint(key, "sha256", fingerprint, sizeof(fingerprint)) == NACRE_OK &&
+        nacre_key_public_line(key, line, sizeof(line)) == NACRE_OK) {
+        char *blob = strchr(line, ' ');
+        t.key = blob ? blob + 1 : "";
+        t.key_type = nacre_key_type(key);
+    }
+    t.known_host = s->host;
+    t.reason = "HOSTNAME";
+    t.tunnel = "NONE";
+    if (nacre_ssh_config_expand(s->conf, "LocalCommand", text, &t, out, size, &why) == NACRE_OK) {
+        return true;
+    }
+    setup_say(s, "LocalCommand: %s", why.text);
+    return false;
+}
+
+/* LocalCommand: the user's own text, by the user's own shell. Its outcome changes nothing, as with ssh. */
+static int run_local(command_line *c)
+{
+    static char expanded[COMMAND_MAX];
+    nacre_error why = {0};
+    int status = 0;
+    const char *text = nacre_ssh_config_get(c->setup.conf, "LocalCommand");
+    if (!text || strcasecmp(text, "none") == 0 ||
+        !nacre_ssh_config_yes(c->setup.conf, "PermitLocalCommand", false)) {
+        return 0;
+    }
+    if (!local_command(&c->setup, c->session.client, text, expanded, sizeof(expanded))) {
+        return EXIT_OURS;
+    }
+    setup_debug(&c->setup, 3, "Executing command: '%s'", expanded);
+    if (nacre_shell_run(expanded, false, &status, &why) != NACRE_OK) {
+        setup_say(&c->setup, "%s", why.text);
+    }
+    return 0;
 }
 
 static int go(command_line *c, int argc, char **argv)
@@ -324,6 +383,9 @@ static int go(command_line *c, int argc, char **argv)
     rc = rc == 0 ? join_words(c, argc, argv) : rc;
     if (rc != 0) {
         return rc;
+    }
+    if (c->setup.use_syslog) {
+        setup_open_log(&c->setup);
     }
     c->setup.command = c->command;
     c->setup.only_show = c->print_config;
@@ -340,7 +402,8 @@ static int go(command_line *c, int argc, char **argv)
     if (!setup_connect(&c->setup, &c->session.client)) {
         return EXIT_OURS;
     }
-    rc = session_run(&c->session);
+    rc = run_local(c);
+    rc = rc == 0 ? session_run(&c->session) : rc;
     nacre_client_disconnect(c->session.client);
     nacre_client_free(c->session.client);
     return rc;

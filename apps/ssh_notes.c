@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <syslog.h>
 #include <unistd.h>
 
 /* A terminal in raw mode needs the carriage return, and shows it nowhere else. */
@@ -16,19 +17,30 @@ static const char *line_end(void)
     return isatty(STDERR_FILENO) ? "\r\n" : "\n";
 }
 
+/* One line, to standard error or to where -y sends it. */
+static void put_line(const ssh_setup *s, int priority, const char *before, const char *text)
+{
+    if (s->use_syslog) {
+        syslog(priority, "%s%s", before, text);
+    } else {
+        (void)fprintf(stderr, "%s%s%s", before, text, line_end());
+    }
+}
+
 void setup_say(const ssh_setup *s, const char *fmt, ...)
 {
-    char text[2048];
+    char text[2048], name[64];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    (void)fprintf(stderr, "%s: %s%s", s->program, text, line_end());
+    (void)snprintf(name, sizeof(name), "%s: ", s->program);
+    put_line(s, LOG_ERR, s->use_syslog ? "" : name, text);
 }
 
 void setup_debug(const ssh_setup *s, int level, const char *fmt, ...)
 {
-    char text[2048];
+    char text[2048], name[16];
     va_list ap;
     if (s->verbosity < level) {
         return;
@@ -36,7 +48,25 @@ void setup_debug(const ssh_setup *s, int level, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    (void)fprintf(stderr, "debug%d: %s%s", level, text, line_end());
+    (void)snprintf(name, sizeof(name), "debug%d: ", level);
+    put_line(s, LOG_DEBUG, name, text);
+}
+
+void setup_open_log(ssh_setup *s)
+{
+    static const struct {
+        const char *name;
+        int facility;
+    } rows[] = {{"DAEMON", LOG_DAEMON},     {"USER", LOG_USER},     {"AUTH", LOG_AUTH},
+                {"AUTHPRIV", LOG_AUTHPRIV}, {"LOCAL0", LOG_LOCAL0}, {"LOCAL1", LOG_LOCAL1},
+                {"LOCAL2", LOG_LOCAL2},     {"LOCAL3", LOG_LOCAL3}, {"LOCAL4", LOG_LOCAL4},
+                {"LOCAL5", LOG_LOCAL5},     {"LOCAL6", LOG_LOCAL6}, {"LOCAL7", LOG_LOCAL7}};
+    const char *name = nacre_ssh_config_get(s->conf, "SyslogFacility");
+    int facility = LOG_USER;
+    for (size_t i = 0; name && i < sizeof(rows) / sizeof(rows[0]); i++) {
+        facility = strcasecmp(rows[i].name, name) == 0 ? rows[i].facility : facility;
+    }
+    openlog(s->program, LOG_PID, facility);
 }
 
 static void on_log(void *user, nacre_log_level level, const char *line)
@@ -50,7 +80,7 @@ static void on_warning(void *user, const char *text)
 {
     const ssh_setup *s = user;
     if (s->verbosity >= 0) {
-        (void)fprintf(stderr, "%s%s", text, line_end());
+        put_line(s, LOG_NOTICE, "", text);
     }
 }
 

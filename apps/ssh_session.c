@@ -55,11 +55,7 @@ static void send_environment(const ssh_session *s, nacre_channel *ch)
         }
         (void)snprintf(name, sizeof(name), "%.*s", (int)n, *e);
         for (size_t i = 0; i < nacre_ssh_config_count(conf, "SendEnv"); i++) {
-            const char *pattern = nacre_ssh_config_value(conf, "SendEnv", i);
-            bool negated = *pattern == '-';
-            if (nacre_ssh_pattern(name, pattern + (negated ? 1 : 0))) {
-                hit = !negated;
-            }
+            hit = hit || nacre_ssh_pattern(name, nacre_ssh_config_value(conf, "SendEnv", i));
         }
         if (hit && nacre_channel_env(ch, name, *e + n + 1, false) == NACRE_OK) {
             setup_debug(s->setup, 1, "channel 0: setting env %s", name);
@@ -308,6 +304,16 @@ static int tie(running *r)
     return outcome(r, rc, &result);
 }
 
+/* -f: who called goes on, and the session with us. */
+static bool go_behind(const ssh_session *s)
+{
+    if (!s->fork || daemon(1, 1) == 0) {
+        return true;
+    }
+    setup_say(s->setup, "cannot go into the background: %s", strerror(errno));
+    return false;
+}
+
 static int never(void *user)
 {
     (void)user;
@@ -319,6 +325,9 @@ static int idle(running *r)
 {
     nacre_relay_result none;
     memset(&none, 0, sizeof(none));
+    if (!go_behind(r->s)) {
+        return EXIT_FAILED;
+    }
     watch_signals(r, true);
     int rc = nacre_client_run(r->s->client, never, NULL, NACRE_FOREVER);
     watch_signals(r, false);
@@ -354,7 +363,7 @@ int session_run(ssh_session *s)
     if (rc == NACRE_OK) {
         rc = send_requests(&r);
         rc = rc == NACRE_OK ? await_replies(&r) : rc;
-        if (rc == NACRE_OK) {
+        if (rc == NACRE_OK && go_behind(s)) {
             status = tie(&r);
         }
     }

@@ -14,6 +14,7 @@ typedef struct ssh_session {
     bool no_session;     /* -N */
     bool want_tty, force_tty;
     bool stdin_null;
+    bool fork;  /* -f: into the background, once it runs */
     int escape; /* character, or -1: none */
 } ssh_session;
 

@@ -205,6 +205,18 @@ static void set_transport(ssh_setup *s)
     }
 }
 
+static bool set_version(ssh_setup *s)
+{
+    const char *text = get(s, "VersionAddendum");
+    if (text && strcasecmp(text, "none") != 0) {
+        if (!setup_expand(s, "VersionAddendum", text, s->addendum, sizeof(s->addendum))) {
+            return false;
+        }
+        s->cfg.transport.comments = s->addendum;
+    }
+    return true;
+}
+
 static void set_network(ssh_setup *s)
 {
     const char *family = get(s, "AddressFamily");
@@ -249,7 +261,7 @@ bool setup_load(ssh_setup *s)
     if (!hosts_setup(s) || !setup_keys(s)) {
         return false;
     }
-    if (!jump_find(s)) {
+    if (!jump_find(s) || !set_version(s)) {
         return false;
     }
     set_methods(s);

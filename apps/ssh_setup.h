@@ -18,6 +18,7 @@ typedef struct ssh_setup {
     nacre_destination dest;
     const char *config_file; /* -F; NULL: the usual ones */
     int verbosity;           /* -1 quiet, 0, 1 to 3: -v */
+    bool use_syslog;         /* -y: messages go there */
     bool batch;
     bool only_show;      /* -G: read and name what counts, no more */
     const char *command; /* what is to run there, for Match; NULL: a shell */
@@ -33,7 +34,7 @@ typedef struct ssh_setup {
     char *files[SETUP_FILES_MAX]; /* expanded paths, owned */
     size_t file_count;
     const char *key_files[SETUP_FILES_MAX], *cert_files[SETUP_FILES_MAX];
-    char preferred[256];
+    char preferred[256], addendum[256];
     char jump_text[1024]; /* ProxyJump with its tokens replaced; "": none */
     nacre_known_hosts *known;
     const char *hosts_files[SETUP_FILES_MAX]; /* the user's known_hosts */
@@ -86,6 +87,8 @@ bool hosts_setup(ssh_setup *s);
 
 /* ---- ssh_notes.c: setup_say and setup_debug, and ---- */
 
+/* For -y: messages go to the system's log, under SyslogFacility. */
+void setup_open_log(ssh_setup *s);
 /* Sets the callbacks of s->cfg by which the library tells something. */
 void setup_listen(ssh_setup *s);
 

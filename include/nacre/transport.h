@@ -119,6 +119,9 @@ typedef struct nacre_config {
      * proves on request that it holds them (PROTOCOL 2.5). Default for servers: true.
      */
     bool announce_host_keys;
+    /* Text behind the software version in our version line (RFC 4253 4.2): printable US-ASCII, 140 bytes at
+     * most. NULL: none. */
+    const char *comments;
 } nacre_config;
 
 NACRE_API void nacre_config_init(nacre_config *cfg, nacre_role role);

@@ -38,6 +38,7 @@ static int own_strings(nacre_client *c)
 {
     nacre_config *t = &c->cfg.transport;
     const char **fields[] = {&t->software,
+                             &t->comments,
                              &t->banner,
                              &t->kex,
                              &t->host_key,

@@ -49,10 +49,10 @@ static void init_buffers(nc_core *c)
 static int send_version(nc_core *c)
 {
     char line[sizeof(c->our_version) + 2];
-    int n =
-        c->software
-            ? snprintf(c->our_version, sizeof(c->our_version), "SSH-2.0-%s", c->software)
-            : snprintf(c->our_version, sizeof(c->our_version), "SSH-2.0-nacre_%s", nacre_version());
+    const char *comments = c->comments ? c->comments : "";
+    int n = snprintf(c->our_version, sizeof(c->our_version), "SSH-2.0-%s%s%s%s",
+                     c->software ? c->software : "nacre_", c->software ? "" : nacre_version(),
+                     *comments ? " " : "", comments);
     if (n < 0 || n + 2 > NC_MAX_VERSION_LINE) {
         return NACRE_TOO_LARGE;
     }

@@ -97,6 +97,9 @@ static int copy_strings(nc_core *c)
     const nacre_allocator *a = cfg->allocator;
     int rc = copy_text(a, cfg->software, &c->software, &cfg->software);
     if (rc == NACRE_OK) {
+        rc = copy_text(a, cfg->comments, &c->comments, &cfg->comments);
+    }
+    if (rc == NACRE_OK) {
         rc = copy_text(a, cfg->banner, &c->banner, &cfg->banner);
     }
     if (rc == NACRE_OK) {
@@ -144,6 +147,12 @@ int nc_core_config(nc_core *c, const nacre_config *cfg, nacre_error *err)
                        "minus is needed",
                        NC_ESC(nc_span_cstr(software)));
     }
+    if (c->config.comments && !nc_version_comments_valid(c->config.comments)) {
+        c->config.comments = NULL;
+        return nc_fail(err, NACRE_INVALID_ARGUMENT,
+                       "what stands behind the software version must be printable US-ASCII, 140 "
+                       "bytes at most");
+    }
     if (!banner_is_safe(c->config.banner)) {
         return nc_fail(err, NACRE_INVALID_ARGUMENT, "no line of the banner may begin with SSH-");
     }
@@ -180,6 +189,7 @@ void nc_core_config_clear(nc_core *c)
     nc_free(a, c->signature);
     nc_free(a, c->hostbased);
     nc_free(a, c->software);
+    nc_free(a, c->comments);
     nc_free(a, c->banner);
     nc_free(a, c->auth_methods);
     nc_free(a, c->moduli);

@@ -44,7 +44,7 @@ struct nc_core {
     nc_link link; /* first: nc_link_ops get the core back from it */
     nc_random random;
     nacre_config config; /* strings below own what it points to */
-    char *software, *banner, *auth_methods, *signature, *hostbased;
+    char *software, *comments, *banner, *auth_methods, *signature, *hostbased;
     uint8_t *moduli;
     nc_proposal proposal;
     nc_packetizer *packetizer;

@@ -94,6 +94,17 @@ static const struct {
     {"Sun_SSH_1.0*,Sun_SSH_1.1", NC_QUIRK_NO_REKEY},
 };
 
+bool nc_version_comments_valid(const char *comments)
+{
+    size_t n = strlen(comments);
+    for (size_t i = 0; i < n; i++) {
+        if (comments[i] < 0x20 || comments[i] > 0x7E) {
+            return false;
+        }
+    }
+    return n <= 140; /* with the longest software version the line is not too long */
+}
+
 uint32_t nc_version_quirks(nacre_span software)
 {
     for (size_t i = 0; i < sizeof(quirk_rows) / sizeof(quirk_rows[0]); i++) {

@@ -26,6 +26,8 @@ int nc_version_judge(nacre_role our_role, nacre_span line, nc_line_kind *kind,
 nacre_span nc_version_software(nacre_span line);
 /* Checks our own software string: printable US-ASCII without space and minus (RFC 4253 4.2). */
 bool nc_version_software_valid(const char *software);
+/* What may stand behind it. */
+bool nc_version_comments_valid(const char *comments);
 
 /* What a peer needs to be treated differently for; bits of a table in version.c. */
 enum {

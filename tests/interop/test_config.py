@@ -442,6 +442,212 @@ class Bad(Comparison):
         self.assertEqual(show("nacre", config, [], "other").returncode, 0)
 
 
+class Programs(unittest.TestCase):
+    """ProxyCommand, LocalCommand and the like, with a real server behind them."""
+
+    @classmethod
+    def setUpClass(cls):
+        global place
+        place = Place()
+        cls.server = openssh_server(place, "AcceptEnv A* LC_*")
+        cls.relay = place.path("relay")
+        cls.relay.write_text(RELAY)
+        cls.passer = place.path("passer")
+        cls.passer.write_text(PASSER)
+
+    def go(self, *command, options=(), args=(), **kwargs):
+        return ssh(NACRE_SSH, place, self.server, *command, options=options, args=args, **kwargs)
+
+    def command(self, *more):
+        return f"/usr/bin/python3 {self.relay} %h %p" + "".join(f" {m}" for m in more)
+
+    def test_words_without_a_shell(self):
+        seen = place.fresh("seen")
+        data = os.urandom(300_000)
+        result = self.go("cat", options=[f"ProxyCommand={self.command('%r', '%n', '%%', seen)}"], stdin=data, check=0)
+        self.assertEqual(result.stdout, data)
+        self.assertEqual(seen.read_text().split("\n"), ["127.0.0.1", str(self.server.port), ME, "127.0.0.1", "%", str(seen),
+                                                       "parent nacre-ssh"])
+
+    def test_text_that_needs_a_shell(self):
+        for text in (f"/usr/bin/python3 '{self.relay}' %h \"%p\"", f"X=1; /usr/bin/python3 {self.relay} %h %p",
+                     f"/usr/bin/python3 {self.relay} %h %p | cat", f"exec /usr/bin/python3 {self.relay} $NACRE_HOST %p",
+                     f"X=1 /usr/bin/python3 {self.relay} %h %p"):
+            result = self.go("echo fine", options=[f"ProxyCommand={text}"], env={"NACRE_HOST": "127.0.0.1"}, check=0)
+            self.assertEqual(result.stdout, b"fine\n", text)
+
+    def test_sftp(self):
+        there = make_file(place.fresh("there"), 100_000)
+        back = place.fresh("back")
+        sftp(NACRE_SFTP, place, self.server, [f"get {there} {back}"], options=[f"ProxyCommand={self.command()}"], check=0)
+        self.assertEqual(digest(there), digest(back))
+
+    def test_a_descriptor_handed_over(self):
+        result = self.go("echo $SSH_CONNECTION", check=0,
+                         options=[f"ProxyCommand=/usr/bin/python3 {self.passer} %h %p", "ProxyUseFdpass=yes"])
+        self.assertEqual(result.stdout.split()[3], b"%d" % self.server.port)
+
+    def test_commands_that_fail(self):
+        for command, fd, text in (("/bin/sh -c 'exit 7'", "no", "exited with status 7"), ("/bin/false", "no", "exited with status 1"),
+                                  ("/bin/sh -c 'kill -9 $$'", "no", "ended by signal KILL"), ("/no/such/program %h", "no", "cannot start"),
+                                  ("/bin/true", "yes", "without passing a descriptor"), ("/bin/echo x", "yes", "sent data where a descriptor"),
+                                  ("/bin/echo not SSH at all", "no", "exited with status 0"), ("%q", "no", "%q is not a token"),
+                                  ("/bin/sh -c 'echo to-stderr >&2; exit 1'", "no", "to-stderr")):
+            result = self.go("true", options=[f"ProxyCommand={command}", f"ProxyUseFdpass={fd}"])
+            self.assertEqual((result.returncode, result.stdout), (255, b""), command)
+            self.assertIn(text, result.stderr.decode(), command)
+
+    def test_none(self):
+        config = place.fresh("config")
+        config.write_text("Host *\n ProxyCommand /bin/false\n")
+        self.go("true", options=["ProxyCommand=none"], args=["-F", config], check=0)
+
+    def test_the_child_ends_with_the_connection(self):
+        sign, pid = place.fresh("sign"), place.fresh("pid")
+        known = place.known_hosts(self.server.port)
+        with subprocess.Popen([str(NACRE_SSH), "-F", "none", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={known}", "-i",
+                               str(place.keys["ed25519"]), "-o", "WarnWeakCrypto=no", "-p", str(self.server.port), "-o",
+                               f"ProxyCommand={self.command(f'PID={pid}')}", f"{ME}@127.0.0.1", f"touch {sign}; exec sleep 1000"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+            try:
+                wait_until(sign.exists, "the command to run")
+                child = int(pid.read_text())
+                p.terminate()
+                p.communicate(timeout=DEADLINE)
+            finally:
+                p.kill()
+        wait_until(lambda: not pathlib.Path(f"/proc/{child}").exists() or
+                   "Z" == pathlib.Path(f"/proc/{child}/stat").read_text().split(")")[1].split()[0], "the proxy command to end")
+
+    def test_names_that_are_more_than_names(self):
+        """CVE-2023-51385, CVE-2025-61984, CVE-2025-61985: nothing of it comes to a command."""
+        sign = place.fresh("sign")
+        evil = [f"`touch {sign}`", f"$(touch {sign})", f"x;touch {sign}", f"x|touch {sign}", f"x&touch {sign}", f"x\ntouch {sign}",
+                f"x'touch {sign}'", f'x"touch {sign}"', f"-oProxyCommand=touch {sign}", f"x>{sign}", f"x<{sign}", "x\0y"[:1] + "\x01",
+                f"x{{touch,{sign}}}", f"(touch {sign})", f"x\\"]
+        for shell in ("", "X=1; "):
+            for name in evil:
+                for target in (f"{name}@127.0.0.1", name if "/" not in name else name.replace("/", ""), f"ssh://{name}@127.0.0.1"):
+                    result = run([NACRE_SSH, "-F", "none", "-o", "BatchMode=yes", "-o", f"ProxyCommand={shell}/bin/echo %r %h %n", "--",
+                                  target, "true"])
+                    self.assertEqual(result.returncode, 255, target)
+                    self.assertFalse(sign.exists(), target)
+        # The same from a configuration, where ssh trusts what stands there: it must not reach a shell either.
+        for line in (f"User x$(touch {sign})", f"User `touch {sign}`", f"HostName $(touch {sign})", f'HostName "x;touch {sign}"',
+                     f"HostKeyAlias `touch {sign}`", 'User "a b"', "User -x", 'HostName "-x y"'):
+            for keyword in ("ProxyCommand X=1; /bin/echo %r %h", "PermitLocalCommand yes\nLocalCommand echo %r %h %k",
+                            'Match exec "echo %r %h %k"\nPort 1', "KnownHostsCommand /bin/echo %r %h %k", "RemoteCommand echo %r %h %k"):
+                config = place.fresh("config")
+                config.write_text(f"{line}\nIdentityFile none\n{keyword}\n")
+                result = run([NACRE_SSH, "-F", config, "-o", "BatchMode=yes", "-p", free_port(), "127.0.0.1"])
+                self.assertEqual(result.returncode, 255, (line, keyword))
+                self.assertFalse(sign.exists(), (line, keyword))
+
+    def test_local_command(self):
+        out = place.fresh("out")
+        options = [f"LocalCommand=echo %h %n %p %r %u %t %T > {out}"]
+        self.go("true", options=options, check=0)
+        self.assertFalse(out.exists())
+        self.go("true", options=[*options, "PermitLocalCommand=yes"], check=0)
+        words = out.read_text().split()
+        self.assertEqual(words[:5], ["127.0.0.1", "127.0.0.1", str(self.server.port), ME, ME])
+        self.assertRegex(words[5], "^(ssh|ecdsa)-")
+        self.assertEqual(words[6], "NONE")
+
+    def test_match_exec(self):
+        config = place.fresh("config")
+        for answer, status in (("true", 3), ("false", 4)):
+            config.write_text(f"Match exec \"{answer}\"\n RemoteCommand exit 3\nMatch all\n RemoteCommand exit 4\n")
+            self.assertEqual(self.go(args=["-F", config]).returncode, status)
+
+    def test_environment(self):
+        result = self.go("env", options=["SetEnv=A1=one A2=\"two words\"", "SendEnv=A* LC_X", "SendEnv=-A4 -LC_*"],
+                         env={"A3": "three", "A4": "four", "LC_X": "x", "B": "b"}, check=0)
+        lines = set(result.stdout.decode().split("\n"))
+        self.assertLessEqual({"A1=one", "A2=two words", "A3=three"}, lines)
+        self.assertFalse({"A4=four", "LC_X=x", "B=b"} & lines)
+
+    def test_session_keywords(self):
+        self.assertEqual(self.go("cat", options=["StdinNull=yes"], stdin=b"x", check=0).stdout, b"")
+        self.assertEqual(self.go(options=["RemoteCommand=echo %h-%r"], check=0).stdout.decode(), f"127.0.0.1-{ME}\n")
+        self.assertEqual(self.go("x", options=["RemoteCommand=y"]).returncode, 255)
+        self.assertEqual(self.go("echo a", options=["VersionAddendum=hello %u"], check=0).stdout, b"a\n")
+        wait_until(lambda: f"nacre_" in self.server.text(), "the log")
+        result = self.go("true", options=["RefuseConnection=\"not today\""])
+        self.assertEqual((result.returncode, b"RefuseConnection: not today" in result.stderr), (255, True))
+        result = self.go("true", options=["ObscureKeystrokeTiming=yes", "ControlMaster=auto"], check=0)
+        self.assertIn(b"ObscureKeystrokeTiming yes is not supported", result.stderr)
+        self.assertIn(b"ControlMaster auto is not supported", result.stderr)
+        for bad in ("ForwardAgent=yes", "LocalForward=1 h:2", "Tunnel=yes", "ForwardX11=yes"):
+            self.assertEqual(self.go("true", options=[bad]).returncode, 255, bad)
+
+    def test_in_the_background(self):
+        """The program ends at once; what it started goes on."""
+        begun, go_on, done = place.fresh("begun"), place.fresh("go"), place.fresh("done")
+        out = place.fresh("out")
+        known = place.known_hosts(self.server.port)
+        with open(out, "wb") as o:
+            status = subprocess.run([str(NACRE_SSH), "-f", "-F", "none", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={known}",
+                                     "-i", str(place.keys["ed25519"]), "-o", "WarnWeakCrypto=no", "-p", str(self.server.port),
+                                     f"{ME}@127.0.0.1",
+                                     f"touch {begun}; while ! test -e {go_on}; do sleep 0.05; done; echo late; touch {done}"],
+                                    stdin=subprocess.DEVNULL, stdout=o, stderr=subprocess.DEVNULL, timeout=DEADLINE).returncode
+        self.assertEqual(status, 0)
+        self.assertFalse(done.exists())
+        go_on.touch()
+        wait_until(done.exists, "the command in the background")
+        wait_until(lambda: out.read_text() == "late\n", "its output")
+        self.assertEqual(self.go(args=["-f"]).returncode, 255)
+
+    def test_jumps_through_proxy_commands(self):
+        """The first of two hops is reached by a program; tokens in the list of hops."""
+        two, target = openssh_server(place), nacre_server(place)
+        known = place.fresh("known")
+        known.write_text("".join(place.known_hosts(s.port).read_text() for s in (self.server, two, target)))
+        config = place.fresh("config")
+        config.write_text(f"Host first\n ProxyCommand {self.command()}\n Port {self.server.port}\nHost second\n Port {two.port}\n"
+                          f"Host target\n Port {target.port}\n ProxyJump first,%r@second\n"
+                          f"Host *\n HostName 127.0.0.1\n User {ME}\n IdentityFile {place.keys['ed25519']}\n"
+                          f" UserKnownHostsFile {known}\n StrictHostKeyChecking yes\n BatchMode yes\n WarnWeakCrypto no\n")
+        before = [s.text().count("Accepted publickey") for s in (self.server, two)]
+        result = run([NACRE_SSH, "-F", config, "target", "echo $SSH_CONNECTION"], check=0)
+        self.assertEqual(result.stdout.split()[3], b"%d" % target.port)
+        after = [s.text().count("Accepted publickey") for s in (self.server, two)]
+        self.assertEqual([a - b for a, b in zip(after, before)], [1, 1])
+
+
+RELAY = '''
+import os, socket, sys, threading
+args = sys.argv[1:]
+with socket.create_connection((args[0], int(args[1]))) as s:
+    for a in args[2:]:
+        if a.startswith("PID="):
+            with open(a[4:], "w") as f:
+                f.write(str(os.getpid()))
+    if len(args) > 5:
+        with open(f"/proc/{os.getppid()}/comm") as f:
+            parent = f.read().strip()
+        with open(args[5], "w") as f:
+            f.write("\\n".join(args + ["parent " + parent]))
+    def up():
+        while data := os.read(0, 65536):
+            s.sendall(data)
+        s.shutdown(socket.SHUT_WR)
+    threading.Thread(target=up, daemon=True).start()
+    while data := s.recv(65536):
+        while data:
+            data = data[os.write(1, data):]
+'''
+PASSER = '''
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+out = socket.socket(fileno=1)
+socket.send_fds(out, [b"x"], [s.fileno()])
+'''
+
+
 del Comparison
+if root: # there is nothing of it in Programs
+    del Programs
 if __name__ == "__main__":
     main()

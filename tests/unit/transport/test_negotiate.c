@@ -278,6 +278,17 @@ static void software_and_quirks(void **state)
     assert_true(nc_version_quirks(nc_span_cstr("Cisco-1.25")) & NC_QUIRK_NO_REKEY);
     assert_int_equal(nc_version_quirks(nc_span_cstr("")), 0);
     assert_true(nc_version_software_valid("nacre_0.1.0"));
+    assert_true(nc_version_comments_valid(""));
+    assert_true(nc_version_comments_valid("a comment - of more than one word"));
+    assert_false(nc_version_comments_valid("new\nline"));
+    assert_false(nc_version_comments_valid("\r"));
+    assert_false(nc_version_comments_valid("\x80"));
+    char longest[142];
+    memset(longest, 'a', sizeof(longest));
+    longest[141] = '\0';
+    assert_false(nc_version_comments_valid(longest));
+    longest[140] = '\0';
+    assert_true(nc_version_comments_valid(longest));
     assert_false(nc_version_software_valid(""));
     assert_false(nc_version_software_valid("has space"));
     assert_false(nc_version_software_valid("has-minus"));
