@@ -338,8 +338,8 @@ static bool local_command(const ssh_setup *s, nacre_client *client, const char *
     memset(&t, 0, sizeof(t));
     t.fingerprint = fingerprint;
     t.key = t.key_type = "";
-    if (key && nacre_key_fingerprint(key, "sha256", fingerprint, sizeof(fingerprint)) == NACRE_OK &&
-        nacre_key_public_line(key, line, sizeof(line)) == NACRE_OK) {
+    if (key && nacre_key_fingerprint(key, "sha256", fingerprint, sizeof(fingerprint)) > 0 &&
+        nacre_key_public_line(key, line, sizeof(line)) > 0) {
         char *blob = strchr(line, ' ');
         t.key = blob ? blob + 1 : "";
         t.key_type = nacre_key_type(key);
