@@ -247,6 +247,14 @@ sshd_configs = {
     "match": b"Match User alice,!bob Group staff Address 192.0.2.0/24\nForceCommand x 'y\nMatch all\nMaxSessions 3\n"
              b"Match invalid-user LocalPort 22 LocalAddress ::1 Host *.example Version nacre_*\nRefuseConnection yes\n",
 }
+configurations = {
+    "blocks": b"\x00Host a* !b\n User x\nMatch host h*,!c exec \"true %h\" user=y\n Port 2\nMatch final all\nSendEnv A -B\n",
+    "canonical": b"\x0eCanonicalizeHostname always\nCanonicalDomains a.example b\nCanonicalizePermittedCNAMEs *:*,c d:e\n",
+    "values": b"\x21RekeyLimit 1G 1h\nIPQoS af21 0x20\nSetEnv A=1 B='2 3'\nLocalForward [::1]:1 h:2\nRemoteForward 0\n"
+              b"EscapeChar ^]\nTunnelDevice 1:any\nAddKeysToAgent confirm 5m\nControlPath ~/%C-%k ${HOME}\nTag t\n",
+    "proxies": b"\x10ProxyJump a,me@[::1]:22,ssh://x@y:3\nProxyCommand nc %h %p\nLocalCommand echo %T\nMatch tagged \"\" command u*\n"
+               b"HostName %h.x\nUserKnownHostsFile a %d/b none\nIgnoreUnknown q*\nqq 1\n",
+}
 corpora = {
     "publickey": rfc4819,
     "policy": policies,
@@ -257,6 +265,7 @@ corpora = {
     "keyring": keyrings,
     "longname": longnames,
     "engine": wire,
+    "ssh_config": configurations,
     "session": session,
     "sftp": files,
     "sshfp": sshfp,

@@ -81,8 +81,9 @@ static int start(nacre_client *c, char *room)
     nc_client_log(c, NACRE_LOG_VERBOSE, "Executing proxy command: %s",
                   NC_ESC(nc_span_cstr(cfg->proxy_command)));
     if (asks_for_shell(cfg->proxy_command)) {
-        memcpy(room, "exec ", 5);
-        rc = nacre_ssh_expand_command(cfg->proxy_command, &t, room + 5, COMMAND_MAX - 5, &c->err);
+        size_t n = strncmp(cfg->proxy_command, "exec ", 5) == 0 ? 0 : 5; /* or it is there */
+        memcpy(room, "exec ", n);
+        rc = nacre_ssh_expand_command(cfg->proxy_command, &t, room + n, COMMAND_MAX - n, &c->err);
         return rc == NACRE_OK
                    ? nc_proxy_start_shell(&c->proxy, room, cfg->proxy_use_fdpass, &c->err)
                    : rc;

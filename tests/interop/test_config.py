@@ -612,6 +612,14 @@ class Programs(unittest.TestCase):
         self.assertEqual(result.stdout.split()[3], b"%d" % target.port)
         after = [s.text().count("Accepted publickey") for s in (self.server, two)]
         self.assertEqual([a - b for a, b in zip(after, before)], [1, 1])
+        # The same chain as a call of the library, and one that breaks.
+        drive = [BUILD / "tests/interop/drive_jump", ME, place.keys["ed25519"], known, "echo $SSH_CONNECTION"]
+        result = run([*drive, self.server.port, two.port, target.port], check=0)
+        self.assertEqual(result.stdout.split()[3], b"%d" % target.port)
+        self.assertEqual([s.text().count("Accepted publickey") - a for s, a in zip((self.server, two), after)], [1, 1])
+        self.assertEqual(run([*drive, target.port], check=0).stdout.split()[3], b"%d" % target.port)
+        broken = run([*drive, self.server.port, free_port(), target.port], check=1)
+        self.assertIn(b"CHANNEL_REFUSED", broken.stderr)
 
 
 RELAY = '''

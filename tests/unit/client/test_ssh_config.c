@@ -221,8 +221,9 @@ static void test_text_that_is_none(void **state)
 static void test_unsupported_values(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"ForwardAgent yes", "SecurityKeyProvider x", "PKCS11Provider x",
-                                      "LocalForward 1 h:2", "ForwardX11 yes", "Tunnel yes",
+    static const char *const bad[] = {"ForwardAgent yes",    "SecurityKeyProvider x",
+                                      "PKCS11Provider x",    "LocalForward 1 h:2",
+                                      "ForwardX11 yes",      "Tunnel yes",
                                       "RemoteForward 1 h:2", "DynamicForward 1"};
     static const char *const good[] = {"ForwardAgent no",     "ProxyCommand none",
                                        "ProxyJump j",         "ControlMaster no",
