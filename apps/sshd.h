@@ -88,9 +88,9 @@ void login_free(login *l);
 void auth_callbacks(nacre_server_callbacks *cb);
 
 /* sshd_policy.c */
-/* The userauth methods that anybody may be offered first, whatever a Match says. */
+/* The userauth methods that may be offered at any time, whatever a Match says; "": nobody gets in. */
 const char *auth_methods_of_all(const sshd *d);
-/* Those that can continue for this user; is one of them this? */
+/* Those that can continue for this user (NULL: it is not known yet); is one of them this? */
 const char *policy_methods(login *l);
 bool policy_allows(login *l, const char *method);
 /*

@@ -61,9 +61,7 @@ static void refuse_now(void *user)
     login *l = user;
     nacre_answer no = {.accept = false};
     uint32_t ticket = l->ticket;
-    if (nacre_sshd_config_has_match(l->d->config)) {
-        no.methods = policy_methods(l); /* those of everybody were offered so far */
-    }
+    no.methods = policy_methods(l); /* what has its turn: more was offered so far */
     l->timer = 0;
     l->ticket = 0;
     (void)nacre_server_answer(l->c, ticket, &no);
@@ -114,9 +112,14 @@ static void log_failed(const login *l, const char *method)
 /* Refused whoever asks: there is no need to know who, unless the list of methods depends on it. */
 static nacre_verdict on_none(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
+    login *l = nacre_server_conn_user(c);
     (void)user;
-    return nacre_sshd_config_has_match(((login *)nacre_server_conn_user(c))->d->config)
-               ? refuse_later(begin(c, ev), ev)
+    if (nacre_sshd_config_has_match(l->d->config)) {
+        return refuse_later(begin(c, ev), ev);
+    }
+    nacre_answer no = {.accept = false, .methods = policy_methods(l)};
+    return nacre_transport_answer(nacre_server_conn_transport(c), ev->ticket, &no) == NACRE_OK
+               ? NACRE_LATER
                : NACRE_REFUSE;
 }
 

@@ -43,7 +43,6 @@ static nacre_auth_policy *make(const sshd *d, const nacre_sshd_settings *s, nacr
 
 const char *auth_methods_of_all(const sshd *d)
 {
-    static char list[128];
     nacre_error why = {0};
     if (nacre_sshd_config_has_match(d->config)) {
         return d->root ? "publickey,password,keyboard-interactive,hostbased"
@@ -52,16 +51,25 @@ const char *auth_methods_of_all(const sshd *d)
     nacre_auth_policy *p = make(d, d->s, &why);
     if (!p) {
         say(LOG_LEVEL_ERROR, "AuthenticationMethods: %s", why.text);
+        return "";
     }
-    (void)snprintf(list, sizeof(list), "%s", p ? nacre_auth_policy_methods(p) : "");
     nacre_auth_policy_free(p);
-    return list;
+    return enabled(d, d->s);
 }
 
-/* NULL: nothing lets in. Not before it is known which settings hold. */
+/* It is known which settings hold: a Match may ask for other methods. */
+static bool settled(const login *l)
+{
+    return l->looked_up || !nacre_sshd_config_has_match(l->d->config);
+}
+
+/* NULL: nothing lets in, or not yet. */
 static nacre_auth_policy *policy_of(login *l)
 {
     nacre_error why = {0};
+    if (!settled(l)) {
+        return NULL;
+    }
     if (!l->policy_made) {
         l->policy_made = true;
         l->policy = make(l->d, l->s, &why);
@@ -75,6 +83,9 @@ static nacre_auth_policy *policy_of(login *l)
 const char *policy_methods(login *l)
 {
     const nacre_auth_policy *p = policy_of(l);
+    if (!settled(l)) {
+        return NULL;
+    }
     return p ? nacre_auth_policy_methods(p) : "";
 }
 

@@ -208,7 +208,7 @@ class HostBased(unittest.TestCase):
         server.stop()
 
     def test_ours_says_no(self):
-        refusing = [["IgnoreRhosts yes"], ["HostbasedAuthentication no"], ["HostbasedAcceptedAlgorithms ssh-dss"],
+        refusing = [["IgnoreRhosts yes"], ["HostbasedAuthentication no", "PubkeyAuthentication yes"], ["HostbasedAcceptedAlgorithms ssh-dss"],
                     ["HostbasedUsesNameFromPacketOnly no"], ["PermitRootLogin forced-commands-only"]]
         for lines in refusing[:2] + refusing[3:]:
             server = self.server(APPS / "nacre-sshd", *lines)
