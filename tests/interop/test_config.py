@@ -174,7 +174,7 @@ class Keywords(Comparison):
                      "RekeyLimit 1G 1h", "RekeyLimit default 30m", "RekeyLimit 512K", "RekeyLimit 100M none",
                      "ControlPersist yes", "ControlPersist 10m", "ControlPersist no", "ControlPersist 0",
                      "StreamLocalBindMask 0077", "StreamLocalBindMask 0", "TunnelDevice 3", "TunnelDevice any:4",
-                     "TunnelDevice 1:2", "IPQoS af21 cs1", "IPQoS ef", "IPQoS none", "IPQoS 0x20 0x08", "IPQoS LE CS7",
+                     "TunnelDevice 1:2", "IPQoS af21 cs1", "IPQoS ef", "IPQoS none", "IPQoS 32 8", "IPQoS LE CS7",
                      "AddKeysToAgent confirm", "AddKeysToAgent 1h", "AddKeysToAgent confirm 5m", "AddKeysToAgent ask",
                      "AddKeysToAgent yes", "EscapeChar none", "EscapeChar ^]", "EscapeChar %", "EscapeChar \\")
         if root: # OpenSSH 9.2 does not know it, and does not replace the tokens
@@ -244,7 +244,8 @@ class Blocks(Comparison):
         self.same("User conf\nPort 5\n", "ssh://me@host:9")
         self.same("User conf\n", "me@host", "-l", "other")
         self.same("", "host", "-o", "user = x", "-o", "IdentityFile y", "-i", "/dev/null", "-o", "identityfile=y")
-        self.same("", "host", "-4", "-C", "-b", "::1", "-B", "lo", "-c", "aes128-ctr", "-m", "hmac-sha2-256", "-N", "-n")
+        self.same("", "host", *([] if root else ["-C"]), # ssh 10 calls what -C sets UNKNOWN
+                  "-4", "-b", "::1", "-B", "lo", "-c", "aes128-ctr", "-m", "hmac-sha2-256", "-N", "-n")
         self.same("", "host", "-J", "a,me@b:3", "-o", "ProxyCommand=none")
         self.same("IdentityFile a\nHost host\nIdentityFile b\nHost other\nIdentityFile c\nHost *\nIdentityFile a\n")
 
@@ -526,7 +527,8 @@ class Programs(unittest.TestCase):
                 f"x{{touch,{sign}}}", f"(touch {sign})", f"x\\"]
         for shell in ("", '"/usr/bin/env" '):
             for name in evil:
-                for target in (f"{name}@127.0.0.1", name if "/" not in name else name.replace("/", ""), f"ssh://{name}@127.0.0.1"):
+                targets = [f"{name}@127.0.0.1", name if "/" not in name else name.replace("/", ""), f"ssh://{name}@127.0.0.1"]
+                for target in targets[:1] if shell else targets:
                     result = run([NACRE_SSH, "-F", "none", "-o", "BatchMode=yes", "-o", f"ProxyCommand={shell}/bin/echo %r %h %n", "--",
                                   target, "true"])
                     self.assertEqual(result.returncode, 255, target)
