@@ -370,10 +370,10 @@ static int show_escape(show *s, const row *r)
 
 static void quality_name(const char *word, char *out, size_t size)
 {
-    static const char *const names[] = {
-        "none", "cs0",  "cs1",  "cs2",  "cs3",  "cs4",  "cs5",      "cs6",        "cs7",
-        "ef",   "le",   "va",   "af11", "af12", "af13", "af21",     "af22",       "af23",
-        "af31", "af32", "af33", "af41", "af42", "af43", "lowdelay", "throughput", "reliability"};
+    static const char *const names[] = {"none", "cs0",  "cs1",  "cs2",  "cs3",  "cs4",
+                                        "cs5",  "cs6",  "cs7",  "ef",   "le",   "va",
+                                        "af11", "af12", "af13", "af21", "af22", "af23",
+                                        "af31", "af32", "af33", "af41", "af42", "af43"};
     char *end;
     unsigned long n = strtoul(word, &end, 0);
     (void)snprintf(out, size, "%s", word);

@@ -174,7 +174,7 @@ class Keywords(Comparison):
                      "RekeyLimit 1G 1h", "RekeyLimit default 30m", "RekeyLimit 512K", "RekeyLimit 100M none",
                      "ControlPersist yes", "ControlPersist 10m", "ControlPersist no", "ControlPersist 0",
                      "StreamLocalBindMask 0077", "StreamLocalBindMask 0", "TunnelDevice 3", "TunnelDevice any:4",
-                     "TunnelDevice 1:2", "IPQoS af21 cs1", "IPQoS ef", "IPQoS none", "IPQoS 32 8", "IPQoS LE CS7",
+                     "TunnelDevice 1:2", "IPQoS af21 cs1", "IPQoS ef", "IPQoS none", "IPQoS 32 12", "IPQoS LE CS7",
                      "AddKeysToAgent confirm", "AddKeysToAgent 1h", "AddKeysToAgent confirm 5m", "AddKeysToAgent ask",
                      "AddKeysToAgent yes", "EscapeChar none", "EscapeChar ^]", "EscapeChar %", "EscapeChar \\")
         if root: # OpenSSH 9.2 does not know it, and does not replace the tokens
