@@ -135,7 +135,7 @@ typedef struct nacre_client_config {
     size_t key_count;
     const char *const *key_files; /* then these; a missing one is skipped with a log line */
     size_t key_file_count;
-    /* then ~/.ssh/id_ed25519, id_ecdsa, id_ecdsa_sk, id_ed25519_sk, id_rsa; default true */
+    /* then ~/.ssh/id_rsa, id_ecdsa, id_ecdsa_sk, id_ed25519, id_ed25519_sk; default true */
     bool default_key_files;
     nacre_span password;        /* for password, and keyboard-interactive's single hidden prompt */
     const char *preferred_auth; /* default "hostbased,publickey,keyboard-interactive,password" */

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* As OpenSSH 10 lists them. */
-static const char *const default_names[] = {"id_ed25519", "id_ecdsa", "id_ecdsa_sk",
-                                            "id_ed25519_sk", "id_rsa"};
+/* In the order in which OpenSSH 10 tries them. */
+static const char *const default_names[] = {"id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519",
+                                            "id_ed25519_sk"};
 enum { DEFAULTS = sizeof(default_names) / sizeof(default_names[0]), PATH_ROOM = 4096 };
 
 /* ---- passphrases --------------------------------------------------------------------------------- */

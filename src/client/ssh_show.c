@@ -205,9 +205,8 @@ static int show_each(show *s, const row *r)
 
 static int show_identities(show *s, const row *r)
 {
-    static const char *const usual[] = {"~/.ssh/id_ed25519", "~/.ssh/id_ecdsa",
-                                        "~/.ssh/id_ecdsa_sk", "~/.ssh/id_ed25519_sk",
-                                        "~/.ssh/id_rsa"};
+    static const char *const usual[] = {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ecdsa_sk",
+                                        "~/.ssh/id_ed25519", "~/.ssh/id_ed25519_sk"};
     if (get(s, r)) {
         return show_each(s, r);
     }
