@@ -172,7 +172,7 @@ NC_CONF_PRINTER(nc_conf_print_line);
 NC_CONF_PRINTER(nc_conf_print_mask);
 NC_CONF_PRINTER(nc_conf_print_pubkey_options);
 NC_CONF_PRINTER(nc_conf_print_user_environment);
-NC_CONF_PRINTER(nc_conf_print_targets);
+NC_CONF_PRINTER(nc_conf_print_any_line);
 NC_CONF_PRINTER(nc_conf_print_choice);
 NC_CONF_PRINTER(nc_conf_print_number);
 NC_CONF_PRINTER(nc_conf_print_text);

@@ -20,7 +20,7 @@
 #define WORDS(name, member, fn, flags)    {name, fn, nc_conf_print_line, (flags) | NC_CONF_LIST, AT(member), NULL, 0, 0}
 #define PATTERN(name, member, flags)      {name, nc_conf_set_pattern, nc_conf_print_text, (flags) | NC_CONF_TEXT, AT(member), NULL, 0, 0}
 #define PROGRAM(name, member, flags)      {name, nc_conf_set_program, nc_conf_print_text, (flags) | NC_CONF_TEXT, AT(member), NULL, 0, 0}
-#define TARGETS(name, member, flags)      {name, nc_conf_set_targets, nc_conf_print_targets, (flags) | NC_CONF_LIST, AT(member), NULL, 0, 0}
+#define ANY_WORDS(name, member, fn, flags) {name, fn, nc_conf_print_any_line, (flags) | NC_CONF_LIST, AT(member), NULL, 0, 0}
 #define OWN(name, set, print, flags)      {name, set, print, flags, 0, NULL, 0, 0}
 #define FORGOTTEN(name, flags)            OWN(name, nc_conf_set_nothing, NULL, (flags) | NC_CONF_ADDS)
 #define DEPRECATED(name)                  OWN(name, nc_conf_set_deprecated, NULL, NC_CONF_ADDS)
@@ -100,15 +100,15 @@ const nc_conf_row nc_conf_rows[] = {
     CHOICE("GatewayPorts", gateway_ports, gateways, M),
     CHOICE("PermitTunnel", permit_tunnel, tunnels, M),
     YES_NO("PermitUserRC", permit_user_rc, M),
-    TARGETS("PermitOpen", permit_open, M),
-    TARGETS("PermitListen", permit_listen, M),
+    ANY_WORDS("PermitOpen", permit_open, nc_conf_set_targets, M),
+    ANY_WORDS("PermitListen", permit_listen, nc_conf_set_targets, M),
     {"StreamLocalBindMask", nc_conf_set_mask, nc_conf_print_mask, M, AT(streamlocal_bind_mask), NULL, 0, 0},
     YES_NO("StreamLocalBindUnlink", streamlocal_bind_unlink, M),
     PATTERN("ChrootDirectory", chroot_directory, M),
     YES_NO("RefuseConnection", refuse_connection, M),
     OWN("Include", nc_conf_include, NULL, M | NC_CONF_NOW),
     OWN("Match", nc_conf_set_match, NULL, M | NC_CONF_NOW),
-    WORDS("AuthenticationMethods", authentication_methods, nc_conf_set_methods, M),
+    ANY_WORDS("AuthenticationMethods", authentication_methods, nc_conf_set_methods, M),
     YES_NO("HostbasedAuthentication", hostbased_authentication, M),
     ALGORITHMS("HostbasedAcceptedAlgorithms", hostbased_algorithms, NACRE_ALG_SIGNATURE, M),
     YES_NO("HostbasedUsesNameFromPacketOnly", hostbased_name_from_packet, M),

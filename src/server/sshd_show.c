@@ -138,8 +138,9 @@ void nc_conf_print_line(const nacre_sshd_config *c, const nc_conf_row *row, nc_c
     say(row, n > 0 ? text : "none", line, user);
 }
 
-void nc_conf_print_targets(const nacre_sshd_config *c, const nc_conf_row *row, nc_conf_line_fn line,
-                           void *user)
+/* The same, where nothing said means that anything goes. */
+void nc_conf_print_any_line(const nacre_sshd_config *c, const nc_conf_row *row,
+                            nc_conf_line_fn line, void *user)
 {
     const nacre_sshd_list *list = nc_conf_field(c, row);
     if (list->count == 0) {
