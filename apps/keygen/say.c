@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-static void put_line(const char *prefix, const char *fmt, va_list ap)
+static void NACRE_PRINTF(2, 0) put_line(const char *prefix, const char *fmt, va_list ap)
 {
     char text[2048];
     (void)vsnprintf(text, sizeof(text), fmt, ap);

@@ -299,6 +299,8 @@ static void test_guesses(void **state)
         /* Other first choices: the guess is wrong. Equal ones: it is the exchange itself. */
         p.config[1].kex = right ? NULL : "ecdh-sha2-nistp256,curve25519-sha256";
         p.config[0].kex = right ? NULL : "curve25519-sha256";
+        /* The first host key algorithms count too (RFC 4253 7), and the server has one key. */
+        p.config[0].host_key = right ? "ssh-ed25519" : NULL;
         assert_int_equal(pair_start(&p, NULL), NACRE_OK);
         guess(&p, right);
         pair_run(&p);
