@@ -5,6 +5,7 @@
  */
 #include "base/buf.h"
 #include "base/error.h"
+#include "io/text_file.h"
 #include "keys/key.h"
 
 #include <errno.h>
@@ -14,44 +15,6 @@
 #include <unistd.h>
 
 enum { MAX_KEY_FILE = 1024 * 1024 };
-
-static int os_fail(nacre_error *err, const char *path, const char *what)
-{
-    int number = errno;
-    int status = number == ENOENT ? NACRE_NOT_FOUND : NACRE_IO;
-    nc_fail(err, status, "%s: %s: %s", NC_ESC(nc_span_cstr(path)), what, strerror(number));
-    if (err && err->detail == 0) {
-        err->detail = (uint32_t)number;
-    }
-    return status;
-}
-
-static int read_all(int fd, const char *path, nc_buf *out, nacre_error *err)
-{
-    for (;;) {
-        uint8_t piece[16384];
-        ssize_t n = read(fd, piece, sizeof(piece));
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            nc_wipe(piece, sizeof(piece));
-            return os_fail(err, path, "cannot be read");
-        }
-        int rc = n ? nc_buf_append(out, piece, (size_t)n) : NACRE_OK;
-        nc_wipe(piece, sizeof(piece));
-        if (rc == NACRE_LIMIT) {
-            return nc_fail(err, NACRE_TOO_LARGE, "%s: larger than %zu bytes",
-                           NC_ESC(nc_span_cstr(path)), out->max);
-        }
-        if (rc != NACRE_OK) {
-            return nc_fail(err, rc, "%s: %s", NC_ESC(nc_span_cstr(path)), nacre_status_text(rc));
-        }
-        if (n == 0) {
-            return NACRE_OK;
-        }
-    }
-}
 
 /* ---- private keys ---------------------------------------------------------------------------- */
 
@@ -77,7 +40,7 @@ static int read_file(const char *path, nacre_error *exposed, nc_buf *text, nacre
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         int number = errno;
-        os_fail(err, path, "cannot be opened");
+        nc_text_file_fail(err, path, "cannot be opened");
         if (err) {
             err->status = NACRE_IO;
             err->detail = (uint32_t)number;
@@ -85,7 +48,7 @@ static int read_file(const char *path, nacre_error *exposed, nc_buf *text, nacre
         return NACRE_IO;
     }
     struct stat st;
-    int rc = fstat(fd, &st) == 0 ? NACRE_OK : os_fail(err, path, "cannot be examined");
+    int rc = fstat(fd, &st) == 0 ? NACRE_OK : nc_text_file_fail(err, path, "cannot be examined");
     if (rc == NACRE_OK && S_ISDIR(st.st_mode)) {
         rc = nc_fail(err, NACRE_IO, "%s: is a directory", NC_ESC(nc_span_cstr(path)));
     }
@@ -94,10 +57,10 @@ static int read_file(const char *path, nacre_error *exposed, nc_buf *text, nacre
     }
     /* Back to blocking: a key may come through a pipe, as in <(pass show key). */
     if (rc == NACRE_OK && fcntl(fd, F_SETFL, 0) < 0) {
-        rc = os_fail(err, path, "cannot be read");
+        rc = nc_text_file_fail(err, path, "cannot be read");
     }
     if (rc == NACRE_OK) {
-        rc = read_all(fd, path, text, err);
+        rc = nc_text_file_read_fd(fd, path, text, err);
     }
     close(fd);
     return rc;

@@ -7,6 +7,7 @@
 #include "io/known_hosts_file.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "io/text_file.h"
 #include "keys/known_hosts.h"
 
 #include <errno.h>
@@ -26,44 +27,6 @@ enum {
     NAME_TRIES = 100
 };
 
-static int os_fail(nacre_error *err, const char *path, const char *what)
-{
-    int number = errno;
-    int status = number == ENOENT ? NACRE_NOT_FOUND : NACRE_IO;
-    nc_fail(err, status, "%s: %s: %s", NC_ESC(nc_span_cstr(path)), what, strerror(number));
-    if (err && err->detail == 0) {
-        err->detail = (uint32_t)number;
-    }
-    return status;
-}
-
-static int read_all(int fd, const char *path, nc_buf *out, nacre_error *err)
-{
-    for (;;) {
-        uint8_t piece[16384];
-        ssize_t n = read(fd, piece, sizeof(piece));
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            nc_wipe(piece, sizeof(piece));
-            return os_fail(err, path, "cannot be read");
-        }
-        int rc = n ? nc_buf_append(out, piece, (size_t)n) : NACRE_OK;
-        nc_wipe(piece, sizeof(piece));
-        if (rc == NACRE_LIMIT) {
-            return nc_fail(err, NACRE_TOO_LARGE, "%s: larger than %zu bytes",
-                           NC_ESC(nc_span_cstr(path)), out->max);
-        }
-        if (rc != NACRE_OK) {
-            return nc_fail(err, rc, "%s: %s", NC_ESC(nc_span_cstr(path)), nacre_status_text(rc));
-        }
-        if (n == 0) {
-            return NACRE_OK;
-        }
-    }
-}
-
 /* ---- reading -------------------------------------------------------------------- */
 
 int nacre_known_hosts_add_file(nacre_known_hosts *h, const char *path, nacre_error *err)
@@ -71,11 +34,11 @@ int nacre_known_hosts_add_file(nacre_known_hosts *h, const char *path, nacre_err
     nc_error_clear(err);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
-        return os_fail(err, path, "cannot be opened");
+        return nc_text_file_fail(err, path, "cannot be opened");
     }
     nc_buf text;
     nc_buf_init(&text, NULL, NC_HOSTS_MAX_TEXT);
-    int rc = read_all(fd, path, &text, err);
+    int rc = nc_text_file_read_fd(fd, path, &text, err);
     close(fd);
     if (rc == NACRE_OK) {
         rc = nacre_known_hosts_add_text(h, nc_buf_span(&text), path);
@@ -152,7 +115,7 @@ static int make_directory(hosts_job *j)
     if (stat(j->dir, &st) == 0 || mkdir(j->dir, 0700) == 0 || errno == EEXIST) {
         return NACRE_OK;
     }
-    os_fail(j->err, j->dir, "the directory cannot be made");
+    nc_text_file_fail(j->err, j->dir, "the directory cannot be made");
     return NACRE_IO;
 }
 
@@ -171,7 +134,7 @@ static int lock_directory(hosts_job *j, int *fd)
 {
     *fd = open(j->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*fd < 0) {
-        os_fail(j->err, j->dir, "the directory cannot be opened");
+        nc_text_file_fail(j->err, j->dir, "the directory cannot be opened");
         return NACRE_IO;
     }
     for (int i = 0; i < LOCK_TRIES; i++) {
@@ -192,14 +155,15 @@ static int read_old(hosts_job *j, nc_buf *old, struct stat *st)
         return NACRE_OK;
     }
     if (fd < 0) {
-        return os_fail(j->err, j->path, "cannot be opened");
+        return nc_text_file_fail(j->err, j->path, "cannot be opened");
     }
-    int rc = fstat(fd, st) == 0 ? NACRE_OK : os_fail(j->err, j->path, "cannot be examined");
+    int rc =
+        fstat(fd, st) == 0 ? NACRE_OK : nc_text_file_fail(j->err, j->path, "cannot be examined");
     if (rc == NACRE_OK && !S_ISREG(st->st_mode)) {
         rc = nc_fail(j->err, NACRE_IO, "%s: is not a regular file", NC_ESC(nc_span_cstr(j->path)));
     }
     if (rc == NACRE_OK) {
-        rc = read_all(fd, j->path, old, j->err);
+        rc = nc_text_file_read_fd(fd, j->path, old, j->err);
     }
     close(fd);
     return rc;
@@ -271,7 +235,7 @@ static int write_temp(hosts_job *j, const char *base, nacre_span text, const str
     int fd = open_temp(j, base);
     if (fd < 0) {
         j->temp[0] = '\0';
-        os_fail(j->err, j->path, "no temporary file can be made beside it");
+        nc_text_file_fail(j->err, j->path, "no temporary file can be made beside it");
         return NACRE_IO;
     }
     int bad = write_all(fd, text);
@@ -287,7 +251,7 @@ static int write_temp(hosts_job *j, const char *base, nacre_span text, const str
         return NACRE_OK;
     }
     errno = number ? number : EIO;
-    os_fail(j->err, j->path, "the new version cannot be written");
+    nc_text_file_fail(j->err, j->path, "the new version cannot be written");
     return NACRE_IO;
 }
 
@@ -301,7 +265,7 @@ static int keep_backup(hosts_job *j, nacre_span old, const struct stat *st)
     }
     int rc = write_temp(j, name, old, st);
     if (rc == NACRE_OK && rename(j->temp, name) != 0) {
-        os_fail(j->err, name, "cannot be replaced");
+        nc_text_file_fail(j->err, name, "cannot be replaced");
         rc = NACRE_IO;
     }
     if (rc != NACRE_OK && j->temp[0]) {
@@ -318,7 +282,7 @@ static int put_in_place(hosts_job *j, nacre_span old, nacre_span text, const str
         rc = NACRE_AGAIN;
     }
     if (rc == NACRE_OK && rename(j->temp, j->target) != 0) {
-        os_fail(j->err, j->path, "cannot be replaced");
+        nc_text_file_fail(j->err, j->path, "cannot be replaced");
         rc = NACRE_IO;
     }
     if (rc != NACRE_OK && j->temp[0]) {
@@ -462,12 +426,12 @@ static int write_device(hosts_job *j, nacre_span line)
 {
     int fd = open(j->target, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
-        os_fail(j->err, j->path, "cannot be opened for writing");
+        nc_text_file_fail(j->err, j->path, "cannot be opened for writing");
         return NACRE_IO;
     }
     int bad = write_all(fd, line);
     if (bad) {
-        os_fail(j->err, j->path, "cannot be written");
+        nc_text_file_fail(j->err, j->path, "cannot be written");
     }
     close(fd);
     return bad ? NACRE_IO : NACRE_OK;

@@ -98,3 +98,41 @@ int nc_file_each(const char *pattern, int (*fn)(void *user, const char *path), v
     globfree(&found);
     return rc;
 }
+
+int nc_text_file_fail(nacre_error *err, const char *path, const char *what)
+{
+    int number = errno;
+    int status = number == ENOENT ? NACRE_NOT_FOUND : NACRE_IO;
+    nc_fail(err, status, "%s: %s: %s", NC_ESC(nc_span_cstr(path)), what, strerror(number));
+    if (err && err->detail == 0) {
+        err->detail = (uint32_t)number;
+    }
+    return status;
+}
+
+int nc_text_file_read_fd(int fd, const char *path, nc_buf *out, nacre_error *err)
+{
+    for (;;) {
+        uint8_t piece[16384];
+        ssize_t n = read(fd, piece, sizeof(piece));
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            nc_wipe(piece, sizeof(piece));
+            return nc_text_file_fail(err, path, "cannot be read");
+        }
+        int rc = n ? nc_buf_append(out, piece, (size_t)n) : NACRE_OK;
+        nc_wipe(piece, sizeof(piece));
+        if (rc == NACRE_LIMIT) {
+            return nc_fail(err, NACRE_TOO_LARGE, "%s: larger than %zu bytes",
+                           NC_ESC(nc_span_cstr(path)), out->max);
+        }
+        if (rc != NACRE_OK) {
+            return nc_fail(err, rc, "%s: %s", NC_ESC(nc_span_cstr(path)), nacre_status_text(rc));
+        }
+        if (n == 0) {
+            return NACRE_OK;
+        }
+    }
+}

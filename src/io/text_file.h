@@ -25,4 +25,9 @@ int nc_file_read_own(const char *path, nc_buf *out, nacre_error *err) NACRE_MUST
 int nc_file_each(const char *pattern, int (*fn)(void *user, const char *path),
                  void *user) NACRE_MUST_CHECK;
 
+/* "path: what: why" by errno: NACRE_NOT_FOUND or NACRE_IO; returns it. */
+int nc_text_file_fail(nacre_error *err, const char *path, const char *what);
+/* The rest of fd, up to the buffer's own cap: NACRE_TOO_LARGE. Leaves no copy behind: it may be a secret. */
+int nc_text_file_read_fd(int fd, const char *path, nc_buf *out, nacre_error *err) NACRE_MUST_CHECK;
+
 #endif
