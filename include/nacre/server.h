@@ -192,6 +192,21 @@ NACRE_API void nacre_server_scp_options_init(nacre_server_scp_options *o);
 NACRE_API int nacre_server_scp(nacre_server_conn *c, nacre_channel *ch, const char *command,
                                const nacre_server_scp_options *options,
                                nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * Ties descriptors to an open channel of this connection, one of the client's that was accepted or one of ours, and
+ * does not wait: o as for nacre_relay_new, without filter. o->on_finished (NULL ok) comes once, when both directions
+ * are over or the connection is; the relay is the library's to free, and the channel's handle dies after
+ * channel_closed. NACRE_WRONG_STATE: it is not open, or something runs on it.
+ */
+NACRE_API int nacre_server_attach(nacre_server_conn *c, nacre_channel *ch,
+                                  const nacre_relay_options *o, nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * Opens a channel towards the client (forwarded-tcpip, x11, auth-agent@openssh.com ...; data: what RFC 4254
+ * puts behind max packet size), and relays fd, which it takes on success, once the client accepts. A refusal
+ * closes it. For sockets that somebody accepted; nothing is waited for. NACRE_LIMIT above max_channels.
+ */
+NACRE_API int nacre_server_carry(nacre_server_conn *c, const char *type, nacre_span data, int fd,
+                                 nacre_error *err) NACRE_MUST_CHECK;
 /* After nacre_sftp_reply_*: instead of nacre_sftp_server_flush, when the server stands on a channel. */
 NACRE_API int nacre_server_sftp_flush(nacre_server_conn *c, nacre_channel *ch);
 

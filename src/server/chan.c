@@ -14,7 +14,7 @@ nc_chan *nc_chan_new(nacre_server_conn *c, nacre_channel *ch)
     }
     k->conn = c;
     k->ch = ch;
-    k->pty_fd = -1;
+    k->pty_fd = k->waiting_fd = -1;
     k->session = strcmp(nacre_channel_type(ch), "session") == 0;
     nc_buf_init(&k->pty_bytes, c->server->alloc, NC_MAX_PTY_BYTES);
     k->next = c->chans;
@@ -54,6 +54,7 @@ void nc_chan_free(nc_chan *k)
 {
     const nacre_allocator *a = k->conn->server->alloc;
     take_out(k);
+    nc_attach_drop(k);
     nc_program_drop(k);
     nc_sftp_drop(k);
     nc_scp_drop(k);
@@ -71,6 +72,7 @@ void nc_chan_over(nc_chan *k)
     nacre_server_conn *c = k->conn;
     nacre_channel *ch = k->ch;
     const nacre_server_callbacks *cb = &c->server->cfg.callbacks;
+    nc_attach_drop(k);
     nc_program_drop(k);
     nc_sftp_drop(k);
     nc_scp_drop(k);

@@ -260,6 +260,9 @@ static void on_channel(nacre_server_conn *c, const nacre_event *ev)
         (ev->type == NACRE_EVENT_CHANNEL_CLOSED || ev->type == NACRE_EVENT_CHANNEL_PEER_CLOSED)) {
         k->closed = true;
     }
+    if (k && (k->work == NC_WORK_RELAY || k->work == NC_WORK_OPENING) && nc_attach_event(k, ev)) {
+        return;
+    }
     if (k && k->work == NC_WORK_PROGRAM && nc_program_event(k, ev)) {
         return;
     }

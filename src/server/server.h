@@ -48,7 +48,9 @@ typedef enum nc_work {
     NC_WORK_PROGRAM,
     NC_WORK_SFTP,
     NC_WORK_SCP,
-    NC_WORK_OTHER /* the application deals with it */
+    NC_WORK_OTHER,   /* the application deals with it */
+    NC_WORK_RELAY,   /* descriptors, for as long as the channel lives */
+    NC_WORK_OPENING, /* ours: the client has not answered, a socket waits */
 } nc_work;
 
 /* scp_session.c */
@@ -70,7 +72,7 @@ typedef struct nc_chan {
     nc_buf pty_bytes; /* what pty.term and pty.modes point to */
     char **env;       /* NULL-ended; NULL: none */
     size_t env_count, env_bytes;
-    /* NC_WORK_PROGRAM */
+    /* NC_WORK_PROGRAM, NC_WORK_RELAY */
     nacre_relay *relay;
     pid_t pid; /* 0: none, or it is known to be over */
     int pty_fd;
@@ -82,6 +84,10 @@ typedef struct nc_chan {
     bool exit_sent;
     /* NC_WORK_SCP */
     nc_scp_session *scp;
+    /* NC_WORK_RELAY: whom to tell; NC_WORK_OPENING: the socket, else -1 */
+    void (*on_relay)(void *user, nacre_relay *r, const nacre_relay_result *result);
+    void *on_relay_user;
+    int waiting_fd;
 } nc_chan;
 
 struct nacre_server_conn {
@@ -118,6 +124,10 @@ int nc_chan_keep_env(nc_chan *k, nacre_span name, nacre_span value);
 bool nc_program_event(nc_chan *k, const nacre_event *ev);
 /* The connection is gone: hangs the program up. */
 void nc_program_drop(nc_chan *k);
+
+/* attach.c */
+bool nc_attach_event(nc_chan *k, const nacre_event *ev);
+void nc_attach_drop(nc_chan *k);
 
 /* sftp_session.c */
 bool nc_sftp_event(nc_chan *k, const nacre_event *ev);

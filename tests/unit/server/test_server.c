@@ -2,14 +2,9 @@
  * test_server.c - the server's face against client engines in the same loop: what it refuses when nobody
  * says yes, what it keeps, and how many it serves.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "world.h"
 
 #include "base/mem.h"
-#include "nacre/server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,154 +20,6 @@
 #endif
 
 enum { PATIENCE_MS = 30000, MANY = 40 };
-
-/* A client: what it has seen so far. */
-typedef struct peer {
-    nacre_transport *t;
-    nacre_driver *d;
-    int auth_failed, auth_ok, opened, failed, yes, no, closed, global_no;
-    uint32_t reason, exit_status;
-    bool over;
-    char out[4096];
-    size_t n;
-} peer;
-
-typedef struct world {
-    nacre_loop *loop;
-    nacre_server *server;
-    nacre_key *host_key;
-    nacre_server_config cfg;
-    int gone, execs;
-} world;
-
-static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
-{
-    peer *p = user;
-    (void)d;
-    switch (ev->type) {
-    case NACRE_EVENT_HOST_KEY:
-        assert_int_equal(nacre_transport_accept(p->t, ev->ticket), NACRE_OK);
-        break;
-    case NACRE_EVENT_AUTH_RESULT:
-        *(ev->u.auth_result.status == NACRE_OK ? &p->auth_ok : &p->auth_failed) += 1;
-        break;
-    case NACRE_EVENT_CHANNEL_OPENED:
-        p->opened++;
-        break;
-    case NACRE_EVENT_CHANNEL_FAILED:
-        p->failed++;
-        p->reason = ev->u.failed.reason;
-        break;
-    case NACRE_EVENT_CHANNEL_REPLY:
-        *(ev->u.reply.success ? &p->yes : &p->no) += 1;
-        break;
-    case NACRE_EVENT_GLOBAL_REPLY:
-        p->global_no += ev->u.reply.success ? 0 : 1;
-        break;
-    case NACRE_EVENT_CHANNEL_DATA:
-        assert_true(ev->u.data.bytes.n < sizeof(p->out) - p->n);
-        memcpy(p->out + p->n, ev->u.data.bytes.p, ev->u.data.bytes.n);
-        p->n += ev->u.data.bytes.n;
-        (void)nacre_channel_consumed(ev->channel, ev->u.data.bytes.n);
-        break;
-    case NACRE_EVENT_EXIT_STATUS:
-        p->exit_status = ev->u.exit.status;
-        break;
-    case NACRE_EVENT_CHANNEL_CLOSED:
-        p->closed++;
-        break;
-    default:
-        break;
-    }
-}
-
-static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
-{
-    peer *p = user;
-    (void)d;
-    (void)why;
-    p->over = true;
-}
-
-static void start_server(world *w)
-{
-    nacre_error err = {0};
-    w->cfg.loop = w->loop;
-    w->cfg.host_keys = &w->host_key;
-    w->cfg.host_key_count = 1;
-    if (nacre_server_new(&w->server, &w->cfg, &err) != NACRE_OK) {
-        fail_msg("%s", err.text);
-    }
-}
-
-static peer *join(world *w)
-{
-    int pair[2];
-    nacre_config cfg;
-    nacre_driver_options o;
-    nacre_error err = {0};
-    peer *p = calloc(1, sizeof(*p));
-    assert_non_null(p);
-    p->exit_status = 999;
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(nacre_server_adopt(w->server, pair[0], pair[0], NULL, &err), NACRE_OK);
-    nacre_config_init(&cfg, NACRE_CLIENT);
-    assert_int_equal(nacre_transport_new(&p->t, &cfg, nacre_loop_now(w->loop), &err), NACRE_OK);
-    nacre_driver_options_init(&o);
-    o.on_event = on_event;
-    o.on_closed = on_closed;
-    o.user = p;
-    assert_int_equal(nacre_driver_new(&p->d, w->loop, p->t, pair[1], pair[1], &o, &err), NACRE_OK);
-    return p;
-}
-
-static void leave(peer *p)
-{
-    nacre_driver_free(p->d);
-    nacre_transport_free(p->t);
-    free(p);
-}
-
-/* Turns the loop until *what reaches at_least. */
-static void until(world *w, const int *what, int at_least)
-{
-    uint64_t end = nacre_loop_now(w->loop) + PATIENCE_MS;
-    while (*what < at_least) {
-        assert_true(nacre_loop_now(w->loop) < end);
-        assert_int_equal(nacre_loop_run_once(w->loop, 100), NACRE_OK);
-    }
-}
-
-static int setup(void **state)
-{
-    world *w = calloc(1, sizeof(*w));
-    nacre_error err = {0};
-    assert_non_null(w);
-    assert_int_equal(nacre_loop_new(&w->loop, NULL, &err), NACRE_OK);
-    assert_int_equal(nacre_key_generate(&w->host_key, NULL, "ed25519", 0, &err), NACRE_OK);
-    nacre_server_config_init(&w->cfg);
-    w->cfg.callbacks.user = w;
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world *w = *state;
-    nacre_server_free(w->server);
-    nacre_loop_free(w->loop);
-    nacre_key_free(w->host_key);
-    free(w);
-    return 0;
-}
-
-static nacre_verdict yes(void *user, nacre_server_conn *c, const nacre_event *ev)
-{
-    (void)user;
-    (void)c;
-    (void)ev;
-    return NACRE_ACCEPT;
-}
 
 /* A word of userauth, and no yes for a channel. */
 static nacre_verdict partly(void *user, nacre_server_conn *c, const nacre_event *ev)
@@ -198,65 +45,57 @@ static void without_callbacks_nobody_gets_in(void **state)
     world *w = *state;
     nacre_key *key = NULL;
     nacre_error err = {0};
-    start_server(w);
-    peer *p = join(w);
+    world_start(w);
+    peer *p = world_join(w);
     assert_int_equal(nacre_key_generate(&key, NULL, "ed25519", 0, &err), NACRE_OK);
     assert_int_equal(nacre_transport_auth_none(p->t, "root"), NACRE_OK);
-    until(w, &p->auth_failed, 1);
+    world_until(w, &p->auth_failed, 1);
     assert_int_equal(nacre_transport_auth_password(p->t, "root", nc_span_cstr("x")), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->auth_failed, 2);
+    world_until(w, &p->auth_failed, 2);
     assert_int_equal(nacre_transport_auth_publickey(p->t, "root", key, NULL), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->auth_failed, 3);
+    world_until(w, &p->auth_failed, 3);
     assert_int_equal(nacre_transport_auth_interactive(p->t, "root", ""), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->auth_failed, 4);
+    world_until(w, &p->auth_failed, 4);
     assert_int_equal(p->auth_ok, 0);
     assert_false(nacre_transport_authenticated(p->t));
     nacre_key_free(key);
-    leave(p);
-}
-
-static peer *logged_in(world *w)
-{
-    peer *p = join(w);
-    assert_int_equal(nacre_transport_auth_none(p->t, "me"), NACRE_OK);
-    until(w, &p->auth_ok, 1);
-    return p;
+    world_leave(p);
 }
 
 static void a_login_alone_grants_nothing(void **state)
 {
     world *w = *state;
     nacre_channel *ch = NULL;
-    w->cfg.callbacks.auth_none = yes;
-    start_server(w);
-    peer *p = logged_in(w);
+    w->cfg.callbacks.auth_none = world_yes;
+    world_start(w);
+    peer *p = world_login(w);
     assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
     assert_int_equal(nacre_global_request(p->t, "tcpip-forward", true, nc_span(NULL, 0)), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->failed, 1);
-    until(w, &p->global_no, 1);
+    world_until(w, &p->failed, 1);
+    world_until(w, &p->global_no, 1);
     assert_int_equal(p->opened, 0);
-    leave(p);
+    world_leave(p);
 }
 
 static void partial_is_no_yes_outside_userauth(void **state)
 {
     world *w = *state;
     nacre_channel *ch = NULL;
-    w->cfg.callbacks.auth_none = yes;
+    w->cfg.callbacks.auth_none = world_yes;
     w->cfg.callbacks.channel_open = partly;
     w->cfg.callbacks.global_request = partly;
-    start_server(w);
-    peer *p = logged_in(w);
+    world_start(w);
+    peer *p = world_login(w);
     assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
     assert_int_equal(nacre_global_request(p->t, "x@y", true, nc_span(NULL, 0)), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->failed, 1);
-    until(w, &p->global_no, 1);
-    leave(p);
+    world_until(w, &p->failed, 1);
+    world_until(w, &p->global_no, 1);
+    world_leave(p);
 }
 
 /* ---- sessions -------------------------------------------------------------------------------------------- */
@@ -287,14 +126,14 @@ static void a_command_runs_once_and_reports(void **state)
     nacre_channel *ch = NULL;
     nacre_pty pty = {.term = nc_span_cstr("vt100"), .columns = 80, .rows = 24};
     static const char command[] = "echo $ONE; cat; exit 3";
-    w->cfg.callbacks.auth_none = yes;
+    w->cfg.callbacks.auth_none = world_yes;
     w->cfg.callbacks.exec = run_shell;
-    w->cfg.callbacks.env = yes;
-    start_server(w);
-    peer *p = logged_in(w);
+    w->cfg.callbacks.env = world_yes;
+    world_start(w);
+    peer *p = world_login(w);
     assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->opened, 1);
+    world_until(w, &p->opened, 1);
     assert_int_equal(nacre_channel_env(ch, "ONE", "first", true), NACRE_OK);
     /* Our own client would not send these: a name with "=" in it, an empty one, a zero byte. */
     static const char odd[] = "\0\0\0\3B=C\0\0\0\1x", empty[] = "\0\0\0\0\0\0\0\1x",
@@ -311,14 +150,14 @@ static void a_command_runs_once_and_reports(void **state)
     assert_int_equal(nacre_channel_write(ch, NACRE_STDOUT, "in\n", 3, &took), NACRE_OK);
     assert_int_equal(nacre_channel_eof(ch), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->closed, 1);
+    world_until(w, &p->closed, 1);
     assert_int_equal(p->yes, 2);
     assert_int_equal(p->no, 7);
     assert_int_equal(w->execs, 1);
     assert_int_equal(p->exit_status, 3);
     assert_int_equal(p->n, 9);
     assert_memory_equal(p->out, "first\nin\n", 9);
-    leave(p);
+    world_leave(p);
 }
 
 static nacre_verdict run_scp(void *user, nacre_server_conn *c, const nacre_event *ev)
@@ -341,18 +180,18 @@ static uint32_t say_to_scp(world *w, const char *command, const char *text, size
 {
     nacre_channel *ch = NULL;
     size_t took = 0;
-    peer *p = logged_in(w);
+    peer *p = world_login(w);
     assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->opened, 1);
+    world_until(w, &p->opened, 1);
     assert_int_equal(nacre_channel_exec(ch, nc_span_cstr(command), true), NACRE_OK);
     assert_int_equal(nacre_channel_write(ch, NACRE_STDOUT, text, n, &took), NACRE_OK);
     assert_int_equal(took, n);
     assert_int_equal(nacre_channel_eof(ch), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->closed, 1);
+    world_until(w, &p->closed, 1);
     uint32_t status = p->exit_status;
-    leave(p);
+    world_leave(p);
     return status;
 }
 
@@ -364,9 +203,9 @@ static void scp_in_one_breath(void **state)
     char dir[] = "/tmp/nacre[server]XXXXXX", command[128], path[128];
     assert_non_null(mkdtemp(dir));
     (void)snprintf(command, sizeof(command), "scp -r -t '%s'", dir);
-    w->cfg.callbacks.auth_none = yes;
+    w->cfg.callbacks.auth_none = world_yes;
     w->cfg.callbacks.exec = run_scp;
-    start_server(w);
+    world_start(w);
     assert_int_equal(say_to_scp(w, command, short_file, sizeof(short_file) - 1), 1);
     assert_int_equal(say_to_scp(w, command, open_dir, sizeof(open_dir) - 1), 1);
     (void)snprintf(path, sizeof(path), "%s/d", dir);
@@ -382,26 +221,26 @@ static void sessions_are_counted(void **state)
 {
     world *w = *state;
     nacre_channel *ch[3];
-    w->cfg.callbacks.auth_none = yes;
+    w->cfg.callbacks.auth_none = world_yes;
     w->cfg.callbacks.exec = run_shell;
     w->cfg.max_sessions = 2;
-    start_server(w);
-    peer *p = logged_in(w);
+    world_start(w);
+    peer *p = world_login(w);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(nacre_channel_open_session(p->t, &ch[i]), NACRE_OK);
     }
     nacre_driver_kick(p->d);
-    until(w, &p->failed, 1);
+    world_until(w, &p->failed, 1);
     assert_int_equal(p->opened, 2);
     assert_int_equal(p->reason, 4);
     /* A place is free again when one is closed. */
     assert_int_equal(nacre_channel_close(ch[0]), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->closed, 1);
+    world_until(w, &p->closed, 1);
     assert_int_equal(nacre_channel_open_session(p->t, &ch[2]), NACRE_OK);
     nacre_driver_kick(p->d);
-    until(w, &p->opened, 3);
-    leave(p);
+    world_until(w, &p->opened, 3);
+    world_leave(p);
 }
 
 /* ---- many --------------------------------------------------------------------------------------------------- */
@@ -411,26 +250,26 @@ static void many_connections_in_one_process(void **state)
     world *w = *state;
     peer *p[MANY];
     nacre_channel *ch = NULL;
-    w->cfg.callbacks.auth_none = yes;
+    w->cfg.callbacks.auth_none = world_yes;
     w->cfg.callbacks.exec = run_shell;
     w->cfg.callbacks.disconnected = gone;
-    start_server(w);
+    world_start(w);
     for (size_t i = 0; i < MANY; i++) {
-        p[i] = join(w);
+        p[i] = world_join(w);
         assert_int_equal(nacre_transport_auth_none(p[i]->t, "me"), NACRE_OK);
     }
     assert_int_equal(nacre_server_connections(w->server), MANY);
     for (size_t i = 0; i < MANY; i++) {
-        until(w, &p[i]->auth_ok, 1);
+        world_until(w, &p[i]->auth_ok, 1);
         assert_int_equal(nacre_channel_open_session(p[i]->t, &ch), NACRE_OK);
         assert_int_equal(nacre_channel_exec(ch, nc_span_cstr("exit 5"), true), NACRE_WRONG_STATE);
         nacre_driver_kick(p[i]->d);
     }
     for (size_t i = 0; i < MANY; i++) {
-        until(w, &p[i]->opened, 1);
-        leave(p[i]);
+        world_until(w, &p[i]->opened, 1);
+        world_leave(p[i]);
     }
-    until(w, &w->gone, MANY);
+    world_until(w, &w->gone, MANY);
     assert_int_equal(nacre_server_connections(w->server), 0);
 }
 
@@ -472,7 +311,7 @@ static void above_max_startups_strangers_are_dropped(void **state)
     int fds[3];
     char text[64] = "";
     w->cfg.startups_begin = w->cfg.startups_full = 2;
-    start_server(w);
+    world_start(w);
     assert_int_equal(nacre_server_listen(w->server, "127.0.0.1", 0, &port, &err), NACRE_OK);
     for (size_t i = 0; i < 3; i++) {
         fds[i] = dial(port);
@@ -513,7 +352,7 @@ static void without_descriptors_it_waits(void **state)
     w->cfg.transport.log = count_line;
     w->cfg.transport.log_user = &lines;
     w->cfg.transport.log_level = NACRE_LOG_ERROR;
-    start_server(w);
+    world_start(w);
     assert_int_equal(nacre_server_listen(w->server, "127.0.0.1", 0, &port, &err), NACRE_OK);
     int client = dial(port);
     int next = dup(client); /* the lowest number that is free */
@@ -522,7 +361,7 @@ static void without_descriptors_it_waits(void **state)
     now = was;
     now.rlim_cur = (rlim_t)next;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
-    until(w, &lines, 1);
+    world_until(w, &lines, 1);
     for (int i = 0; i < 30; i++) {
         assert_int_equal(nacre_loop_run_once(w->loop, 5), NACRE_OK);
     }
@@ -551,8 +390,6 @@ static void a_server_needs_keys_and_a_config(void **state)
     assert_int_equal(nacre_server_new(&s, NULL, NULL), NACRE_INVALID_ARGUMENT);
     nacre_server_free(NULL);
 }
-
-#define WITH_WORLD(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
