@@ -97,6 +97,11 @@ NACRE_API int nacre_key_grant_signature(const nacre_key_grant *grant, const nacr
  */
 NACRE_API bool nacre_key_grant_permits(const nacre_key_grant *grant, bool listens, const char *host,
                                        uint32_t port);
+/*
+ * Port forwarding: may a Unix-domain socket be connected to, or (listens) be listened on? permitopen= and permitlisten=
+ * name hosts and ports: where they limit anything (no "*:*"), sockets are not permitted.
+ */
+NACRE_API bool nacre_key_grant_permits_path(const nacre_key_grant *grant, bool listens);
 
 #ifdef __cplusplus
 }

@@ -45,8 +45,8 @@ typedef enum nacre_sshd_root {
 
 /* Which way a forwarding may be asked for (AllowTcpForwarding, AllowStreamLocalForwarding). */
 enum {
-    NACRE_FORWARD_LOCAL = 1, /* the server connects (ssh -L) */
-    NACRE_FORWARD_REMOTE = 2 /* the server listens (ssh -R) */
+    NACRE_ALLOW_LOCAL = 1, /* the server connects (ssh -L) */
+    NACRE_ALLOW_REMOTE = 2 /* the server listens (ssh -R) */
 };
 
 /* PubkeyAuthOptions. */
@@ -98,7 +98,7 @@ typedef struct nacre_sshd_settings {
     char *
         permit_user_environment_pattern; /* list of variables; permit_user_environment is set, too */
     int fingerprint_md5;                 /* FingerprintHash */
-    /* what sessions may; forwardings as NACRE_FORWARD_* */
+    /* what sessions may; forwardings as NACRE_ALLOW_* */
     int allow_tcp_forwarding, allow_streamlocal_forwarding;
     int allow_agent_forwarding, disable_forwarding, x11_forwarding, permit_user_rc;
     int gateway_ports; /* 0 no, 1 yes, 2 as the client says */
@@ -191,6 +191,11 @@ NACRE_API uint32_t nacre_sshd_config_may(const nacre_sshd_config *c);
  */
 NACRE_API bool nacre_sshd_config_permits(const nacre_sshd_config *c, bool listens, const char *host,
                                          uint32_t port);
+/*
+ * AllowStreamLocalForwarding: may a Unix-domain socket be connected to, or (listens) be listened on? PermitOpen and
+ * PermitListen name hosts and ports: where they limit anything (no entry "*:*"), sockets are not permitted.
+ */
+NACRE_API bool nacre_sshd_config_permits_path(const nacre_sshd_config *c, bool listens);
 /*
  * The path that an AuthorizedKeysFile entry means for a user: %h home, %u name, %U number, %% percent;
  * relative ones lie in home. A name with "/" in it is refused: it would lead elsewhere.

@@ -140,3 +140,14 @@ bool nacre_key_grant_permits(const nacre_key_grant *grant, bool listens, const c
     }
     return !limited;
 }
+
+/* A list names hosts and ports: one that limits anything says nothing for a socket's path. */
+bool nacre_key_grant_permits_path(const nacre_key_grant *grant, bool listens)
+{
+    const char *list = listens ? grant->permit_listen : grant->permit_open;
+    bool found = listens ? !grant->listen_limited : !grant->open_limited;
+    for (const char *p = list; !found && *p; p += strlen(p) + 1) {
+        found = strcmp(p, "*:*") == 0;
+    }
+    return found && (grant->may & NACRE_MAY_FORWARD_PORT);
+}

@@ -243,7 +243,7 @@ bool nacre_sshd_config_permits(const nacre_sshd_config *c, bool listens, const c
                                uint32_t port)
 {
     const nacre_sshd_list *list = listens ? &c->s.permit_listen : &c->s.permit_open;
-    int way = listens ? NACRE_FORWARD_REMOTE : NACRE_FORWARD_LOCAL;
+    int way = listens ? NACRE_ALLOW_REMOTE : NACRE_ALLOW_LOCAL;
     bool found = list->count == 0;
     if (c->s.disable_forwarding || !(c->s.allow_tcp_forwarding & way)) {
         return false;
@@ -252,6 +252,21 @@ bool nacre_sshd_config_permits(const nacre_sshd_config *c, bool listens, const c
         found = target_fits(list->items[i], host, port, listens);
     }
     return found;
+}
+
+/*
+ * Lists name hosts and ports. A socket's path is neither, so that nothing on a list that says less than everything
+ * speaks for it.
+ */
+bool nacre_sshd_config_permits_path(const nacre_sshd_config *c, bool listens)
+{
+    const nacre_sshd_list *list = listens ? &c->s.permit_listen : &c->s.permit_open;
+    int way = listens ? NACRE_ALLOW_REMOTE : NACRE_ALLOW_LOCAL;
+    bool found = list->count == 0;
+    for (size_t i = 0; !found && i < list->count; i++) {
+        found = strcmp(list->items[i], "*:*") == 0;
+    }
+    return found && !c->s.disable_forwarding && (c->s.allow_streamlocal_forwarding & way);
 }
 
 /* ---- paths ---------------------------------------------------------------------------------------------- */

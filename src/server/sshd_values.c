@@ -91,11 +91,11 @@ const nc_conf_choice nc_conf_facilities[] = {{"DAEMON", LOG_DAEMON},
                                              {NULL, 0}};
 const nc_conf_choice nc_conf_rhosts[] = {{"yes", 1},   {"no", 0},          {"true", 1},
                                          {"false", 0}, {"shosts-only", 2}, {NULL, 0}};
-const nc_conf_choice nc_conf_forwards[] = {{"yes", NACRE_FORWARD_LOCAL | NACRE_FORWARD_REMOTE},
-                                           {"all", NACRE_FORWARD_LOCAL | NACRE_FORWARD_REMOTE},
+const nc_conf_choice nc_conf_forwards[] = {{"yes", NACRE_ALLOW_LOCAL | NACRE_ALLOW_REMOTE},
+                                           {"all", NACRE_ALLOW_LOCAL | NACRE_ALLOW_REMOTE},
                                            {"no", 0},
-                                           {"local", NACRE_FORWARD_LOCAL},
-                                           {"remote", NACRE_FORWARD_REMOTE},
+                                           {"local", NACRE_ALLOW_LOCAL},
+                                           {"remote", NACRE_ALLOW_REMOTE},
                                            {NULL, 0}};
 const nc_conf_choice nc_conf_gateways[] = {
     {"yes", 1}, {"no", 0}, {"clientspecified", 2}, {NULL, 0}};

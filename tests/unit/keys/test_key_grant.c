@@ -391,6 +391,12 @@ static bool permits(fixture *f, const char *options, bool listens, const char *h
     return nacre_key_grant_permits(&f->grant, listens, host, port);
 }
 
+static bool permits_path(fixture *f, const char *options, bool listens)
+{
+    (void)permits(f, options, listens, "h", 1);
+    return nacre_key_grant_permits_path(&f->grant, listens);
+}
+
 static void forwarding_targets(void **state)
 {
     fixture *f = *state;
@@ -414,6 +420,13 @@ static void forwarding_targets(void **state)
     assert_false(permits(f, "restrict,permitopen=\"a:1\"", false, "a", 1));
     assert_true(permits(f, "restrict,port-forwarding,permitopen=\"a:1\"", false, "a", 1));
     assert_false(permits(f, "permitopen=\"a:1\",no-port-forwarding", false, "a", 1));
+    assert_true(permits_path(f, "no-pty", false));
+    assert_true(permits_path(f, "permitopen=\"a:1\"", true));
+    assert_false(permits_path(f, "permitopen=\"a:1\"", false));
+    assert_false(permits_path(f, "permitlisten=\"8080\"", true));
+    assert_true(permits_path(f, "permitopen=\"a:1\",permitopen=\"*:*\"", false));
+    assert_false(permits_path(f, "no-port-forwarding,permitopen=\"*:*\"", false));
+    assert_false(permits_path(f, "restrict", true));
     assert_int_equal(permits(f, "tunnel=\"3\"", false, "a", 1), true);
     assert_int_equal(f->grant.tunnel, 4);
     /* More than fits is no match. */

@@ -486,6 +486,14 @@ static void rights(void **state)
                      NACRE_MAY_PTY | NACRE_MAY_USER_RC);
 }
 
+static bool permits_path(const char *text, bool listens)
+{
+    nacre_sshd_config *c = read_text(text);
+    bool yes = nacre_sshd_config_permits_path(c, listens);
+    nacre_sshd_config_free(c);
+    return yes;
+}
+
 static bool permits(const char *text, bool listens, const char *host, uint32_t port)
 {
     nacre_sshd_config *c = read_text(text);
@@ -514,6 +522,18 @@ static void targets(void **state)
     assert_true(permits("AllowTcpForwarding local\n", false, "h", 1));
     assert_false(permits("AllowTcpForwarding remote\n", false, "h", 1));
     assert_false(permits("DisableForwarding yes\n", false, "h", 1));
+    assert_true(permits_path("", false));
+    assert_true(permits_path("", true));
+    assert_false(permits_path("DisableForwarding yes\n", false));
+    assert_false(permits_path("AllowStreamLocalForwarding no\n", true));
+    assert_false(permits_path("AllowStreamLocalForwarding local\n", true));
+    assert_true(permits_path("AllowStreamLocalForwarding local\n", false));
+    assert_true(permits_path("AllowTcpForwarding no\n", false)); /* it is of TCP only */
+    assert_false(permits_path("PermitOpen h:1\n", false));
+    assert_true(permits_path("PermitOpen h:1\n", true));
+    assert_true(permits_path("PermitOpen h:1 *:*\n", false));
+    assert_false(permits_path("PermitOpen none\n", false));
+    assert_false(permits_path("PermitListen 8080\n", true));
 }
 
 static void user_environment(void **state)
