@@ -40,6 +40,12 @@ NACRE_API int nacre_channel_open_session(nacre_transport *t, nacre_channel **out
  */
 NACRE_API void nacre_channel_free(nacre_channel *ch);
 
+/*
+ * Walks the handles of a connection that are not freed, closed ones and those of others included, in no
+ * order: prev NULL begins, NULL ends. Nothing may be opened or freed between two calls.
+ */
+NACRE_API nacre_channel *nacre_channel_next(const nacre_transport *t, const nacre_channel *prev);
+
 NACRE_API nacre_transport *nacre_channel_transport(const nacre_channel *ch);
 NACRE_API uint32_t nacre_channel_id(const nacre_channel *ch);      /* our number */
 NACRE_API const char *nacre_channel_type(const nacre_channel *ch); /* borrowed with the handle */

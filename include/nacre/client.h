@@ -267,6 +267,9 @@ NACRE_API nacre_transport *nacre_client_transport(nacre_client *c);
 NACRE_API nacre_driver *nacre_client_driver(nacre_client *c);
 NACRE_API nacre_loop *nacre_client_loop(nacre_client *c);
 
+/* The log gets lines up to this level from now on, instead of config.transport.log_level. */
+NACRE_API void nacre_client_set_log_level(nacre_client *c, nacre_log_level level);
+
 /* ---- running commands -------------------------------------------------------------------------------- */
 
 /* How a remote program ended. */

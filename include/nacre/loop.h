@@ -128,6 +128,9 @@ NACRE_API int nacre_driver_fd(const nacre_driver *d); /* the input fd; -1 when c
 
 typedef struct nacre_relay nacre_relay;
 
+/* For a filter's result; see there. */
+#define NACRE_RELAY_END ((size_t)1 << (sizeof(size_t) * 8 - 1))
+
 typedef struct nacre_relay_result {
     bool exited;        /* the peer told, or our child had, an exit status        */
     uint32_t status;    /* of it                                                  */
@@ -165,7 +168,8 @@ typedef struct nacre_relay_options {
     pid_t child;
     /*
      * Looks at what came from source before it is sent (escape characters). Writes what is to be sent
-     * to out, which has room for 2 * n + 8 bytes, and returns its length. NULL: straight, no copy.
+     * to out, which has room for 2 * n + 8 bytes, and returns its length; with NACRE_RELAY_END added to it,
+     * source is over after these bytes. NULL: straight, no copy.
      */
     size_t (*filter)(void *user, const uint8_t *in, size_t n, uint8_t *out);
     /* Once; both directions are over and every byte is written. The relay may be freed in it. */

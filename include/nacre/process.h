@@ -100,8 +100,16 @@ typedef struct nacre_tty nacre_tty;
 NACRE_API int nacre_tty_raw(nacre_tty **out, int fd, nacre_error *err) NACRE_MUST_CHECK;
 /* Puts the terminal back as it was. Idempotent and async-signal-safe. NULL ok. */
 NACRE_API void nacre_tty_restore(nacre_tty *tty);
-/* Raw again, after a restore (job control). */
+/* Raw again, after a restore (job control). In the background of a guarded terminal: once it is in front. */
 NACRE_API int nacre_tty_resume(nacre_tty *tty);
+/*
+ * Whatever ends this process puts the terminal back first: exit(3), a signal that ends programs, a crash; all
+ * but SIGKILL. SIGTSTP puts it back and stops; when the process goes on in the foreground, however it was
+ * stopped, the terminal is made raw again and SIGWINCH raised, since its size may have changed meanwhile.
+ * Only signals at their default are taken, and given back by nacre_tty_free; those that the program handles
+ * are its own affair. One terminal of a process at a time: NACRE_EXISTS. Children are not concerned.
+ */
+NACRE_API int nacre_tty_guard(nacre_tty *tty, nacre_error *err) NACRE_MUST_CHECK;
 /* Restores and frees. NULL ok. */
 NACRE_API void nacre_tty_free(nacre_tty *tty);
 /*

@@ -430,6 +430,8 @@ typedef struct nacre_limits {
 /* All as in nacre_config_init for a server. */
 NACRE_API void nacre_limits_init(nacre_limits *l);
 NACRE_API void nacre_transport_set_limits(nacre_transport *t, const nacre_limits *l);
+/* From now on the log gets lines up to this level. */
+NACRE_API void nacre_transport_set_log_level(nacre_transport *t, nacre_log_level level);
 /* Starts a key exchange now, unless one runs. */
 NACRE_API int nacre_transport_rekey(nacre_transport *t);
 NACRE_API int nacre_transport_send_ignore(nacre_transport *t, nacre_span data);

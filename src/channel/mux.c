@@ -149,6 +149,15 @@ nacre_channel *nc_mux_find(const nc_mux *m, uint32_t id)
     return id < m->slots_used ? m->slots[id].ch : NULL;
 }
 
+nacre_channel *nc_mux_next(const nc_mux *m, const nacre_channel *prev)
+{
+    nacre_channel *ch = prev ? prev->next : m->first;
+    while (ch && ch->detached) {
+        ch = ch->next;
+    }
+    return ch;
+}
+
 uint32_t nc_mux_channels(const nc_mux *m)
 {
     return m->numbers;

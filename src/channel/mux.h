@@ -35,6 +35,8 @@ int nc_mux_add_host_key(nc_mux *m, nacre_key *key) NACRE_MUST_CHECK;
 int nc_mux_prove_host_keys(nc_mux *m, nacre_key *const *keys, size_t count) NACRE_MUST_CHECK;
 /* Channels that have a number: opening, open or not yet closed by both sides. */
 uint32_t nc_mux_channels(const nc_mux *m);
+/* As nacre_channel_next. */
+nacre_channel *nc_mux_next(const nc_mux *m, const nacre_channel *prev);
 
 /*
  * A channel for bulk data, before any has come: where the round trip is long its window begins with what a

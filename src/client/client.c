@@ -609,3 +609,11 @@ nacre_loop *nacre_client_loop(nacre_client *c)
 {
     return c->loop;
 }
+
+void nacre_client_set_log_level(nacre_client *c, nacre_log_level level)
+{
+    c->cfg.transport.log_level = level;
+    if (c->t) {
+        nacre_transport_set_log_level(c->t, level);
+    }
+}

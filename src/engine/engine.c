@@ -178,6 +178,11 @@ void nacre_transport_set_limits(nacre_transport *t, const nacre_limits *l)
     nc_core_set_limits(t->core, l);
 }
 
+void nacre_transport_set_log_level(nacre_transport *t, nacre_log_level level)
+{
+    nc_core_link(t->core)->log.level = level;
+}
+
 int nacre_transport_rekey(nacre_transport *t)
 {
     return nc_core_rekey(t->core);
@@ -244,6 +249,11 @@ int nacre_channel_open(nacre_transport *t, const char *type, nacre_span data, ui
 int nacre_channel_open_session(nacre_transport *t, nacre_channel **out)
 {
     return nc_mux_open(t->mux, "session", nc_span(NULL, 0), 0, 0, out);
+}
+
+nacre_channel *nacre_channel_next(const nacre_transport *t, const nacre_channel *prev)
+{
+    return nc_mux_next(t->mux, prev);
 }
 
 int nacre_global_request(nacre_transport *t, const char *name, bool want_reply, nacre_span data)

@@ -214,11 +214,13 @@ static ssize_t read_filtered(nacre_relay *r, nc_relay_source *s)
     ssize_t got = nc_fd_read(s->fd, s->kind, in, sizeof(in));
     if (got > 0) {
         r->filtered_at = 0;
-        r->filtered_len = r->opts.filter(r->opts.user, in, (size_t)got, r->filtered);
+        size_t made = r->opts.filter(r->opts.user, in, (size_t)got, r->filtered);
+        r->filtered_len = made & ~NACRE_RELAY_END;
         nc_wipe(in, (size_t)got);
         if (r->ch && !r->closed) {
             (void)send_filtered(r, s);
         }
+        got = made & NACRE_RELAY_END ? 0 : got;
     }
     return got;
 }

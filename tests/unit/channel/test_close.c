@@ -198,6 +198,39 @@ static void free_before_it_is_told(void **state)
     }
 }
 
+static size_t walk(const nc_mux *m, const nacre_channel *wanted, bool *found)
+{
+    size_t n = 0;
+    *found = false;
+    for (nacre_channel *ch = nc_mux_next(m, NULL); ch; ch = nc_mux_next(m, ch)) {
+        *found = *found || ch == wanted;
+        n++;
+    }
+    return n;
+}
+
+/* Every handle that the application has, and none that it has given up. */
+static void walks_the_handles(void **state)
+{
+    (void)state;
+    nacre_channel *cs[3], *ss[3];
+    bool found;
+    assert_int_equal(walk(server.mux, s, &found), 1);
+    assert_true(found);
+    for (size_t i = 0; i < 3; i++) {
+        fake_session(&client, &server, &cs[i], &ss[i]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(walk(server.mux, ss[i], &found), 4);
+        assert_true(found);
+    }
+    nacre_channel *gone = ss[1];
+    nacre_channel_free(gone); /* the peer has not closed: its number is still remembered */
+    assert_int_equal(nc_mux_channels(server.mux), 4);
+    assert_int_equal(walk(server.mux, gone, &found), 3);
+    assert_false(found);
+}
+
 static void connection_ends_while_held(void **state)
 {
     (void)state;
@@ -255,6 +288,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(our_close_first, setup, teardown),
         cmocka_unit_test_setup_teardown(free_while_held, setup, teardown),
         cmocka_unit_test_setup_teardown(free_before_it_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(walks_the_handles, setup, teardown),
         cmocka_unit_test_setup_teardown(connection_ends_while_held, setup, teardown),
         cmocka_unit_test_setup_teardown(connection_ends_before_it_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(peer_goes_on, setup, teardown),

@@ -374,6 +374,44 @@ static void test_filter(void **state)
     close(out);
 }
 
+/* Sends up to a full stop, and says that this was all. */
+static size_t until_stop(void *user, const uint8_t *in, size_t n, uint8_t *out)
+{
+    const uint8_t *stop = memchr(in, '.', n);
+    (void)user;
+    size_t some = stop ? (size_t)(stop - in) : n;
+    memcpy(out, in, some);
+    return some | (stop ? NACRE_RELAY_END : 0);
+}
+
+static void test_filter_ends_source(void **state)
+{
+    (void)state;
+    pair p;
+    int out = temp_file(), in[2];
+    char got[32];
+    assert_int_equal(pipe(in), 0); /* its writer never closes */
+    assert_int_equal(write(in[1], "some. more", 10), 10);
+    char *argv[] = {"cat", NULL};
+    begin(&p);
+    serve(&p, NACRE_STDIO_PIPES, argv);
+    nacre_relay_options o;
+    nacre_relay_options_init(&o);
+    o.source = in[0];
+    o.sink = out;
+    o.shared = true;
+    o.peer_closes = true;
+    o.filter = until_stop;
+    relay(&p, &p.client, &o);
+    run_until_finished(&p); /* cat has seen the end */
+    assert_int_equal(pread(out, got, sizeof(got), 0), 4);
+    assert_memory_equal(got, "some", 4);
+    end(&p);
+    close(in[0]);
+    close(in[1]);
+    close(out);
+}
+
 /* The client closes as soon as EOF went both ways, as OpenSSH's does, without waiting for a status. */
 static void close_from_client(pair *p)
 {
@@ -541,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_closed_stdout),
         cmocka_unit_test(test_backpressure),
         cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_filter_ends_source),
         cmocka_unit_test(test_connection_lost),
         cmocka_unit_test(test_close_drains),
         cmocka_unit_test(test_status_after_peer_close),
