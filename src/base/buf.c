@@ -1,9 +1,18 @@
 /*
- * buf.c - growth by doubling under a cap; wiping on every move.
+ * buf.c - growth by doubling under a cap, above 2 MiB by a quarter; wiping on every move.
  */
 #include "base/buf.h"
 
 #include <string.h>
+
+/* While a buffer grows, old and new exist: of large ones the new one is little more than what is needed. */
+enum { LARGE = 2 * 1024 * 1024 };
+
+static size_t grown(size_t cap)
+{
+    size_t more = cap < LARGE ? cap : cap / 4;
+    return cap > SIZE_MAX - more ? SIZE_MAX : cap + more;
+}
 
 void nc_buf_init(nc_buf *b, const nacre_allocator *a, size_t max)
 {
@@ -39,7 +48,7 @@ int nc_buf_reserve(nc_buf *b, size_t extra)
     }
     size_t cap = b->cap ? b->cap : 64;
     while (cap < need) {
-        cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+        cap = grown(cap);
     }
     if (cap > b->max) {
         cap = b->max;

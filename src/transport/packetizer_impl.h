@@ -23,6 +23,8 @@ enum {
     IDLE_ROOM = 16 * 1024,
     /* So many small reads, or small drains of the output, in a row mean that nothing much goes on. */
     IDLE_AFTER = 8,
+    /* Output of this size was a flood's, not an application's: given back as soon as it is empty. */
+    FLOOD_ROOM = 2 * 1024 * 1024,
     /* Random bytes for padding are fetched so many at a time: a packet needs some four to twenty. */
     PADDING_POOL = 256
 };

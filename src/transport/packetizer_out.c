@@ -71,7 +71,7 @@ void nc_packetizer_sent(nc_packetizer *p, size_t n)
     bool small = p->out_peak < q->buf.cap / 8;
     p->out_small = small && q->buf.cap > IDLE_ROOM ? p->out_small + 1 : 0;
     p->out_peak = 0;
-    if (p->out_small >= IDLE_AFTER) {
+    if (p->out_small >= IDLE_AFTER || q->buf.cap > FLOOD_ROOM) {
         p->out_small = 0;
         nc_queue_shrink(q, IDLE_ROOM);
         nc_buf_clear(&p->out_plain);

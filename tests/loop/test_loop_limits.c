@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "support/counted.h"
 #include "support/pair.h"
 
 enum {
@@ -23,94 +24,10 @@ enum {
     CHANNEL_ASKING = 2 * KIB /* with as many unanswered requests as there may be */
 };
 
-/* ---- an allocator that knows every block ---------------------------------------------------------- */
-
-typedef struct block {
-    struct block *prev, *next;
-    size_t n;
-    uint8_t *bytes; /* behind this header */
-} block;
-
-typedef struct memory {
-    block all;
-    size_t live, peak;
-    const char *secret; /* looked for in everything that is given back; NULL: not */
-    unsigned found;
-} memory;
-
-static bool holds(const uint8_t *p, size_t n, const char *text)
-{
-    return n > 0 && memmem(p, n, text, strlen(text)) != NULL;
-}
-
-static void *take(void *user, size_t n)
-{
-    memory *m = user;
-    block *b = calloc(1, sizeof(*b) + n);
-    if (!b) {
-        return NULL;
-    }
-    b->n = n;
-    b->bytes = (uint8_t *)(b + 1);
-    b->next = m->all.next;
-    b->prev = &m->all;
-    m->all.next->prev = b;
-    m->all.next = b;
-    m->live += n;
-    m->peak = m->live > m->peak ? m->live : m->peak;
-    return b->bytes;
-}
-
-static void release(void *user, void *p)
-{
-    memory *m = user;
-    if (!p) {
-        return;
-    }
-    block *b = (block *)p - 1;
-    m->found += m->secret && holds(b->bytes, b->n, m->secret) ? 1 : 0;
-    b->prev->next = b->next;
-    b->next->prev = b->prev;
-    m->live -= b->n;
-    free(b);
-}
-
-static void *resize(void *user, void *p, size_t n)
-{
-    void *q = take(user, n);
-    if (p && q) {
-        size_t old = ((block *)p - 1)->n;
-        memcpy(q, p, old < n ? old : n);
-        release(user, p);
-    }
-    return q;
-}
-
-static void memory_init(memory *m)
-{
-    memset(m, 0, sizeof(*m));
-    m->all.next = m->all.prev = &m->all;
-}
-
-static nacre_allocator hook_of(memory *m)
-{
-    nacre_allocator a = {take, resize, release, m};
-    return a;
-}
-
-static unsigned living_with(const memory *m, const char *text)
-{
-    unsigned n = 0;
-    for (const block *b = m->all.next; b != &m->all; b = b->next) {
-        n += holds(b->bytes, b->n, text) ? 1 : 0;
-    }
-    return n;
-}
-
 /* ---- before keys: raw bytes ----------------------------------------------------------------------- */
 
 typedef struct raw {
-    memory m;
+    counted m;
     nacre_allocator a;
     nacre_transport *server;
 } raw;
@@ -119,8 +36,8 @@ static void raw_start(raw *r)
 {
     nacre_config cfg;
     nacre_error why;
-    memory_init(&r->m);
-    r->a = hook_of(&r->m);
+    counted_init(&r->m);
+    r->a = counted_hook(&r->m);
     nacre_config_init(&cfg, NACRE_SERVER);
     cfg.allocator = &r->a;
     assert_int_equal(nacre_transport_new(&r->server, &cfg, 1000, &why), NACRE_OK);
@@ -250,15 +167,15 @@ static void test_largest_kexinit(void **state)
 /* ---- between keys and login ------------------------------------------------------------------------ */
 
 typedef struct rude {
-    memory m;
+    counted m;
     nacre_allocator a;
     pair p;
 } rude;
 
 static void until_keyed(rude *u)
 {
-    memory_init(&u->m);
-    u->a = hook_of(&u->m);
+    counted_init(&u->m);
+    u->a = counted_hook(&u->m);
     pair_init(&u->p, 70);
     u->p.no_login = true;
     u->p.config[NACRE_SERVER].allocator = &u->a;
@@ -443,8 +360,8 @@ static void test_memory_of_channels(void **state)
     (void)state;
     rude u;
     nacre_channel *ch[MANY];
-    memory_init(&u.m);
-    u.a = hook_of(&u.m);
+    counted_init(&u.m);
+    u.a = counted_hook(&u.m);
     pair_init(&u.p, 75);
     u.p.no_channels = true;
     u.p.hook = take_channels_only;
@@ -480,22 +397,22 @@ static void test_no_password_stays(void **state)
     (void)state;
     static const char secret[] = "open sesame"; /* the pair's */
     for (int who = 0; who < 2; who++) {
-        memory m;
+        counted m;
         pair p;
-        memory_init(&m);
+        counted_init(&m);
         m.secret = secret;
-        nacre_allocator a = hook_of(&m);
+        nacre_allocator a = counted_hook(&m);
         pair_init(&p, 80);
         p.no_channels = true;
         p.config[who].allocator = &a;
         assert_int_equal(pair_start(&p, NULL), NACRE_OK);
         if (who == NACRE_CLIENT) {
-            assert_true(living_with(&m, secret) >
+            assert_true(counted_with(&m, secret) >
                         0); /* it waits for the keys; so we would see it */
         }
         pair_run(&p);
         assert_true(nacre_transport_authenticated(p.end[who].t));
-        assert_int_equal(living_with(&m, secret), 0);
+        assert_int_equal(counted_with(&m, secret), 0);
         pair_free(&p);
         assert_int_equal(m.found, 0);
         assert_int_equal(m.live, 0);

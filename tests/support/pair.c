@@ -324,7 +324,7 @@ static bool carry_once(pair *p, int from)
     pair_end *e = &p->end[from];
     nacre_span out = nacre_transport_output(e->t);
     size_t room = 0;
-    if (out.n == 0) {
+    if (out.n == 0 || p->stalled[from]) {
         return false;
     }
     uint8_t *to = NULL;

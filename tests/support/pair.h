@@ -45,6 +45,7 @@ struct pair {
     pair_cut cut;
     bool noise;            /* IGNORE, DEBUG and pings between packets once keys are in use */
     bool frozen[2];        /* nothing of this end arrives any more */
+    bool stalled[2];       /* nothing of this end is taken: the other one does not read */
     bool lossy_close;      /* ends of input are not passed on */
     uint64_t cut_after[2]; /* not 0: the wire from this end breaks after so many bytes */
     void (*wire)(pair *p, int from, uint8_t *bytes, size_t n); /* may change what travels */
