@@ -75,6 +75,13 @@ NACRE_API int nacre_channel_signal(nacre_channel *ch,
                                    const char *name) NACRE_MUST_CHECK; /* "TERM" */
 NACRE_API int nacre_channel_break(nacre_channel *ch, uint32_t milliseconds,
                                   bool want_reply) NACRE_MUST_CHECK;
+/* Server: may the client stop and start output by itself (RFC 4254 6.8)? Comes as a request, number set. */
+NACRE_API int nacre_channel_xon_xoff(nacre_channel *ch, bool client_can_do) NACRE_MUST_CHECK;
+/*
+ * What the peer sends is not read any more: it may stop, but the channel stays open the other way (OpenSSH
+ * PROTOCOL 2.1, eow@openssh.com). Peers that do not know it go on sending; consume what comes.
+ */
+NACRE_API int nacre_channel_end_of_write(nacre_channel *ch) NACRE_MUST_CHECK;
 /* Server: how the program ended. */
 NACRE_API int nacre_channel_exit_status(nacre_channel *ch, uint32_t status) NACRE_MUST_CHECK;
 NACRE_API int nacre_channel_exit_signal(nacre_channel *ch, const char *name, bool core_dumped,
@@ -147,6 +154,12 @@ NACRE_API void nacre_channel_get_info(const nacre_channel *ch, nacre_channel_inf
 /* The answer to one that wants a reply is NACRE_EVENT_GLOBAL_REPLY; NACRE_LIMIT as above. */
 NACRE_API int nacre_global_request(nacre_transport *t, const char *name, bool want_reply,
                                    nacre_span data) NACRE_MUST_CHECK;
+/*
+ * Client: no session will be opened any more (OpenSSH PROTOCOL 2.2, no-more-sessions@openssh.com), so that who
+ * takes this process over later cannot open one. Sessions that are open go on; nacre_channel_open refuses
+ * further ones with NACRE_WRONG_STATE. Not answered. Servers get NACRE_WRONG_STATE.
+ */
+NACRE_API int nacre_no_more_sessions(nacre_transport *t) NACRE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

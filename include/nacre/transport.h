@@ -283,7 +283,7 @@ typedef struct nacre_event {
             nacre_span command; /* exec: command; subsystem: name; env: name; signal: name */
             nacre_span value;   /* env: value */
             nacre_pty pty;      /* pty-req, window-change */
-            uint32_t number;    /* break: milliseconds */
+            uint32_t number;    /* break: milliseconds; xon-xoff: 1: the client may do it */
         } request;
         struct {
             bool success;

@@ -31,7 +31,7 @@ int nc_mux_open(nc_mux *m, const char *type, nacre_span data, uint32_t window, u
     if (m->over) {
         return NACRE_CLOSED;
     }
-    if (!m->started) {
+    if (!m->started || (m->no_more_sessions && nc_span_is(nc_span_cstr(type), "session"))) {
         return NACRE_WRONG_STATE;
     }
     if (!nc_mux_name_ok(nc_span_cstr(type)) ||

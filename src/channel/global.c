@@ -55,6 +55,16 @@ int nc_mux_global_request(nc_mux *m, const char *name, bool want_reply, nacre_sp
     return send_request(m, name, want_reply, data, false);
 }
 
+int nc_mux_no_more_sessions(nc_mux *m)
+{
+    if (m->link->role != NACRE_CLIENT) {
+        return NACRE_WRONG_STATE;
+    }
+    int rc = nc_mux_global_request(m, "no-more-sessions@openssh.com", false, nc_span(NULL, 0));
+    m->no_more_sessions = m->no_more_sessions || rc == NACRE_OK;
+    return rc;
+}
+
 static int reply_arrived(nc_mux *m, bool success, nacre_span data, nacre_event *ev)
 {
     if (m->asked_count == 0) {

@@ -6,6 +6,7 @@
 #include "channel/internal.h"
 #include "keys/key.h"
 #include "nacre/cert.h"
+#include "transport/version.h"
 
 #include <string.h>
 
@@ -163,7 +164,8 @@ int nc_hostkeys_announce(nc_mux *m)
 {
     nc_buf data;
     nc_hostkeys *h = &m->host_keys;
-    if (m->link->role != NACRE_SERVER || !m->link->config->announce_host_keys || h->count == 0) {
+    if (m->link->role != NACRE_SERVER || !m->link->config->announce_host_keys || h->count == 0 ||
+        (m->link->quirks & NC_QUIRK_NO_HOST_KEYS)) {
         return NACRE_OK;
     }
     nc_buf_init(&data, m->link->alloc, MAX_MESSAGE);

@@ -3,6 +3,7 @@
  * (RFC 4254 5.4 and 6, RFC 4335, OpenSSH PROTOCOL 2.1 and 2.3).
  */
 #include "channel/internal.h"
+#include "transport/version.h"
 
 #include <string.h>
 
@@ -75,6 +76,14 @@ static int decode_break(nc_rd *r, nacre_event *ev)
     return rc;
 }
 
+static int decode_xon_xoff(nc_rd *r, nacre_event *ev)
+{
+    nc_msg_xon_xoff msg;
+    int rc = NC_DECODE(xon_xoff, r, &msg);
+    ev->u.request.number = msg.client_can_do;
+    return rc;
+}
+
 static int decode_exit_status(nc_rd *r, nacre_event *ev)
 {
     nc_msg_exit_status msg;
@@ -106,7 +115,7 @@ static const request_row rows[] = {
     {"break", SERVE_SERVER, true, NACRE_EVENT_CHANNEL_REQUEST, decode_break},
     {"x11-req", SERVE_SERVER, true, NACRE_EVENT_CHANNEL_REQUEST, NULL},
     {"auth-agent-req@openssh.com", SERVE_SERVER, true, NACRE_EVENT_CHANNEL_REQUEST, NULL},
-    {"xon-xoff", SERVE_CLIENT, true, NACRE_EVENT_CHANNEL_REQUEST, NULL},
+    {"xon-xoff", SERVE_CLIENT, true, NACRE_EVENT_CHANNEL_REQUEST, decode_xon_xoff},
     {"exit-status", SERVE_CLIENT, true, NACRE_EVENT_EXIT_STATUS, decode_exit_status},
     {"exit-signal", SERVE_CLIENT, true, NACRE_EVENT_EXIT_SIGNAL, decode_exit_signal},
     {"eow@openssh.com", SERVE_BOTH, false, NACRE_EVENT_CHANNEL_REQUEST, decode_nothing},
@@ -230,10 +239,21 @@ int nc_in_request(nc_mux *m, nc_rd *r, nacre_event *ev)
 
 /* ---- answers to ours ---------------------------------------------------------------------------- */
 
+/* To a request of a channel that is closed by now, from a peer that is known for it. */
+static bool too_late(const nc_mux *m, uint32_t id)
+{
+    const nacre_channel *ch = nc_mux_find(m, id);
+    return (m->link->quirks & NC_QUIRK_LATE_REPLIES) &&
+           (!ch || ch->close_received || ch->requests_pending == 0);
+}
+
 static int reply_arrived(nc_mux *m, uint32_t id, bool success, nacre_event *ev)
 {
     const char *what = success ? "CHANNEL_SUCCESS" : "CHANNEL_FAILURE";
     int rc;
+    if (too_late(m, id)) {
+        return NACRE_AGAIN;
+    }
     nacre_channel *ch = nc_in_target(m, id, what, &rc);
     if (!ch) {
         return rc;

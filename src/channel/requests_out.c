@@ -3,6 +3,9 @@
  * those that wait is all there is to keep.
  */
 #include "channel/internal.h"
+#include "transport/version.h"
+
+#include <string.h>
 
 /*
  * A request without its own data, which the caller writes next. *rc in: whether the channel takes it.
@@ -112,21 +115,61 @@ int nacre_channel_env(nacre_channel *ch, const char *name, const char *value, bo
     return send_part(ch, "env", want_reply, &nc_desc_env, &part, size);
 }
 
-int nacre_channel_pty(nacre_channel *ch, const nacre_pty *pty, bool want_reply)
+enum {
+    MODE_IUTF8 = 42,  /* RFC 8160 */
+    MODE_OPAQUE = 160 /* from here on no length is known */
+};
+
+/* The modes without IUTF8, into out, which holds as many. Each has five bytes. */
+static size_t drop_utf8_mode(nacre_span modes, uint8_t *out)
 {
-    if (!pty) {
-        return NACRE_INVALID_ARGUMENT;
+    size_t n = 0, at = 0;
+    while (modes.n - at >= 5 && modes.p[at] != 0 && modes.p[at] < MODE_OPAQUE) {
+        if (modes.p[at] != MODE_IUTF8) {
+            memcpy(out + n, modes.p + at, 5);
+            n += 5;
+        }
+        at += 5;
     }
+    if (at < modes.n) {
+        memcpy(out + n, modes.p + at, modes.n - at);
+        n += modes.n - at;
+    }
+    return n;
+}
+
+static int send_pty(nacre_channel *ch, const nacre_pty *pty, nacre_span modes, bool want_reply)
+{
     nc_msg_pty_req part = {
         .term = pty->term,
         .columns = pty->columns,
         .rows = pty->rows,
         .width_px = pty->width_px,
         .height_px = pty->height_px,
-        .modes = pty->modes,
+        .modes = modes,
     };
-    size_t size = pty->term.n + pty->modes.n;
-    return send_part(ch, "pty-req", want_reply, &nc_desc_pty_req, &part, size);
+    return send_part(ch, "pty-req", want_reply, &nc_desc_pty_req, &part, pty->term.n + modes.n);
+}
+
+int nacre_channel_pty(nacre_channel *ch, const nacre_pty *pty, bool want_reply)
+{
+    if (!pty) {
+        return NACRE_INVALID_ARGUMENT;
+    }
+    nacre_span modes = pty->modes;
+    if (!(ch->mux->link->quirks & NC_QUIRK_NO_UTF8_MODE) || modes.n == 0 ||
+        modes.n > NC_MAX_REQUEST) {
+        return send_pty(ch, pty, modes, want_reply);
+    }
+    const nacre_allocator *a = ch->mux->link->alloc;
+    uint8_t *fit = nc_alloc(a, modes.n);
+    if (!fit) {
+        return NACRE_NO_MEMORY;
+    }
+    size_t n = drop_utf8_mode(modes, fit);
+    int rc = send_pty(ch, pty, nc_span(fit, n), want_reply);
+    nc_free(a, fit);
+    return rc;
 }
 
 int nacre_channel_window_change(nacre_channel *ch, const nacre_pty *pty)
@@ -156,6 +199,17 @@ int nacre_channel_break(nacre_channel *ch, uint32_t milliseconds, bool want_repl
 {
     nc_msg_break part = {.milliseconds = milliseconds};
     return send_part(ch, "break", want_reply, &nc_desc_break, &part, 0);
+}
+
+int nacre_channel_xon_xoff(nacre_channel *ch, bool client_can_do)
+{
+    nc_msg_xon_xoff part = {.client_can_do = client_can_do};
+    return send_part(ch, "xon-xoff", false, &nc_desc_xon_xoff, &part, 0);
+}
+
+int nacre_channel_end_of_write(nacre_channel *ch)
+{
+    return nacre_channel_request(ch, "eow@openssh.com", false, nc_span(NULL, 0));
 }
 
 int nacre_channel_exit_status(nacre_channel *ch, uint32_t status)

@@ -7,7 +7,12 @@
  */
 #include "channel/internal.h"
 
-enum { NEAR_MS = 3 }; /* in which 1 MiB are 2.8 Gbit/s */
+#include "transport/version.h"
+
+enum {
+    NEAR_MS = 3,             /* in which 1 MiB are 2.8 Gbit/s */
+    SMALL_PACKET = 31 * 1024 /* with padding and tag still below 32 KiB */
+};
 
 static size_t least(size_t a, size_t b)
 {
@@ -28,7 +33,7 @@ void nc_window_init(nacre_channel *ch, uint32_t window, uint32_t max_packet)
 
 int nc_window_take(nacre_channel *ch, size_t n)
 {
-    if (n > ch->max_packet_in) {
+    if (n > ch->max_packet_in && !(ch->mux->link->quirks & NC_QUIRK_ANY_PACKET)) {
         return nc_link_fail(
             ch->mux->link, NACRE_WINDOW,
             "channel %u: a packet of %zu bytes of data, but at most %u were allowed", ch->id, n,
@@ -89,7 +94,8 @@ int nc_window_return(nacre_channel *ch, uint32_t n)
 
 uint32_t nc_window_packet(const nacre_channel *ch)
 {
-    return ch->max_packet_out < NC_MAX_DATA ? ch->max_packet_out : NC_MAX_DATA;
+    uint32_t most = ch->mux->link->quirks & NC_QUIRK_SMALL_PACKETS ? SMALL_PACKET : NC_MAX_DATA;
+    return ch->max_packet_out < most ? ch->max_packet_out : most;
 }
 
 size_t nc_window_room(const nacre_channel *ch)

@@ -261,6 +261,11 @@ int nacre_global_request(nacre_transport *t, const char *name, bool want_reply, 
     return nc_mux_global_request(t->mux, name, want_reply, data);
 }
 
+int nacre_no_more_sessions(nacre_transport *t)
+{
+    return nc_mux_no_more_sessions(t->mux);
+}
+
 int nacre_transport_prove_host_keys(nacre_transport *t, nacre_key *const *keys, size_t count)
 {
     return nc_mux_prove_host_keys(t->mux, keys, count);

@@ -231,6 +231,12 @@ static int on_version(nc_core *c, nacre_span line, nacre_event *ev)
     c->peer_version_known = true;
     c->link.quirks = nc_version_quirks(software);
     nc_logf(&c->link.log, NACRE_LOG_VERBOSE, "peer is %s", c->peer_version);
+    for (unsigned i = 0; i < NC_QUIRKS; i++) {
+        if (c->link.quirks & (1U << i)) {
+            nc_logf(&c->link.log, NACRE_LOG_VERBOSE, "this peer is known for: %s",
+                    nc_version_quirk_name(i));
+        }
+    }
     ev->type = NACRE_EVENT_VERSION;
     ev->text = nc_span_cstr(c->peer_version);
     return NACRE_OK;

@@ -75,7 +75,7 @@ bool nc_version_software_valid(const char *software)
     return true;
 }
 
-/* First match wins; patterns are lists as in ssh_config. Sources: the peers' own release notes. */
+/* Patterns are lists as in ssh_config. Sources: the peers' own release notes, and what OpenSSH and PuTTY know. */
 static const struct {
     const char *pattern;
     uint32_t quirks;
@@ -84,14 +84,28 @@ static const struct {
     {"OpenSSH_7.4*", NC_QUIRK_HIDES_RSA_SHA2},
     {"OpenSSH_2.*,OpenSSH_3.*,OpenSSH_4.*,OpenSSH_5.*,OpenSSH_6.5*,OpenSSH_6.6*",
      NC_QUIRK_GEX_OLD_LIMITS},
-    {"Cisco-1.*", NC_QUIRK_GEX_OLD_LIMITS | NC_QUIRK_NO_REKEY | NC_QUIRK_NO_EXT_INFO},
-    {"WinSCP_release_4*,WinSCP_release_5.0*,WinSCP_release_5.1,WinSCP_release_5.1.*",
+    /* Until 6.7 a request that came with the end of a channel was answered behind the CLOSE. */
+    {"OpenSSH_2.*,OpenSSH_3.*,OpenSSH_4.*,OpenSSH_5.*,OpenSSH_6.0*,OpenSSH_6.1*,OpenSSH_6.2*,"
+     "OpenSSH_6.3*,OpenSSH_6.4*,OpenSSH_6.5*,OpenSSH_6.6*,"
+     "dropbear_0.2*,dropbear_0.3*,dropbear_0.4*,dropbear_0.50*,dropbear_0.51*",
+     NC_QUIRK_LATE_REPLIES},
+    {"Cisco-1.*",
+     NC_QUIRK_GEX_OLD_LIMITS | NC_QUIRK_NO_REKEY | NC_QUIRK_NO_EXT_INFO | NC_QUIRK_NO_HOST_KEYS},
+    {"WinSCP_release_4*,WinSCP_release_5.0*,WinSCP_release_5.1,WinSCP_release_5.1.*,"
+     "WinSCP_release_5.5,WinSCP_release_5.5.*,WinSCP_release_5.6,WinSCP_release_5.6.*,"
+     "WinSCP_release_5.7,WinSCP_release_5.7.1,WinSCP_release_5.7.2,WinSCP_release_5.7.3,"
+     "WinSCP_release_5.7.4",
      NC_QUIRK_GEX_OLD_LIMITS},
     {"PuTTY_Local:*,PuTTY_Release_0.5*,PuTTY_Release_0.60*,PuTTY_Release_0.61*,"
-     "PuTTY_Release_0.62*,PuTTY_Release_0.63*,PuTTY_Release_0.64*",
+     "PuTTY_Release_0.62*,PuTTY_Release_0.63*,PuTTY_Release_0.64*,FuTTY*",
      NC_QUIRK_GEX_OLD_LIMITS},
     {"FlowSsh:*,Bitvise*SSH*Client*4.*,WeOnlyDo*", NC_QUIRK_SMALL_PACKETS},
-    {"Sun_SSH_1.0*,Sun_SSH_1.1", NC_QUIRK_NO_REKEY},
+    {"Sun_SSH_1.0*,Sun_SSH_1.1,DigiSSH_2.0", NC_QUIRK_NO_REKEY},
+    {"1.36_sshlib*,1.36", NC_QUIRK_ANY_PACKET}, /* GlobalSCAPE */
+    {"ConfD-*", NC_QUIRK_NO_UTF8_MODE},
+    {"TTSSH/1.5.*,TTSSH/2.1*,TTSSH/2.2*,TTSSH/2.3*,TTSSH/2.4*,TTSSH/2.5*,TTSSH/2.6*,TTSSH/2.70*,"
+     "TTSSH/2.71*,TTSSH/2.72*",
+     NC_QUIRK_NO_HOST_KEYS},
 };
 
 bool nc_version_comments_valid(const char *comments)
@@ -107,10 +121,19 @@ bool nc_version_comments_valid(const char *comments)
 
 uint32_t nc_version_quirks(nacre_span software)
 {
+    uint32_t quirks = 0;
     for (size_t i = 0; i < sizeof(quirk_rows) / sizeof(quirk_rows[0]); i++) {
         if (nc_pattern_list(software, nc_span_cstr(quirk_rows[i].pattern), false) == NC_MATCH_YES) {
-            return quirk_rows[i].quirks;
+            quirks |= quirk_rows[i].quirks;
         }
     }
-    return 0;
+    return quirks;
+}
+
+const char *nc_version_quirk_name(unsigned n)
+{
+    static const char *const names[NC_QUIRKS] = {
+        "no-rekey",     "old-group-exchange", "hides-rsa-sha2", "small-packets", "no-ext-info",
+        "late-replies", "any-packet",         "no-utf8-mode",   "no-host-keys"};
+    return n < NC_QUIRKS ? names[n] : "";
 }

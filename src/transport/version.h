@@ -35,8 +35,16 @@ enum {
     NC_QUIRK_GEX_OLD_LIMITS = 1 << 1, /* fails on group exchange above 4096 bits */
     NC_QUIRK_HIDES_RSA_SHA2 = 1 << 2, /* takes rsa-sha2-*, but server-sig-algs lacks them */
     NC_QUIRK_SMALL_PACKETS = 1 << 3,  /* chokes on packets above 32 KiB */
-    NC_QUIRK_NO_EXT_INFO = 1 << 4     /* drops the connection on EXT_INFO */
+    NC_QUIRK_NO_EXT_INFO = 1 << 4,    /* drops the connection on EXT_INFO */
+    NC_QUIRK_LATE_REPLIES = 1 << 5,   /* answers channel requests after its CLOSE */
+    NC_QUIRK_ANY_PACKET = 1 << 6,     /* sends more data in a packet than we allowed */
+    NC_QUIRK_NO_UTF8_MODE = 1 << 7,   /* refuses pty-req with the mode IUTF8 in it (RFC 8160) */
+    NC_QUIRK_NO_HOST_KEYS = 1 << 8,   /* ends the connection on hostkeys-00@openssh.com */
+    NC_QUIRKS = 9                     /* how many */
 };
+/* All rows that fit, together. */
 uint32_t nc_version_quirks(nacre_span software);
+/* What the log calls the n-th bit, 0 to NC_QUIRKS - 1. */
+const char *nc_version_quirk_name(unsigned n);
 
 #endif
