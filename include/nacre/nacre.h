@@ -4,6 +4,7 @@
  *   I want ...                                      look at
  *   a connection without I/O, in my own loop        transport.h, channel.h
  *   to log in, run a command                        client.h
+ *   a channel as a file, with lines and deadlines   stream.h
  *   files: names and attributes; open files; copies sftp.h; sftp_file.h; sftp_transfer.h
  *   many small requests at once; paths as text      sftp_batch.h; paths.h
  *   copies by the old scp protocol                  scp.h
@@ -56,6 +57,7 @@
 #include "nacre/sshd_config.h"
 #include "nacre/sshfp.h"
 #include "nacre/sshsig.h"
+#include "nacre/stream.h"
 #include "nacre/transport.h"
 
 #endif

@@ -3,6 +3,7 @@
  * window back only then; events can be diverted to a function of the caller.
  */
 #include "client/state.h"
+#include "client/stream.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +35,9 @@ static nc_chan *adopt(nacre_client *c, nacre_channel *ch)
 
 static void release(nacre_client *c, nc_chan *k)
 {
+    if (k->stream) {
+        nc_stream_orphan(k->stream);
+    }
     nc_tunnel_free(k);
     nc_queue_clear(&k->in[0]);
     nc_queue_clear(&k->in[1]);
@@ -69,7 +73,12 @@ void nacre_client_channel_free(nacre_client *c, nacre_channel *ch)
 static void keep_data(nc_chan *k, const nacre_event *ev)
 {
     nacre_span bytes = ev->u.data.bytes;
-    nc_queue *q = &k->in[ev->u.data.stream == NACRE_STDERR ? 1 : 0];
+    bool apart = ev->u.data.stream == NACRE_STDERR && !k->merge_errors;
+    nc_queue *q = &k->in[apart ? 1 : 0];
+    if (apart ? k->drop_errors : k->drop_data) {
+        (void)nacre_channel_consumed(k->ch, bytes.n);
+        return;
+    }
     if (nc_queue_append(q, bytes.p, bytes.n) != NACRE_OK) {
         /* No memory: a hole in a stream would be worse than its end. */
         (void)nacre_channel_close(k->ch);
@@ -157,6 +166,9 @@ bool nc_channels_event(nacre_client *c, const nacre_event *ev)
         return true;
     }
     keep(c, k, ev);
+    if (k->stream) {
+        nc_stream_changed(k->stream);
+    }
     return true;
 }
 

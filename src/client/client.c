@@ -5,6 +5,7 @@
  * over the connection: channels.c.
  */
 #include "client/state.h"
+#include "client/stream.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -290,6 +291,9 @@ static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
     for (nc_chan *k = c->chans; k; k = k->next) {
         if (k->relay) {
             nacre_relay_abandon(k->relay);
+        }
+        if (k->stream) {
+            nc_stream_changed(k->stream);
         }
     }
 }

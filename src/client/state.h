@@ -56,6 +56,9 @@ typedef struct nc_chan {
     nacre_exit exit;
     nacre_client_event_fn fn;
     void *fn_user;
+    bool merge_errors;           /* stderr is kept with stdout */
+    bool drop_errors, drop_data; /* nobody wants them */
+    struct nacre_stream *stream; /* that stands on it; not ours */
     nacre_relay *relay;
     struct tunnel *tunnel; /* that relay belongs to one of nacre_client_tunnel */
 } nc_chan;

@@ -303,7 +303,7 @@ static void sink_failed(nacre_relay *r, nc_relay_sink *k)
     if (r->ch && !r->closed && !r->eow_sent && !r->close_sent && k == &r->sinks[0] &&
         strcmp(nacre_channel_type(r->ch), "session") == 0) {
         r->eow_sent = true;
-        ignore(nacre_channel_end_of_write(r->ch));
+        ignore(nacre_channel_request(r->ch, "eow@openssh.com", false, nc_span(NULL, 0)));
     }
 }
 
