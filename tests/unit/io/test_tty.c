@@ -406,6 +406,9 @@ static void test_no_terminal(void **state)
 
 int main(void)
 {
+    /* Who starts tests in the background may have them ignored. */
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGQUIT, SIG_DFL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deadly_signals), cmocka_unit_test(test_exit_and_abort),
         cmocka_unit_test(test_dispositions),   cmocka_unit_test(test_one_at_a_time),
