@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz.h"
+#include "mutator.h"
 #include "nacre/agent.h"
+
+const fuzz_shape fuzz_input_shape = {FUZZ_MESSAGES, 1};
 
 static const char line[] = "ssh-ed25519 "
                            "AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";

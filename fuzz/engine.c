@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz.h"
+#include "mutator.h"
 #include "nacre/channel.h"
 #include "nacre/transport.h"
+
+const fuzz_shape fuzz_input_shape = {FUZZ_PACKETS, 1};
 
 enum { MAX_EVENTS = 10000 };
 

@@ -4,8 +4,10 @@
  */
 #include <stdlib.h>
 
-#include "fuzz.h"
+#include "mutator.h"
 #include "nacre/agent.h"
+
+const fuzz_shape fuzz_input_shape = {FUZZ_MESSAGES, 2};
 
 typedef struct owner {
     nacre_keyring *ring;

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz.h"
+#include "mutator.h"
 #include "publickey/client.h"
+
+const fuzz_shape fuzz_input_shape = {FUZZ_MESSAGES, 1};
 
 enum { CLIENT = 1, IN_PIECES = 2, LAZY = 4, KEYS = 40 };
 

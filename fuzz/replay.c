@@ -1,7 +1,7 @@
 /*
  * replay.c - stands in for a fuzzing engine: runs every file of the given directories through the
- * target, whole, cut, and in a fixed number of seeded mutations, so that each test run is a small fuzz
- * run with the same inputs everywhere.
+ * target, whole, cut, and in a fixed number of seeded mutations (mutator.h where the input has a form), so
+ * that each test run is a small fuzz run with the same inputs everywhere.
  *
  *     fuzz_NAME [--mutations N] DIRECTORY-OR-FILE...
  */
@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fuzz.h"
+#include "mutator.h"
 
-enum { LARGEST_INPUT = 1024 * 1024 };
+enum { LARGEST_INPUT = 1024 * 1024, ROOM_TO_GROW = 16 * 1024 };
 
 static size_t inputs;
 static unsigned long mutations = 300;
@@ -71,7 +71,8 @@ static void mutate(uint8_t *data, size_t n, uint64_t *seed)
 static void run_input(const uint8_t *data, size_t n)
 {
     uint64_t seed = 0x9e3779b97f4a7c15u ^ n;
-    uint8_t *work = malloc(n ? n : 1);
+    size_t max = n + ROOM_TO_GROW;
+    uint8_t *work = malloc(max);
     if (!work) {
         abort();
     }
@@ -79,6 +80,10 @@ static void run_input(const uint8_t *data, size_t n)
     for (unsigned long i = 0; i < mutations; i++) {
         if (n) {
             memcpy(work, data, n);
+        }
+        if (fuzz_input_shape.form != FUZZ_PLAIN && i % 4) {
+            once(work, fuzz_mutate(&fuzz_input_shape, work, n, max, &seed));
+            continue;
         }
         mutate(work, n, &seed);
         once(work, pick(&seed, 3) ? n : pick(&seed, n + 1));

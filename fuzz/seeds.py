@@ -45,7 +45,7 @@ wire = {
 
 
 def said(*payloads):
-    """Packets of the peer as fuzz/session.c reads them: two bytes of length in front."""
+    """Packets of the peer as fuzz/whole.c reads them: two bytes of length in front."""
     return b"".join(struct.pack(">H", len(p)) + p for p in payloads)
 
 
@@ -54,26 +54,99 @@ confirmed = b"\x5b" + u32(0) + u32(7) + u32(100000) + u32(32768)
 talk = said(b"\x62" + u32(0) + string("exec") + b"\1" + string("true"), b"\x5e" + u32(0) + string("data"),
             b"\x5f" + u32(0) + u32(1) + string("error"), b"\x5d" + u32(0) + u32(1000),
             b"\x50" + string("keepalive@openssh.com") + b"\1", b"\xc0" + string("ping"))
-acts = b"\xc7\x40\x80\x50\x81\xff\x86\x01\x87\x00\x85\x00\x82\x00\xc1\x01\xc3\x05"
+acts = b"\xc8\x40\x80\x50\x81\xff\x86\x01\x87\x00\x85\x00\x82\x00\xc1\x01\xc3\x05"
 bye = said(b"\x60" + u32(0), b"\x61" + u32(0)) + b"\x84\x00"
 asked = b"\x32" + string("user") + string("ssh-connection")
 host_key = string("ssh-ed25519") + string(bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"))
-session = {
-    "server_proof": b"\x03" + said(b"\x50" + string("hostkeys-prove-00@openssh.com") + b"\1" + string(host_key)) +
-                    b"\xc7\x40" + said(b"\x50" + string("hostkeys-prove-00@openssh.com") + b"\1" + string("x")),
-    "client_proof": b"\x02" + said(b"\x50" + string("hostkeys-00@openssh.com") + b"\0" + string(host_key),
-                                  b"\x51" + string(string("ssh-ed25519") + string(bytes(64)))),
-    "server": b"\x03" + said(opened) + talk + acts + bye,
-    "server_small": b"\x1f" + said(opened) + talk + acts + bye,
-    "client": b"\x02\xc0\x00" + said(confirmed) + talk + acts + said(b"\x63" + u32(0)) + bye,
-    "server_login": b"\x01" + said(asked + string("none")) + b"\xc7\x00" +
-                    said(asked + string("password") + b"\0" + string("pw")) + b"\xc7\x80" +
-                    said(asked + string("keyboard-interactive") + string("") + string("")) + b"\xc7\x80" +
-                    said(b"\x3d" + u32(1) + string("yes")) + b"\xc7\x40" + said(opened) + talk,
-    "client_login": b"\x00" + said(b"\x35" + string("hello") + string(""), b"\x3c" + string("change") + string("")) +
-                    said(b"\x33" + string("password,publickey") + b"\0"),
-    "client_prompts": b"\x20" + said(b"\x3c" + string("") + string("") + string("") + u32(1) + string("?") + b"\0",
-                                     b"\x34"),
+yes, no, more, open_one = b"\xc8\x40", b"\xc8\x00", b"\xc8\xc0", b"\xc0\x00"
+blob = string("ssh-ed25519") + string(b"X" * 32)
+good = string(string("ssh-ed25519") + string(b"V" + bytes(63)))  # as fuzz/null_crypto.c takes it
+agreed = string(b"\x09" * 32)
+
+
+def raw(line):
+    return struct.pack(">H", 0x4000 | len(line)) + line
+
+
+def offers(kex, *, host="ssh-ed25519,rsa-sha2-512", compression="none,zlib@openssh.com", follows=b"\0"):
+    names = [kex, host, "aes128-ctr,chacha20-poly1305@openssh.com", "aes128-ctr,chacha20-poly1305@openssh.com",
+             *["hmac-sha2-256"] * 2, *[compression] * 2, "", ""]
+    return b"\x14" + bytes(16) + b"".join(string(n) for n in names) + follows + u32(0)
+
+
+def whole(*records, flags=0, more=0, failing=0):
+    """What fuzz/whole.c reads."""
+    return bytes([flags, more]) + struct.pack(">H", failing) + b"\0" + b"".join(records)
+
+
+hello = raw(b"SSH-2.0-seed_1 comment\r\n")
+server_info = said(b"\x07" + u32(2) + string("server-sig-algs") + string("ssh-ed25519,rsa-sha2-512") + string("ping@openssh.com") + string("0"))
+client_info = said(b"\x07" + u32(1) + string("ext-info-in-auth@openssh.com") + string("0"))
+curve, field = "curve25519-sha256", "diffie-hellman-group14-sha256"
+s_kex = raw(b"pre-banner\r\n") + hello + said(offers(curve + ",ext-info-s,kex-strict-s-v00@openssh.com"), b"\x1f" + string(blob) + agreed + good) + \
+    yes + said(b"\x15") + server_info + said(b"\x06" + string("ssh-userauth"))
+s_gex = hello + said(offers("diffie-hellman-group-exchange-sha256"), b"\x1f" + string(b"\0" + b"\xff" * 256) + string(b"\x02"),
+                     b"\x21" + string(blob) + agreed + good) + yes + said(b"\x15", b"\x06" + string("ssh-userauth"))
+c_kex = hello + said(offers(curve + ",ext-info-c,kex-strict-c-v00@openssh.com"), b"\x1e" + agreed, b"\x15") + client_info + \
+    said(b"\x05" + string("ssh-userauth"))
+c_gex = hello + said(offers("diffie-hellman-group-exchange-sha256"), b"\x22" + u32(2048) + u32(3072) + u32(8192), b"\x20" + agreed,
+                     b"\x15", b"\x05" + string("ssh-userauth"))
+c_guess = hello + said(offers("diffie-hellman-group1-sha1," + field, follows=b"\1"), b"\x1e" + agreed, b"\x1e" + agreed, b"\x15")
+prompts = b"\x3c" + string("") + string("") + string("") + u32(1) + string("?") + b"\0"
+bound = string("publickey-hostbound-v00@openssh.com")
+signed_by = b"\1" + string("ssh-ed25519") + string(blob)
+rekey_s = said(offers(curve), b"\x1f" + string(host_key) + agreed + good, b"\x15")
+rekey_c = said(offers(curve), b"\x1e" + agreed, b"\x15")
+wholes = {
+    "client_login": {
+        "password": whole(s_kex, said(b"\x35" + string("hello") + string(""), b"\x34"), open_one, said(confirmed), talk, acts, bye),
+        "change": whole(s_gex, said(b"\x3c" + string("change") + string("")), more, said(b"\x33" + string("password,publickey") + b"\0")),
+        "interactive": whole(s_kex, said(prompts), more, said(prompts), more, said(b"\x34"), flags=2),
+        "key": whole(s_kex, said(b"\x3c" + string("ssh-ed25519") + string(host_key)), more, said(b"\x34"), flags=64),
+        "host": whole(s_kex, more, said(b"\x33" + string("hostbased") + b"\1"), b"\xc6\x01", said(b"\x34"), flags=192),
+        "refused": whole(s_kex, said(b"\x33" + string("publickey") + b"\0"), b"\xc6\x03", more, flags=32),
+        "no_memory": whole(s_kex, said(b"\x34"), open_one, said(confirmed), talk, failing=60),
+    },
+    "client_session": {
+        "talk": whole(open_one, said(confirmed), talk, acts, said(b"\x63" + u32(0)), bye),
+        "compressed": whole(open_one, said(confirmed), talk, acts, bye, flags=1),
+        "small": whole(open_one, said(confirmed), talk, acts, bye, flags=28, more=4),
+        "proof": whole(said(b"\x50" + string("hostkeys-00@openssh.com") + b"\0" + string(host_key),
+                            b"\x51" + string(string("ssh-ed25519") + string(bytes(64))))),
+        "rekey": whole(open_one, said(confirmed), rekey_s, talk, b"\xc2\x00", rekey_s, acts),
+        "failed": whole(open_one, open_one, said(b"\x5c" + u32(0) + u32(2) + string("no") + string("")), said(b"\x62" + u32(1) +
+                        string("exit-signal") + b"\0" + string("TERM") + b"\0" + string("") + string(""))),
+        "no_memory": whole(open_one, said(confirmed), talk, acts, failing=3),
+    },
+    "server_login": {
+        "password": whole(c_kex, said(asked + string("none")), no, said(asked + string("password") + b"\0" + string("pw")), yes,
+                          said(opened), talk, acts, bye),
+        "change": whole(c_gex, said(asked + string("password") + b"\0" + string("pw")), more,
+                        said(asked + string("password") + b"\1" + string("pw") + string("new")), yes),
+        "interactive": whole(c_kex, said(asked + string("keyboard-interactive") + string("") + string("")), more,
+                             said(b"\x3d" + u32(1) + string("yes")), yes, said(opened)),
+        "key": whole(c_kex, said(asked + string("publickey") + b"\0" + string("ssh-ed25519") + string(blob)), yes,
+                     said(asked + string("publickey") + signed_by + good), b"\xc8\x60",
+                     said(asked + bound + signed_by + string(host_key) + good), yes, said(opened)),
+        "host": whole(c_kex, said(asked + string("hostbased") + string("ssh-ed25519") + string(blob) + string("host.") +
+                                  string("me") + good), yes, said(opened)),
+        "signer": whole(hello, said(offers(curve), b"\x1e" + agreed), more, said(b"\x15", b"\x05" + string("ssh-userauth")), flags=64),
+        "guess": whole(c_guess, said(b"\x05" + string("ssh-userauth"), asked + string("none")), yes),
+        "no_memory": whole(c_kex, said(asked + string("none")), yes, said(opened), talk, failing=60),
+    },
+    "server_session": {
+        "talk": whole(said(opened), talk, acts, bye),
+        "compressed": whole(said(opened), talk, acts, bye, flags=1),
+        "small": whole(said(opened, opened), talk, acts, bye, flags=28, more=4),
+        "proof": whole(said(b"\x50" + string("hostkeys-prove-00@openssh.com") + b"\1" + string(host_key)), yes,
+                       said(b"\x50" + string("hostkeys-prove-00@openssh.com") + b"\1" + string("x"))),
+        "rekey": whole(said(opened), rekey_c, talk, b"\xc2\x00", rekey_c, acts, more=8),
+        "pty": whole(said(opened, b"\x62" + u32(0) + string("pty-req") + b"\1" + string("xterm") + u32(80) + u32(24) + u32(0) * 2 +
+                          string(b"\x01" + u32(3) + b"\0"), b"\x62" + u32(0) + string("env") + b"\0" + string("LANG") + string("C"),
+                          b"\x62" + u32(0) + string("shell") + b"\1"), yes, yes, talk),
+        "again": whole(said(asked + string("none"), opened, b"\x50" + string("no-more-sessions@openssh.com") + b"\0", opened), no),
+        "no_memory": whole(said(opened), talk, acts, failing=3),
+    },
 }
 dns_head = struct.pack(">HHHHHH", 7, 0x81a0, 1, 2, 0, 0) + b"\1h\7example\0" + struct.pack(">HH", 44, 1)
 dns_record = b"\xc0\x0c" + struct.pack(">HHIH", 44, 1, 60, 34) + b"\4\2" + bytes(32)
@@ -188,35 +261,22 @@ revoked = {
     "rest": krl_head + b"\xff" + string(string("x") + b"\0" + string("")) + b"\4" + string(blob) +
             string(string("ssh-ed25519") + string(bytes(64))),
 }
-key = string("ssh-ed25519") + string(b"X" * 32)
-signed = string(string("ssh-ed25519") + string(bytes(64)))
-bound = string("publickey-hostbound-v00@openssh.com")
-session |= {
-    "server_bound": b"\x01" + said(asked + bound + b"\0" + string("ssh-ed25519") + string(key) + string("host key")) +
-                    b"\xc7\x40" + said(asked + bound + b"\1" + string("ssh-ed25519") + string(key) + string("host key") + signed) +
-                    said(asked + bound + b"\1" + string("ssh-ed25519") + string(key) + string("another") + signed),
-    "server_host": b"\x01" + said(asked + string("hostbased") + string("ssh-ed25519") + string(key) + string("host.") +
-                                  string("me") + signed, asked + string("none")) + b"\xc7\x40",
-    "client_key": b"\x40" + said(b"\x3c" + string("ssh-ed25519") + string(key)) + b"\xc7\xc0" + said(b"\x34"),
-    "client_host": b"\xc0\xc7\xc0" + said(b"\x33" + string("hostbased") + b"\1"),
-}
-
 
 def subsystem(name, *rest):
     return string(string(name) + b"".join(rest))
 
 
-hello = subsystem("version", u32(2))
+greeting = subsystem("version", u32(2))
 happy = subsystem("status", u32(0), string(""), string("en"))
 about = string("comment") + string("hi")
 rfc4819 = {
-    "server": b"\x00" + hello + subsystem("add", string("type"), string(string("type") + b"body"), b"\1", u32(2),
+    "server": b"\x00" + greeting + subsystem("add", string("type"), string(string("type") + b"body"), b"\1", u32(2),
                                          about, b"\1", string("x@y"), string("z"), b"\0") +
               subsystem("list") + subsystem("listattributes") +
               subsystem("remove", string("type"), string(string("type") + b"body")) + subsystem("rot13"),
-    "server_lazy": b"\x06" + hello + subsystem("list") * 3,
+    "server_lazy": b"\x06" + greeting + subsystem("list") * 3,
     "server_old": b"\x00" + subsystem("version", u32(1)) + subsystem("list"),
-    "client": b"\x01" + hello + subsystem("publickey", string("type"), string("blob"), u32(1), about) + happy * 2 +
+    "client": b"\x01" + greeting + subsystem("publickey", string("type"), string("blob"), u32(1), about) + happy * 2 +
               subsystem("attribute", string("comment"), b"\1") + happy +
               subsystem("status", u32(4), string("gone"), string("en")),
     "client_refused": b"\x03" + subsystem("status", u32(3), string("no"), string("en")),
@@ -266,7 +326,6 @@ corpora = {
     "longname": longnames,
     "engine": wire,
     "ssh_config": configurations,
-    "session": session,
     "sftp": files,
     "sshfp": sshfp,
     "sftp_server": served,
@@ -275,7 +334,7 @@ corpora = {
     "messages": {"kexinit": kexinit[1:], "open": string("session") + u32(0) * 3,
                  "request": u32(0) + string("exec") + b"\1" + string("true")},
 }
-for folder, seeds in corpora.items():
+for folder, seeds in (corpora | wholes).items():
     (root / folder).mkdir(parents=True, exist_ok=True)
     for name, data in seeds.items():
         (root / folder / name).write_bytes(data)

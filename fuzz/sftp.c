@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz.h"
+#include "mutator.h"
 #include "nacre/sftp_engine.h"
 #include "nacre/sftp_server.h"
+
+const fuzz_shape fuzz_input_shape = {FUZZ_MESSAGES, 1};
 
 static int pipe_write(void *ctx, const void *p, size_t n, size_t *took)
 {

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz.h"
+#include "mutator.h"
 #include "nacre/memory_files.h"
+
+const fuzz_shape fuzz_input_shape = {FUZZ_MESSAGES, 1};
 
 static int no_random(void *user, uint8_t *out, size_t n)
 {

@@ -1,0 +1,81 @@
+/*
+ * memory.c - the counting allocator.
+ */
+#include "memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* In front of each block, so that what is given back is known by size. */
+enum { HEAD = 16 };
+
+static bool may(fuzz_memory *m)
+{
+    bool fails = ++m->count == m->fail_at;
+    m->failed = m->failed || fails;
+    return !fails;
+}
+
+static uint8_t *keep(fuzz_memory *m, uint8_t *block, size_t n)
+{
+    memcpy(block, &n, sizeof(n));
+    m->bytes += n;
+    m->most = m->bytes > m->most ? m->bytes : m->most;
+    return block + HEAD;
+}
+
+static size_t size_of(const uint8_t *block)
+{
+    size_t n;
+    memcpy(&n, block, sizeof(n));
+    return n;
+}
+
+static void *take(void *user, size_t n)
+{
+    fuzz_memory *m = user;
+    uint8_t *block = may(m) && n < SIZE_MAX - HEAD ? malloc(n + HEAD) : NULL;
+    if (!block) {
+        return NULL;
+    }
+    m->live++;
+    return keep(m, block, n);
+}
+
+static void *resize(void *user, void *p, size_t n)
+{
+    fuzz_memory *m = user;
+    if (!p) {
+        return take(user, n);
+    }
+    uint8_t *old = (uint8_t *)p - HEAD;
+    size_t before = size_of(old);
+    uint8_t *block = may(m) && n < SIZE_MAX - HEAD ? realloc(old, n + HEAD) : NULL;
+    if (!block) {
+        return NULL;
+    }
+    m->bytes -= before;
+    return keep(m, block, n);
+}
+
+static void release(void *user, void *p)
+{
+    fuzz_memory *m = user;
+    if (p) {
+        uint8_t *block = (uint8_t *)p - HEAD;
+        m->bytes -= size_of(block);
+        m->live--;
+        free(block);
+    }
+}
+
+void fuzz_memory_init(fuzz_memory *m)
+{
+    memset(m, 0, sizeof(*m));
+    m->hooks = (nacre_allocator){take, resize, release, m};
+}
+
+void fuzz_memory_fail(fuzz_memory *m, unsigned long n)
+{
+    m->fail_at = n ? m->count + n : 0;
+}
