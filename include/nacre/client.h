@@ -329,6 +329,15 @@ NACRE_API void nacre_client_channel_free(nacre_client *c, nacre_channel *ch);
 NACRE_API int nacre_client_relay(nacre_client *c, nacre_channel *ch, const nacre_relay_options *o,
                                  uint32_t timeout_ms, nacre_relay_result *result) NACRE_MUST_CHECK;
 /*
+ * The same without waiting: the channel is tied to the fds while the loop turns, inside whatever call, and is freed
+ * when it is over; what it kept until now goes first. The channel may be any open one of this connection, and
+ * belongs to the client from here on. on_finished (NULL ok) comes from the loop, before the channel is freed, and may
+ * neither free the relay nor the client; it does not come when the client is freed or connects anew before. The
+ * fds are the relay's on success (see nacre_relay_options). NACRE_CLOSED, NACRE_INVALID_ARGUMENT.
+ */
+NACRE_API int nacre_client_attach(nacre_client *c, nacre_channel *ch, const nacre_relay_options *o,
+                                  nacre_error *err) NACRE_MUST_CHECK;
+/*
  * A connection from the server to host:port (direct-tcpip, as ssh -J and -W): *fd is a stream socket that is
  * the caller's, whoever closes its end ends the other. What is written there travels whenever the loop of c
  * turns; so a client that is to be connected through c by nacre_client_connect_fd or _login borrows that loop

@@ -20,7 +20,7 @@ nc_chan *nc_channels_find(nacre_client *c, const nacre_channel *ch)
     return NULL;
 }
 
-static nc_chan *adopt(nacre_client *c, nacre_channel *ch)
+nc_chan *nc_channels_adopt(nacre_client *c, nacre_channel *ch)
 {
     nc_chan *k = nc_zalloc(c->alloc, sizeof(*k));
     if (k) {
@@ -38,7 +38,7 @@ static void release(nacre_client *c, nc_chan *k)
     if (k->stream) {
         nc_stream_orphan(k->stream);
     }
-    nc_tunnel_free(k);
+    nc_attached_free(k);
     nc_queue_clear(&k->in[0]);
     nc_queue_clear(&k->in[1]);
     nacre_channel_free(k->ch);
@@ -253,7 +253,7 @@ int nacre_client_on_channel(nacre_client *c, nacre_channel *ch, nacre_client_eve
     nc_client_begin(c);
     nc_chan *k = nc_channels_find(c, ch);
     if (!k && ch && nacre_channel_transport(ch) == c->t) {
-        k = adopt(c, ch); /* opened by nacre_channel_open, or by the peer */
+        k = nc_channels_adopt(c, ch); /* opened by nacre_channel_open, or by the peer */
         if (k) {
             nacre_channel_info info;
             nacre_channel_get_info(ch, &info);
@@ -334,7 +334,7 @@ int nc_channels_open(nacre_client *c, const char *type, nacre_span data, uint32_
         return nc_client_fail(c, rc, "%s: a %s channel cannot be opened: %s", c->where,
                               NC_ESC(nc_span_cstr(type)), nacre_status_text(rc));
     }
-    nc_chan *k = adopt(c, ch);
+    nc_chan *k = nc_channels_adopt(c, ch);
     if (!k) {
         nacre_channel_free(ch);
         return nc_client_fail(c, NACRE_NO_MEMORY, "out of memory");

@@ -205,6 +205,7 @@ static void drop(nacre_client *c)
         c->fd = -1;
     }
     nc_channels_clear(c);
+    nc_openers_clear(c);
     nacre_driver_free(c->d);
     c->d = NULL;
     nc_proxy_stop(&c->proxy); /* its connection is gone: so is its reason to be */
@@ -275,6 +276,9 @@ static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
         break;
     default:
         if (ev->channel && nc_channels_event(c, ev)) {
+            return;
+        }
+        if (ev->type == NACRE_EVENT_CHANNEL_OPEN && nc_openers_event(c, ev)) {
             return;
         }
         break;

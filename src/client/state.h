@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "client/openers.h"
 #include "io/proxy_command.h"
 #include "nacre/client.h"
 #include "nacre/net.h"
@@ -60,7 +61,7 @@ typedef struct nc_chan {
     bool drop_errors, drop_data; /* nobody wants them */
     struct nacre_stream *stream; /* that stands on it; not ours */
     nacre_relay *relay;
-    struct tunnel *tunnel; /* that relay belongs to one of nacre_client_tunnel */
+    struct nc_attached *attached; /* that relay is one of nacre_client_attach */
 } nc_chan;
 
 /* A question of the server's during authentication, kept until the blocked call serves it. */
@@ -140,6 +141,7 @@ struct nacre_client {
 
     nc_auth_state auth;
     nc_chan *chans;
+    nc_opener openers[NC_OPENERS_MAX]; /* openers.c */
     int run_rc; /* what an event function returned; NACRE_AGAIN: nothing yet */
     nacre_error err;
 };
@@ -278,10 +280,10 @@ int nc_auth_try_host(nacre_client *c, nc_host_candidates *at, const char **name)
 int nc_keysign(nacre_client *c, const char *program, int connection, nacre_span data, uint8_t **sig,
                size_t *n) NACRE_MUST_CHECK;
 
-/* ---- tunnel.c ---- */
+/* ---- attach.c ---- */
 
-/* Ends the relay of a tunnel and closes its end of the pair; nothing when k has none. */
-void nc_tunnel_free(nc_chan *k);
+/* Ends the relay that was attached to k and closes its descriptors; nothing when k has none. */
+void nc_attached_free(nc_chan *k);
 
 /* ---- channels.c ---- */
 
@@ -290,6 +292,8 @@ int nc_channels_open(nacre_client *c, const char *type, nacre_span data, uint32_
                      uint32_t timeout_ms, nacre_channel **out) NACRE_MUST_CHECK;
 bool nc_channels_event(nacre_client *c, const nacre_event *ev);
 nc_chan *nc_channels_find(nacre_client *c, const nacre_channel *ch);
+/* Takes a channel among those of the blocking calls, as it is; NULL: no memory, and ch is still the caller's. */
+nc_chan *nc_channels_adopt(nacre_client *c, nacre_channel *ch);
 void nc_channels_clear(nacre_client *c);
 /* Hands what was kept to fn, oldest first, and then the state that was reached. */
 void nc_channels_replay(nacre_client *c, nc_chan *k, void (*fn)(void *user, const nacre_event *ev),
