@@ -10,6 +10,7 @@
  *   copies by the old scp protocol                  scp.h
  *   to serve                                        server.h, sftp_server.h, local_files.h,
  *                                                   memory_files.h, auth_policy.h
+ *   who may connect, counted by source              sources.h
  *   keys and who may use them                       key.h, cert.h, known_hosts.h,
  *                                                   authorized_keys.h, krl.h
  *   keys in an agent, or to be one                  agent.h
@@ -54,6 +55,7 @@
 #include "nacre/sftp_file.h"
 #include "nacre/sftp_server.h"
 #include "nacre/sftp_transfer.h"
+#include "nacre/sources.h"
 #include "nacre/ssh_config.h"
 #include "nacre/sshd_config.h"
 #include "nacre/sshfp.h"

@@ -15,6 +15,7 @@
 #include "nacre/net.h"
 #include "nacre/process.h"
 #include "nacre/sftp_server.h"
+#include "nacre/sources.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -94,6 +95,11 @@ typedef struct nacre_server_config {
     uint32_t startups_begin, startups_rate, startups_full; /* default 10, 30, 100 */
     uint32_t max_sessions; /* session channels of one connection; default 10 */
     nacre_server_callbacks callbacks;
+    /*
+     * What is counted by source address: PerSourceMaxStartups, PerSourcePenalties (on by default). Its startups_*
+     * are those above. Behind a proxy all clients have one address: then penalties are to be switched off.
+     */
+    nacre_source_rules sources;
 } nacre_server_config;
 NACRE_API void nacre_server_config_init(nacre_server_config *cfg);
 
@@ -118,17 +124,24 @@ NACRE_API int nacre_server_adopt(nacre_server *s, int in_fd, int out_fd, nacre_s
  */
 typedef void (*nacre_accept_fn)(void *user, int fd, const nacre_endpoint *peer);
 NACRE_API void nacre_server_on_accept(nacre_server *s, nacre_accept_fn fn, void *user);
-/*
- * MaxStartups' random early drop, for callers who count themselves: shall a connection be refused when
- * waiting others are not authenticated yet? dice: any random number.
- */
-NACRE_API bool nacre_startups_refuse(uint32_t waiting, uint32_t begin, uint32_t rate, uint32_t full,
-                                     uint32_t dice);
 /* Runs the loop until nacre_server_stop, or, with until_idle, until no connection is left. */
 NACRE_API int nacre_server_run(nacre_server *s, bool until_idle) NACRE_MUST_CHECK;
 NACRE_API void nacre_server_stop(nacre_server *s); /* any thread; async-signal-safe */
 NACRE_API nacre_loop *nacre_server_loop(nacre_server *s);
 NACRE_API size_t nacre_server_connections(const nacre_server *s);
+/* What it counts by source, to look at or to add to. Borrowed. */
+NACRE_API nacre_sources *nacre_server_sources(nacre_server *s);
+
+typedef struct nacre_server_counts {
+    size_t size;                /* set by the caller to sizeof */
+    uint64_t accepted, adopted; /* connections that were served */
+    uint64_t refused_full; /* above max_connections; nacre_sources_counts has the other refusals */
+    uint64_t logins,
+        attempts; /* attempts: passwords, signatures, responses; not what was only offered */
+    uint64_t ended_before_login; /* connections that went without one */
+} nacre_server_counts;
+/* Fills what counts->size has room for. */
+NACRE_API void nacre_server_get_counts(const nacre_server *s, nacre_server_counts *counts);
 
 /* ---- connections --------------------------------------------------------------------------------------- */
 
@@ -141,6 +154,11 @@ NACRE_API void nacre_server_conn_set_user(nacre_server_conn *c, void *user);
 NACRE_API void *nacre_server_conn_user(const nacre_server_conn *c);
 /* Session channels that this connection may have at once from now on, instead of config.max_sessions. */
 NACRE_API void nacre_server_conn_limit_sessions(nacre_server_conn *c, uint32_t max_sessions);
+/*
+ * If it ends without a login, that shall count as this offence, instead of what the server makes of it; NONE: as
+ * nothing. For a connection that the application refuses by its own rules, for instance.
+ */
+NACRE_API void nacre_server_conn_blame(nacre_server_conn *c, nacre_offence offence);
 NACRE_API void nacre_server_conn_disconnect(nacre_server_conn *c, uint32_t reason,
                                             const char *text);
 /* Answers a callback that returned NACRE_LATER, and steps the connection. */

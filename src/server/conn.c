@@ -11,6 +11,33 @@ static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
     nc_conn_event(user, ev);
 }
 
+/* What its end says of its source. Our own failures are not the peer's. */
+static nacre_offence offence_of(const nacre_server_conn *c, const nacre_error *why)
+{
+    if (c->authenticated || c->blamed) {
+        return c->authenticated ? NACRE_OFFENCE_NONE : c->offence;
+    }
+    if (why->status == NACRE_NO_MEMORY || why->status == NACRE_CRYPTO) {
+        return NACRE_OFFENCE_NONE;
+    }
+    if (why->status == NACRE_LOGIN_TIMEOUT || why->status == NACRE_TIMEOUT) {
+        return NACRE_OFFENCE_GRACE;
+    }
+    return c->attempts > 0 ? NACRE_OFFENCE_AUTH_FAIL : NACRE_OFFENCE_NO_AUTH;
+}
+
+static void judge_end(nacre_server_conn *c, const nacre_error *why)
+{
+    nacre_server *s = c->server;
+    nacre_offence offence = offence_of(c, why);
+    s->counts.ended_before_login += c->authenticated ? 0 : 1;
+    uint32_t ms = nacre_sources_penalize(s->sources, &c->peer, offence, nacre_loop_now(s->loop));
+    if (ms > 0) {
+        nc_logf(&s->log, NACRE_LOG_INFO, "server: %s is refused for %u s: %s", c->peer.address,
+                (unsigned)(ms / 1000), nacre_offence_name(offence));
+    }
+}
+
 static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
 {
     nacre_server_conn *c = user;
@@ -28,6 +55,7 @@ static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
     if (cb->disconnected) {
         cb->disconnected(cb->user, c, why);
     }
+    judge_end(c, why);
     nc_conn_free(c);
     if (s->until_idle && s->conn_count == 0) {
         nacre_loop_stop(s->loop);
@@ -57,6 +85,12 @@ int nc_conn_new(nacre_server_conn **out, nacre_server *s, int in_fd, int out_fd,
     }
     c->server = s;
     c->max_sessions = s->cfg.max_sessions;
+    (void)nacre_net_peer(in_fd, &c->peer);
+    (void)nacre_net_local(in_fd, &c->local);
+    if (nacre_sources_enter(s->sources, &c->peer) != NACRE_OK) {
+        nc_free(s->alloc, c);
+        return nc_fail(err, NACRE_NO_MEMORY, "no memory for a connection");
+    }
     int rc = make_transport(c, err);
     if (rc == NACRE_OK) {
         nacre_driver_options o;
@@ -64,11 +98,10 @@ int nc_conn_new(nacre_server_conn **out, nacre_server *s, int in_fd, int out_fd,
         o.on_event = on_event;
         o.on_closed = on_closed;
         o.user = c;
-        (void)nacre_net_peer(in_fd, &c->peer);
-        (void)nacre_net_local(in_fd, &c->local);
         rc = nacre_driver_new(&c->driver, s->loop, c->t, in_fd, out_fd, &o, err);
     }
     if (rc != NACRE_OK) {
+        nacre_sources_leave(s->sources, &c->peer);
         nacre_transport_free(c->t);
         nc_free(s->alloc, c);
         return rc;
@@ -79,7 +112,6 @@ int nc_conn_new(nacre_server_conn **out, nacre_server *s, int in_fd, int out_fd,
     }
     s->conns = c;
     s->conn_count++;
-    s->waiting++;
     *out = c;
     return NACRE_OK;
 }
@@ -101,7 +133,9 @@ void nc_conn_free(nacre_server_conn *c)
         c->next->prev = c->prev;
     }
     s->conn_count--;
-    s->waiting -= c->authenticated ? 0 : 1;
+    if (!c->authenticated) {
+        nacre_sources_leave(s->sources, &c->peer);
+    }
     nc_free(s->alloc, c);
 }
 
@@ -145,6 +179,12 @@ void *nacre_server_conn_user(const nacre_server_conn *c)
 void nacre_server_conn_limit_sessions(nacre_server_conn *c, uint32_t max_sessions)
 {
     c->max_sessions = max_sessions;
+}
+
+void nacre_server_conn_blame(nacre_server_conn *c, nacre_offence offence)
+{
+    c->blamed = true;
+    c->offence = offence;
 }
 
 void nacre_server_conn_disconnect(nacre_server_conn *c, uint32_t reason, const char *text)

@@ -41,6 +41,10 @@ static void on_auth(nacre_server_conn *c, const nacre_event *ev)
 {
     const nacre_server_callbacks *cb = &c->server->cfg.callbacks;
     nacre_verdict v = NACRE_REFUSE;
+    bool attempt = ev->type == NACRE_EVENT_AUTH_PASSWORD || ev->type == NACRE_EVENT_AUTH_KEY ||
+                   ev->type == NACRE_EVENT_AUTH_RESPONSES || ev->type == NACRE_EVENT_AUTH_HOSTBASED;
+    c->attempts += attempt ? 1 : 0;
+    c->server->counts.attempts += attempt ? 1 : 0;
     switch (ev->type) {
     case NACRE_EVENT_AUTH_NONE:
         v = ask(c, cb->auth_none, ev);
@@ -68,7 +72,8 @@ static void on_authenticated(nacre_server_conn *c, const nacre_event *ev)
     const nacre_server_callbacks *cb = &c->server->cfg.callbacks;
     if (!c->authenticated) {
         c->authenticated = true;
-        c->server->waiting--;
+        nacre_sources_leave(c->server->sources, &c->peer);
+        c->server->counts.logins++;
     }
     if (cb->authenticated && cb->authenticated(cb->user, c, nacre_transport_user(c->t),
                                                ev->u.auth.key) != NACRE_ACCEPT) {

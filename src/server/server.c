@@ -22,6 +22,7 @@ void nacre_server_config_init(nacre_server_config *cfg)
     cfg->startups_full = 100;
     cfg->max_sessions = 10;
     cfg->callbacks.size = sizeof(cfg->callbacks);
+    nacre_source_rules_init(&cfg->sources);
 }
 
 /* The engine reads them when a connection is made, which is later than our caller's strings may live. */
@@ -102,6 +103,17 @@ static int copy_config(nacre_server *s, const nacre_server_config *cfg, nacre_er
     return NACRE_OK;
 }
 
+static int make_sources(nacre_server *s, nacre_error *err)
+{
+    nacre_source_rules *r = &s->cfg.sources;
+    r->startups_begin = s->cfg.startups_begin;
+    r->startups_rate = s->cfg.startups_rate;
+    r->startups_full = s->cfg.startups_full;
+    int rc = nacre_sources_new(&s->sources, r, s->alloc, err);
+    r->exempt = NULL; /* the caller's; they have a copy */
+    return rc;
+}
+
 /* ---- life ----------------------------------------------------------------------------------------- */
 
 int nacre_server_new(nacre_server **out, const nacre_server_config *cfg, nacre_error *err)
@@ -122,6 +134,9 @@ int nacre_server_new(nacre_server **out, const nacre_server_config *cfg, nacre_e
     }
     s->alloc = cfg->transport.allocator;
     int rc = copy_config(s, cfg, err);
+    if (rc == NACRE_OK) {
+        rc = make_sources(s, err);
+    }
     s->loop = cfg->loop;
     if (rc == NACRE_OK && !s->loop) {
         rc = nacre_loop_new(&s->loop, s->alloc, err);
@@ -151,41 +166,45 @@ void nacre_server_free(nacre_server *s)
         nacre_key_free(s->keys[i]);
     }
     nc_free(s->alloc, s->keys);
+    nacre_sources_free(s->sources);
     drop_strings(s);
     nc_free(s->alloc, s);
 }
 
 /* ---- accepting -------------------------------------------------------------------------------------- */
 
-bool nacre_startups_refuse(uint32_t waiting, uint32_t begin, uint32_t rate, uint32_t full,
-                           uint32_t dice)
+/* The one of the most crowded source that has waited longest goes without a word. */
+static void drop_one(nacre_server *s)
 {
-    if (waiting >= full) {
-        return true;
+    nacre_server_conn *oldest = NULL;
+    for (nacre_server_conn *c = s->conns; c; c = c->next) {
+        if (!c->authenticated && nacre_sources_crowded(s->sources, &c->peer)) {
+            oldest = c;
+        }
     }
-    if (waiting < begin) {
-        return false;
+    if (oldest) {
+        nc_logf(&s->log, NACRE_LOG_INFO, "server: dropped a connection of %s for another source's",
+                oldest->peer.address);
+        nc_conn_free(oldest);
     }
-    if (rate >= 100 || full <= begin) {
-        return true;
-    }
-    /* From rate % at begin on a straight line to 100 % at full. */
-    uint64_t percent = (uint64_t)(100 - rate) * (waiting - begin) / (full - begin) + rate;
-    return dice % 100 < percent;
 }
 
-static bool too_many(nacre_server *s)
+static bool admitted(nacre_server *s, const nacre_endpoint *peer)
 {
     uint32_t dice = 0;
     if (s->conn_count >= s->cfg.max_connections) {
-        return true;
+        s->counts.refused_full++;
+        return false;
     }
     /* No randomness: as if the dice had fallen against the stranger. */
     if (nc_random_bytes(&s->random, (uint8_t *)&dice, sizeof(dice)) != NACRE_OK) {
         dice = 0;
     }
-    return nacre_startups_refuse(s->waiting, s->cfg.startups_begin, s->cfg.startups_rate,
-                                 s->cfg.startups_full, dice);
+    nacre_admission verdict = nacre_sources_ask(s->sources, peer, nacre_loop_now(s->loop), dice);
+    if (verdict == NACRE_ADMIT_INSTEAD) {
+        drop_one(s);
+    }
+    return verdict == NACRE_ADMIT || verdict == NACRE_ADMIT_INSTEAD;
 }
 
 static void serve(nacre_server *s, int fd)
@@ -193,9 +212,12 @@ static void serve(nacre_server *s, int fd)
     static const char full[] = "Exceeded MaxStartups\r\n";
     nacre_server_conn *c = NULL;
     nacre_error why = {0};
-    if (too_many(s)) {
-        nc_logf(&s->log, NACRE_LOG_INFO, "server: %zu connections, %u not logged in: refusing one",
-                s->conn_count, s->waiting);
+    nacre_endpoint peer;
+    memset(&peer, 0, sizeof(peer));
+    (void)nacre_net_peer(fd, &peer);
+    if (!admitted(s, &peer)) {
+        nc_logf(&s->log, NACRE_LOG_INFO, "server: %zu connections: refusing one of %s",
+                s->conn_count, peer.address);
         (void)send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
         (void)close(fd);
         return;
@@ -205,6 +227,7 @@ static void serve(nacre_server *s, int fd)
         (void)close(fd);
         return;
     }
+    s->counts.accepted++;
     const nacre_server_callbacks *cb = &s->cfg.callbacks;
     if (cb->connected && cb->connected(cb->user, c) != NACRE_ACCEPT) {
         nc_conn_free(c);
@@ -319,6 +342,7 @@ int nacre_server_adopt(nacre_server *s, int in_fd, int out_fd, nacre_server_conn
     nc_error_clear(err);
     nacre_server_conn *c = NULL;
     int rc = nc_conn_new(&c, s, in_fd, out_fd, err);
+    s->counts.adopted += rc == NACRE_OK ? 1 : 0;
     if (out) {
         *out = c;
     }
@@ -357,4 +381,17 @@ nacre_loop *nacre_server_loop(nacre_server *s)
 size_t nacre_server_connections(const nacre_server *s)
 {
     return s->conn_count;
+}
+
+nacre_sources *nacre_server_sources(nacre_server *s)
+{
+    return s->sources;
+}
+
+void nacre_server_get_counts(const nacre_server *s, nacre_server_counts *counts)
+{
+    nacre_server_counts now = s->counts;
+    size_t n = counts->size < sizeof(now) ? counts->size : sizeof(now);
+    now.size = n;
+    memcpy(counts, &now, n);
 }

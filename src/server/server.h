@@ -38,7 +38,8 @@ struct nacre_server {
     void *on_accept_user;
     nacre_server_conn *conns;
     size_t conn_count;
-    uint32_t waiting; /* connections that are not authenticated */
+    nacre_sources *sources; /* knows how many are not authenticated */
+    nacre_server_counts counts;
     nc_random random;
     nc_log log;
 };
@@ -100,6 +101,9 @@ struct nacre_server_conn {
     nc_chan *chans; /* the one used last stands first */
     uint32_t sessions, max_sessions;
     bool authenticated;
+    uint32_t attempts; /* to log in */
+    bool blamed;
+    nacre_offence offence; /* blamed: for */
 };
 
 /* conn.c */
