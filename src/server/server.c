@@ -189,12 +189,12 @@ static void drop_one(nacre_server *s)
     }
 }
 
-static bool admitted(nacre_server *s, const nacre_endpoint *peer)
+static nacre_admission admission_of(nacre_server *s, const nacre_endpoint *peer)
 {
     uint32_t dice = 0;
     if (s->conn_count >= s->cfg.max_connections) {
         s->counts.refused_full++;
-        return false;
+        return NACRE_ADMIT_NOT_STARTUPS;
     }
     /* No randomness: as if the dice had fallen against the stranger. */
     if (nc_random_bytes(&s->random, (uint8_t *)&dice, sizeof(dice)) != NACRE_OK) {
@@ -204,22 +204,32 @@ static bool admitted(nacre_server *s, const nacre_endpoint *peer)
     if (verdict == NACRE_ADMIT_INSTEAD) {
         drop_one(s);
     }
-    return verdict == NACRE_ADMIT || verdict == NACRE_ADMIT_INSTEAD;
+    return verdict;
+}
+
+/* A word before any SSH, which clients show; nothing is waited for. */
+static void refuse(nacre_server *s, int fd, const nacre_endpoint *peer, nacre_admission verdict)
+{
+    static const char full[] = "Exceeded MaxStartups\r\n",
+                      not_now[] = "Not allowed at this time\r\n";
+    bool penalty = verdict == NACRE_ADMIT_NOT_PENALTY || verdict == NACRE_ADMIT_NOT_OVERFLOW;
+    nc_logf(&s->log, NACRE_LOG_INFO, "server: %zu connections: refusing one of %s%s", s->conn_count,
+            peer->address, penalty ? ", which has a penalty" : "");
+    (void)send(fd, penalty ? not_now : full, penalty ? sizeof(not_now) - 1 : sizeof(full) - 1,
+               MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)close(fd);
 }
 
 static void serve(nacre_server *s, int fd)
 {
-    static const char full[] = "Exceeded MaxStartups\r\n";
     nacre_server_conn *c = NULL;
     nacre_error why = {0};
     nacre_endpoint peer;
     memset(&peer, 0, sizeof(peer));
     (void)nacre_net_peer(fd, &peer);
-    if (!admitted(s, &peer)) {
-        nc_logf(&s->log, NACRE_LOG_INFO, "server: %zu connections: refusing one of %s",
-                s->conn_count, peer.address);
-        (void)send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)close(fd);
+    nacre_admission verdict = admission_of(s, &peer);
+    if (verdict != NACRE_ADMIT && verdict != NACRE_ADMIT_INSTEAD) {
+        refuse(s, fd, &peer, verdict);
         return;
     }
     if (nc_conn_new(&c, s, fd, fd, &why) != NACRE_OK) {

@@ -1,0 +1,229 @@
+/* A server that counts by source: who gives way, who is refused for a time, and what the counters say. */
+#include "world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 10000 };
+
+static uint16_t port;
+
+static void listen_here(world *w)
+{
+    nacre_error err = {0};
+    world_start(w);
+    assert_int_equal(nacre_server_listen(w->server, "127.0.0.1", 0, &port, &err), NACRE_OK);
+}
+
+static int dial_from(const char *source)
+{
+    int fd = -1;
+    nacre_error err = {0};
+    nacre_connect_options o;
+    nacre_connect_options_init(&o);
+    o.bind_address = source;
+    if (nacre_net_connect("127.0.0.1", port, &o, &fd, &err) != NACRE_OK) {
+        fail_msg("%s", err.text);
+    }
+    return fd;
+}
+
+/* The first bytes that the server says; "": it closed without a word. */
+static const char *first_words(world *w, int fd)
+{
+    static char text[256];
+    ssize_t got = -1;
+    uint64_t end = nacre_loop_now(w->loop) + PATIENCE_MS;
+    while (got < 0 && nacre_loop_now(w->loop) < end) {
+        assert_int_equal(nacre_loop_run_once(w->loop, 20), NACRE_OK);
+        got = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+        assert_true(got >= 0 || errno == EAGAIN || errno == ECONNRESET);
+        got = got < 0 && errno == ECONNRESET ? 0 : got;
+    }
+    assert_true(got >= 0);
+    text[got] = '\0';
+    return text;
+}
+
+static bool served(world *w, int fd)
+{
+    return strncmp(first_words(w, fd), "SSH-2.0-", 8) == 0;
+}
+
+/* Reads on to the end. */
+static bool ended(world *w, int fd)
+{
+    while (first_words(w, fd)[0]) {
+    }
+    return true;
+}
+
+static void until_connections(world *w, size_t n)
+{
+    uint64_t end = nacre_loop_now(w->loop) + PATIENCE_MS;
+    while (nacre_server_connections(w->server) != n) {
+        assert_true(nacre_loop_now(w->loop) < end);
+        assert_int_equal(nacre_loop_run_once(w->loop, 20), NACRE_OK);
+    }
+}
+
+static nacre_source_counts counts(world *w)
+{
+    nacre_source_counts c = {.size = sizeof(c)};
+    nacre_sources_counts(nacre_server_sources(w->server), &c);
+    return c;
+}
+
+static void one_source_does_not_keep_others_out(void **state)
+{
+    world *w = *state;
+    int crowd[5], other = -1;
+    w->cfg.startups_begin = w->cfg.startups_full = 4;
+    listen_here(w);
+    for (size_t i = 0; i < 4; i++) {
+        crowd[i] = dial_from("127.0.0.2");
+        assert_true(served(w, crowd[i]));
+    }
+    crowd[4] = dial_from("127.0.0.2");
+    assert_string_equal(first_words(w, crowd[4]), "Exceeded MaxStartups\r\n");
+    other = dial_from("127.0.0.3");
+    assert_true(served(w, other));
+    assert_true(ended(w, crowd[0])); /* it had waited longest */
+    assert_int_equal(nacre_server_connections(w->server), 4);
+    assert_int_equal(counts(w).instead, 1);
+    assert_int_equal(counts(w).refused_startups, 1);
+    assert_int_equal(counts(w).waiting, 4);
+    assert_int_equal(counts(w).offences[NACRE_OFFENCE_NO_AUTH], 0); /* that was not its own doing */
+    for (size_t i = 0; i < 5; i++) {
+        (void)close(crowd[i]);
+    }
+    (void)close(other);
+    until_connections(w, 0);
+    assert_int_equal(counts(w).waiting, 0);
+    assert_int_equal(counts(w).offences[NACRE_OFFENCE_NO_AUTH], 4);
+}
+
+static void a_limit_of_each_source(void **state)
+{
+    world *w = *state;
+    w->cfg.sources.per_source = 1;
+    listen_here(w);
+    int one = dial_from("127.0.0.2");
+    assert_true(served(w, one));
+    int two = dial_from("127.0.0.2");
+    assert_string_equal(first_words(w, two), "Exceeded MaxStartups\r\n");
+    int other = dial_from("127.0.0.3");
+    assert_true(served(w, other));
+    assert_int_equal(counts(w).refused_source, 1);
+    (void)close(one);
+    until_connections(w, 1);
+    one = dial_from("127.0.0.2");
+    assert_true(served(w, one));
+    (void)close(one);
+    (void)close(two);
+    (void)close(other);
+}
+
+static void who_goes_without_a_try_is_refused_for_a_time(void **state)
+{
+    world *w = *state;
+    w->cfg.sources.penalty_min_ms = 0;
+    w->cfg.sources.penalty_ms[NACRE_OFFENCE_NO_AUTH] = 60000;
+    w->cfg.sources.exempt = "127.0.0.9";
+    listen_here(w);
+    for (int i = 0; i < 2; i++) {
+        const char *source = i ? "127.0.0.9" : "127.0.0.2";
+        int fd = dial_from(source);
+        assert_true(served(w, fd));
+        (void)close(fd);
+        until_connections(w, 0);
+        fd = dial_from(source);
+        if (i) {
+            assert_true(served(w, fd));
+        } else {
+            assert_string_equal(first_words(w, fd), "Not allowed at this time\r\n");
+        }
+        (void)close(fd);
+    }
+    int fd = dial_from("127.0.0.3");
+    assert_true(served(w, fd));
+    assert_int_equal(counts(w).refused_penalty, 1);
+    (void)close(fd);
+}
+
+static nacre_verdict blame_it(void *user, nacre_server_conn *c)
+{
+    (void)user;
+    nacre_server_conn_blame(c, NACRE_OFFENCE_REFUSED);
+    return NACRE_ACCEPT;
+}
+
+static void the_application_blames(void **state)
+{
+    world *w = *state;
+    w->cfg.callbacks.connected = blame_it;
+    listen_here(w);
+    int fd = dial_from("127.0.0.2");
+    assert_true(served(w, fd));
+    (void)close(fd);
+    until_connections(w, 0);
+    assert_int_equal(counts(w).offences[NACRE_OFFENCE_REFUSED], 1);
+    assert_int_equal(counts(w).offences[NACRE_OFFENCE_NO_AUTH], 0);
+}
+
+static void a_grace_that_is_over(void **state)
+{
+    world *w = *state;
+    w->cfg.transport.login_grace_ms = 50;
+    listen_here(w);
+    int fd = dial_from("127.0.0.2");
+    assert_true(served(w, fd));
+    assert_true(ended(w, fd));
+    (void)close(fd);
+    until_connections(w, 0);
+    assert_int_equal(counts(w).offences[NACRE_OFFENCE_GRACE], 1);
+}
+
+/* One that logs in is nobody's offence, whatever its end; tries that failed are. */
+static void what_is_counted_of_logins(void **state)
+{
+    world *w = *state;
+    nacre_server_counts n = {.size = sizeof(n)};
+    w->cfg.callbacks.auth_none = world_yes;
+    world_start(w);
+    peer *in = world_login(w);
+    peer *out = world_join(w);
+    assert_int_equal(
+        nacre_transport_auth_password(out->t, "me", (nacre_span){(const uint8_t *)"wrong", 5}),
+        NACRE_OK);
+    nacre_driver_kick(out->d);
+    world_until(w, &out->auth_failed, 1);
+    world_leave(in);
+    world_leave(out);
+    until_connections(w, 0);
+    nacre_server_get_counts(w->server, &n);
+    assert_int_equal(n.size, sizeof(n));
+    assert_int_equal(n.adopted, 2);
+    assert_int_equal(n.accepted, 0);
+    assert_int_equal(n.logins, 1);
+    assert_int_equal(n.attempts, 1);
+    assert_int_equal(n.ended_before_login, 1);
+    assert_int_equal(counts(w).offences[NACRE_OFFENCE_AUTH_FAIL], 1);
+    assert_int_equal(counts(w).sources4, 0); /* a socket pair has no address */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_WORLD(one_source_does_not_keep_others_out),
+        WITH_WORLD(a_limit_of_each_source),
+        WITH_WORLD(who_goes_without_a_try_is_refused_for_a_time),
+        WITH_WORLD(the_application_blames),
+        WITH_WORLD(a_grace_that_is_over),
+        WITH_WORLD(what_is_counted_of_logins),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
