@@ -32,6 +32,30 @@ typedef enum nacre_verdict {
     NACRE_LATER    /* answered by ticket */
 } nacre_verdict;
 
+/*
+ * What a client wants forwarded (RFC 4254 7, OpenSSH PROTOCOL 2.4): a connection, or that something is listened on.
+ * Borrowed during the callback that judges it, which may set what stands in the second half.
+ */
+typedef struct nacre_server_forward {
+    size_t size;
+    const char *
+        host; /* TCP: where to, or on which address; as the client named it, without brackets; may be "" */
+    uint16_t port;      /* 0: the client wants to hear which it is (listening only) */
+    const char *path;   /* not NULL: a Unix-domain socket instead */
+    const char *origin; /* TCP connections: who the client says connected to it; else NULL */
+    uint16_t origin_port;
+    int family;          /* 0: any, 4, 6 */
+    uint32_t timeout_ms; /* of connecting; default 120000, 0: the system's own */
+    /*
+     * Where is listened: 0 (default): on loopback, whatever the client said; 1: on all addresses; 2: as the client
+     * said, "" and "*" being all addresses. Names but localhost are refused: looking them up could take long.
+     */
+    int gateway_ports;
+    unsigned bind_mask; /* permissions that a socket's file does not get; default 0177 */
+    bool bind_unlink;   /* an earlier socket of that name is removed */
+} nacre_server_forward;
+NACRE_API void nacre_server_forward_init(nacre_server_forward *f);
+
 typedef struct nacre_server_callbacks {
     size_t size; /* set by nacre_server_config_init */
     /* A connection was accepted (not: adopted). REFUSE drops it without a word. NULL: accept. */
@@ -82,6 +106,22 @@ typedef struct nacre_server_callbacks {
      * (nacre/hostbased.h). Only asked when transport.auth_methods names hostbased.
      */
     nacre_verdict (*auth_hostbased)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    /*
+     * direct-tcpip and direct-streamlocal@openssh.com: a connection is wanted. ACCEPT: the library makes it, without
+     * waiting, and relays it, or tells the client why it failed. LATER: the channel is the application's, which answers
+     * it (nacre_server_answer) and may use it as it likes. Malformed requests are refused unasked. NULL:
+     * channel_open is asked instead.
+     */
+    nacre_verdict (*direct_open)(void *user, nacre_server_conn *c, const nacre_event *ev,
+                                 nacre_server_forward *f);
+    /*
+     * tcpip-forward and streamlocal-forward@openssh.com: something shall be listened on. ACCEPT: the library does
+     * so until the client cancels it or the connection ends, and opens a channel for each that connects; at most 128
+     * at once. LATER: the application does, and answers by ticket with the port as data. NULL: global_request is
+     * asked instead; it is also asked for cancellations of what the library does not know.
+     */
+    nacre_verdict (*forward_request)(void *user, nacre_server_conn *c, const nacre_event *ev,
+                                     nacre_server_forward *f);
 } nacre_server_callbacks;
 
 typedef struct nacre_server_config {

@@ -2,7 +2,7 @@
  * chan.c - what is known of one channel between its open and its end: the terminal and environment
  * that a session was granted, and what runs on it.
  */
-#include "server/server.h"
+#include "server/forward.h"
 
 #include <string.h>
 
@@ -54,6 +54,7 @@ void nc_chan_free(nc_chan *k)
 {
     const nacre_allocator *a = k->conn->server->alloc;
     take_out(k);
+    nc_direct_drop(k);
     nc_attach_drop(k);
     nc_program_drop(k);
     nc_sftp_drop(k);

@@ -2,7 +2,7 @@
  * dispatch.c - events to callbacks, verdicts to answers. What is not granted here by a callback's own
  * word is refused: a callback that is NULL, a verdict that is none, an event that nobody knows.
  */
-#include "server/server.h"
+#include "server/forward.h"
 
 #include <string.h>
 
@@ -108,6 +108,9 @@ static void on_open(nacre_server_conn *c, const nacre_event *ev)
     nc_chan *k = nc_chan_new(c, ev->channel);
     if (!k) {
         refuse_open(c, ev, "out of memory");
+        return;
+    }
+    if (nc_direct_open(k, ev)) {
         return;
     }
     k->open_ticket = ev->ticket;
@@ -304,7 +307,9 @@ void nc_conn_event(nacre_server_conn *c, const nacre_event *ev)
         on_open(c, ev);
         break;
     case NACRE_EVENT_GLOBAL_REQUEST:
-        answer(c, ev->ticket, plain(ask(c, cb->global_request, ev)));
+        if (!nc_forward_request(c, ev)) {
+            answer(c, ev->ticket, plain(ask(c, cb->global_request, ev)));
+        }
         break;
     default:
         if (ev->channel) {

@@ -49,10 +49,14 @@ typedef enum nc_work {
     NC_WORK_PROGRAM,
     NC_WORK_SFTP,
     NC_WORK_SCP,
-    NC_WORK_OTHER,   /* the application deals with it */
-    NC_WORK_RELAY,   /* descriptors, for as long as the channel lives */
-    NC_WORK_OPENING, /* ours: the client has not answered, a socket waits */
+    NC_WORK_OTHER,     /* the application deals with it */
+    NC_WORK_RELAY,     /* descriptors, for as long as the channel lives */
+    NC_WORK_OPENING,   /* ours: the client has not answered, a socket waits */
+    NC_WORK_CONNECTING /* the client's: what it asks for is being connected to */
 } nc_work;
+
+/* forward_listen.c */
+typedef struct nc_forward nc_forward;
 
 /* scp_session.c */
 typedef struct nc_scp_session nc_scp_session;
@@ -89,6 +93,7 @@ typedef struct nc_chan {
     void (*on_relay)(void *user, nacre_relay *r, const nacre_relay_result *result);
     void *on_relay_user;
     int waiting_fd;
+    nacre_connecting *connecting; /* NC_WORK_CONNECTING */
 } nc_chan;
 
 struct nacre_server_conn {
@@ -98,7 +103,9 @@ struct nacre_server_conn {
     nacre_driver *driver;
     nacre_endpoint peer, local;
     void *user;
-    nc_chan *chans; /* the one used last stands first */
+    nc_chan *chans;       /* the one used last stands first */
+    nc_forward *forwards; /* what it has listened on */
+    uint32_t forward_count;
     uint32_t sessions, max_sessions;
     bool authenticated;
     uint32_t attempts; /* to log in */
