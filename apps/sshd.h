@@ -162,6 +162,9 @@ void place_forget(login *l);
 /* sshd_session.c */
 void session_callbacks(nacre_server_callbacks *cb);
 
+/* sshd_forward.c */
+void forward_callbacks(nacre_server_callbacks *cb);
+
 /* sshd_rehearse.c: does once what every child would do at first use. */
 void rehearse(const sshd *d);
 

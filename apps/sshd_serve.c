@@ -82,6 +82,7 @@ static nacre_server *make_server(sshd *d)
     cfg.callbacks.connected = on_connected;
     auth_callbacks(&cfg.callbacks);
     session_callbacks(&cfg.callbacks);
+    forward_callbacks(&cfg.callbacks);
     if (nacre_server_new(&server, &cfg, &why) != NACRE_OK) {
         say(LOG_LEVEL_FATAL, "%s", why.text);
         return NULL;
