@@ -31,7 +31,6 @@
 #include "nacre/cert.h"
 #include "nacre/channel.h"
 #include "nacre/client.h"
-#include "nacre/forward.h"
 #include "nacre/dates.h"
 #include "nacre/forward.h"
 #include "nacre/host_trust.h"
