@@ -86,17 +86,6 @@ static int set(command_line *c, const char *keyword, const char *value)
     return EXIT_OURS;
 }
 
-static int set_log_file(command_line *c, const char *path)
-{
-    if (!freopen(path, "a", stderr)) {
-        (void)fprintf(stdout, "%s: %s cannot be opened\n", program, path);
-        return EXIT_OURS;
-    }
-    (void)setvbuf(stderr, NULL, _IOLBF, 0);
-    (void)c;
-    return 0;
-}
-
 static int add_option(command_line *c, const char *text)
 {
     nacre_error why = {0};
@@ -130,7 +119,7 @@ static int one_option(command_line *c, int letter, const char *argument)
     }
     switch (letter) {
     case 'E':
-        return set_log_file(c, argument);
+        return setup_log_to(&c->setup, argument) ? 0 : EXIT_OURS;
     case 'F':
         c->setup.config_file = argument;
         return 0;

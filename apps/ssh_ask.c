@@ -55,7 +55,7 @@ int ask_secret(void *user, nacre_answer_kind kind, const char *prompt, bool echo
         return ask_new_password(s, prompt, out, size);
     }
     if (attempt > 1 && kind == NACRE_ASK_PASSWORD) {
-        (void)fprintf(stderr, "Permission denied, please try again.\n");
+        setup_note(s, "Permission denied, please try again.");
     }
     return ask(s, prompt, NULL, echo, out, size);
 }

@@ -1,6 +1,6 @@
 /*
  * ssh_connect.c - from a setup to a connection that is logged in: by the hosts of ProxyJump or directly, as often as
- * ConnectionAttempts says; and what is told when it fails.
+ * ConnectionAttempts says.
  */
 #include "ssh_setup.h"
 
@@ -11,27 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-void setup_explain(const ssh_setup *s, const nacre_client *c, int rc)
-{
-    const nacre_error *why = nacre_client_error(c);
-    if (s->verbosity < 0 && nacre_status_class(rc) != NACRE_CLASS_TRUST) {
-        return;
-    }
-    if (rc == NACRE_HOST_KEY_CHANGED) {
-        (void)fprintf(stderr, "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n"
-                              "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n"
-                              "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n");
-    }
-    if (rc == NACRE_AUTH_FAILED) {
-        (void)fprintf(stderr, "%s\n", why->text);
-    } else {
-        setup_say(s, "%s", why->text[0] ? why->text : nacre_status_text(rc));
-    }
-    if (nacre_status_class(rc) == NACRE_CLASS_TRUST) {
-        (void)fprintf(stderr, "Host key verification failed.\n");
-    }
-}
 
 static bool worth_another_try(int rc)
 {

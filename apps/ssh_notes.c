@@ -4,26 +4,32 @@
  */
 #include "ssh_setup.h"
 
+#include "nacre/net.h"
+
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <syslog.h>
+#include <termios.h>
 #include <unistd.h>
 
-/* A terminal in raw mode needs the carriage return, and shows it nowhere else. */
-static const char *line_end(void)
+/* A terminal in raw mode needs the carriage return, and nothing else does. */
+static const char *line_end(FILE *to)
 {
-    return isatty(STDERR_FILENO) ? "\r\n" : "\n";
+    struct termios now;
+    return tcgetattr(fileno(to), &now) == 0 && !(now.c_oflag & OPOST) ? "\r\n" : "\n";
 }
 
-/* One line, to standard error or to where -y sends it. */
+/* One line, to standard error or to where -E or -y sends it. */
 static void put_line(const ssh_setup *s, int priority, const char *before, const char *text)
 {
     if (s->use_syslog) {
         syslog(priority, "%s%s", before, text);
     } else {
-        (void)fprintf(stderr, "%s%s%s", before, text, line_end());
+        FILE *to = s->log ? s->log : stderr;
+        (void)fprintf(to, "%s%s%s", before, text, line_end(to));
     }
 }
 
@@ -38,6 +44,16 @@ void setup_say(const ssh_setup *s, const char *fmt, ...)
     put_line(s, LOG_ERR, s->use_syslog ? "" : name, text);
 }
 
+void setup_note(const ssh_setup *s, const char *fmt, ...)
+{
+    char text[2048];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    put_line(s, LOG_ERR, "", text);
+}
+
 void setup_debug(const ssh_setup *s, int level, const char *fmt, ...)
 {
     char text[2048], name[16];
@@ -50,6 +66,34 @@ void setup_debug(const ssh_setup *s, int level, const char *fmt, ...)
     va_end(ap);
     (void)snprintf(name, sizeof(name), "debug%d: ", level);
     put_line(s, LOG_DEBUG, name, text);
+}
+
+nacre_log_level setup_log_level(int verbosity)
+{
+    static const nacre_log_level levels[] = {NACRE_LOG_INFO, NACRE_LOG_VERBOSE, NACRE_LOG_DEBUG,
+                                             NACRE_LOG_TRACE};
+    return verbosity < 0 ? NACRE_LOG_QUIET : levels[verbosity > 3 ? 3 : verbosity];
+}
+
+bool setup_log_to(ssh_setup *s, const char *path)
+{
+    FILE *log = fopen(path, "ae");
+    if (!log) {
+        setup_say(s, "%s cannot be opened: %s", path, strerror(errno));
+        return false;
+    }
+    (void)setvbuf(log, NULL, _IOLBF, 0);
+    if (s->log) {
+        (void)fclose(s->log);
+    }
+    s->log = log;
+    return true;
+}
+
+void setup_set_verbosity(ssh_setup *s, nacre_client *c, int verbosity)
+{
+    s->verbosity = verbosity;
+    nacre_client_set_log_level(c, setup_log_level(verbosity));
 }
 
 void setup_open_log(ssh_setup *s)
@@ -93,7 +137,7 @@ static void show_text(nacre_span text)
         size_t shown = n > 0 && text.p[n - 1] == '\r' ? n - 1 : n;
         char line[4096];
         (void)nacre_escape(line, sizeof(line), (nacre_span){text.p, shown});
-        (void)fprintf(stderr, "%s%s", line, line_end());
+        (void)fprintf(stderr, "%s%s", line, line_end(stderr));
         n += end ? 1 : 0;
         text = (nacre_span){text.p + n, text.n - n};
     }
@@ -134,7 +178,7 @@ static void warn_weak(const ssh_setup *s, const nacre_negotiated *n)
         "** Newer software on the server mends it; WarnWeakCrypto=no-pq-kex silences this.",
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        (void)fprintf(stderr, "%s%s", lines[i], line_end());
+        put_line(s, LOG_NOTICE, "", lines[i]);
     }
 }
 
@@ -152,6 +196,27 @@ static void on_kex(const ssh_setup *s, const nacre_negotiated *n, bool first)
     }
 }
 
+/* As ssh says it: other programs look for this line. */
+static void on_login(const ssh_setup *s, nacre_client *c, const nacre_event *ev)
+{
+    nacre_endpoint peer;
+    char text[700];
+    const char *method = ev->u.auth_result.method;
+    int fd = nacre_driver_fd(nacre_client_driver(c));
+    bool known = nacre_net_peer(fd, &peer) == NACRE_OK && peer.family;
+    if (s->verbosity < 1) {
+        return;
+    }
+    if (known) {
+        (void)snprintf(text, sizeof(text), "Authenticated to %s ([%s]:%u) using \"%s\".", s->host,
+                       peer.address, (unsigned)peer.port, method);
+    } else {
+        (void)snprintf(text, sizeof(text), "Authenticated to %s (via proxy) using \"%s\".", s->host,
+                       method);
+    }
+    put_line(s, LOG_NOTICE, "", text);
+}
+
 static void on_event(void *user, nacre_client *c, const nacre_event *ev)
 {
     const ssh_setup *s = user;
@@ -164,6 +229,8 @@ static void on_event(void *user, nacre_client *c, const nacre_event *ev)
                     ev->type == NACRE_EVENT_VERSION ? "Remote protocol version 2.0: %s"
                                                     : "Server says before its version: %s",
                     text);
+    } else if (ev->type == NACRE_EVENT_AUTH_RESULT && ev->u.auth_result.status == NACRE_OK) {
+        on_login(s, c, ev);
     } else if (ev->ticket) {
         (void)nacre_transport_refuse(nacre_client_transport(c), ev->ticket);
     }

@@ -3,6 +3,7 @@
  */
 #include "ssh_session.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -69,14 +70,20 @@ static const struct {
             {"MACs", NACRE_ALG_MAC, EVERY},
             {"sig", NACRE_ALG_SIGNATURE, SIGNATURES},
             {"key-sig", NACRE_ALG_SIGNATURE, EVERY},
-            {"PubkeyAcceptedAlgorithms", NACRE_ALG_SIGNATURE, EVERY}};
+            {"PubkeyAcceptedAlgorithms", NACRE_ALG_SIGNATURE, EVERY},
+            {"PubkeyAcceptedKeyTypes", NACRE_ALG_SIGNATURE, EVERY},
+            {"HostbasedAcceptedAlgorithms", NACRE_ALG_SIGNATURE, EVERY},
+            {"HostbasedAcceptedKeyTypes", NACRE_ALG_SIGNATURE, EVERY},
+            {"HostbasedKeyTypes", NACRE_ALG_SIGNATURE, EVERY}};
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 int query_print(const char *program, const char *kind)
 {
     if (strcasecmp(kind, "help") == 0) {
         for (size_t i = 0; i < ROWS; i++) {
-            (void)puts(rows[i].name);
+            if (!isupper((unsigned char)rows[i].name[0])) { /* keywords name lists, too */
+                (void)puts(rows[i].name);
+            }
         }
         (void)puts("protocol-version");
         return 0;

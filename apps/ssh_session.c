@@ -2,9 +2,7 @@
  * ssh_session.c - a remote command, shell or subsystem at our terminal: pty and raw mode, window size,
  * escape characters, signals, and the exit status.
  */
-#include "ssh_session.h"
-
-#include "nacre/process.h"
+#include "ssh_escape.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +17,8 @@ enum { MODES_MAX = 1024, EXIT_FAILED = 255 };
 typedef struct running {
     const ssh_session *s;
     nacre_channel *ch;
-    nacre_tty *tty; /* in raw mode; NULL: none */
     bool pty;
-    bool line_start, escaped; /* of the escape filter */
-    bool hung_up;             /* ~. */
+    ssh_escape escape;
     volatile sig_atomic_t signo;
 } running;
 
@@ -109,7 +105,7 @@ static int await_replies(running *r)
     if (r->pty) {
         int rc = nacre_client_wait_reply(s->client, r->ch, NACRE_FOREVER);
         if (rc == NACRE_REQUEST_REFUSED) {
-            (void)fprintf(stderr, "PTY allocation request failed on channel 0\n");
+            setup_note(s->setup, "PTY allocation request failed on channel 0");
             r->pty = false;
         } else if (rc != NACRE_OK) {
             return rc;
@@ -160,112 +156,26 @@ static void watch_signals(running *r, bool on)
     }
 }
 
-/* ---- escape characters ---- */
-
-static void show_help(int escape)
-{
-    char e = (char)escape;
-    (void)fprintf(stderr,
-                  "%c?\r\nSupported escape sequences:\r\n"
-                  " %c.   - terminate connection\r\n"
-                  " %cB   - send a BREAK to the remote system\r\n"
-                  " %cR   - request rekey\r\n"
-                  " %c^Z  - suspend nacre-ssh\r\n"
-                  " %c?   - this message\r\n"
-                  " %c%c   - send the escape character by typing it twice\r\n"
-                  "(Note that escapes are only recognized immediately after newline.)\r\n",
-                  e, e, e, e, e, e, e, e);
-}
-
-static void suspend(running *r)
-{
-    (void)fprintf(stderr, "%c^Z [suspend nacre-ssh]\r\n", (char)r->s->escape);
-    nacre_tty_restore(r->tty);
-    (void)kill(0, SIGTSTP);
-    if (r->tty && nacre_tty_resume(r->tty) != NACRE_OK) {
-        setup_say(r->s->setup, "the terminal could not be put into raw mode again");
-    }
-    on_winch(r, SIGWINCH);
-}
-
-/* True: it was one of ours; false: both characters are sent. */
-static bool act(running *r, uint8_t c)
-{
-    nacre_client *client = r->s->client;
-    switch (c) {
-    case '.':
-        (void)fprintf(stderr, "%c.\r\n", (char)r->s->escape);
-        r->hung_up = true;
-        nacre_client_cancel(client);
-        return true;
-    case 'Z' - 64:
-        suspend(r);
-        return true;
-    case '?':
-        show_help(r->s->escape);
-        return true;
-    case 'R':
-        if (nacre_transport_rekey(nacre_client_transport(client)) == NACRE_OK) {
-            nacre_driver_kick(nacre_client_driver(client));
-        }
-        return true;
-    case 'B':
-        if (nacre_channel_break(r->ch, 1000, false) == NACRE_OK) {
-            nacre_driver_kick(nacre_client_driver(client));
-        }
-        return true;
-    default:
-        return false;
-    }
-}
-
-static size_t filter(void *user, const uint8_t *in, size_t n, uint8_t *out)
-{
-    running *r = user;
-    uint8_t escape = (uint8_t)r->s->escape;
-    size_t k = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint8_t c = in[i];
-        if (r->escaped) {
-            r->escaped = false;
-            if (c != escape && act(r, c)) {
-                r->line_start = true;
-                continue;
-            }
-            if (c != escape) {
-                out[k++] = escape;
-            }
-        } else if (r->line_start && c == escape) {
-            r->escaped = true;
-            continue;
-        }
-        r->line_start = c == '\r' || c == '\n';
-        out[k++] = c;
-    }
-    return k;
-}
-
 /* ---- the end ---- */
 
 static int outcome(const running *r, int rc, const nacre_relay_result *result)
 {
     const ssh_session *s = r->s;
-    const char *end = r->pty ? "\r\n" : "\n";
     bool quiet = s->setup->verbosity < 0;
     if (r->signo) {
         if (!quiet) {
-            (void)fprintf(stderr, "Killed by signal %d.%s", (int)r->signo, end);
+            setup_note(s->setup, "Killed by signal %d.", (int)r->signo);
         }
         return EXIT_FAILED;
     }
-    if (rc != NACRE_OK && !r->hung_up) {
+    if (rc != NACRE_OK && !r->escape.hung_up) {
         setup_explain(s->setup, s->client, rc);
         return EXIT_FAILED;
     }
     if (r->pty && !quiet) {
-        (void)fprintf(stderr, "Connection to %s closed.%s", s->setup->host, end);
+        (void)fprintf(stderr, "Connection to %s closed.\r\n", s->setup->host);
     }
-    if (r->hung_up) {
+    if (r->escape.hung_up) {
         return EXIT_FAILED;
     }
     if (result->signal[0]) {
@@ -273,6 +183,29 @@ static int outcome(const running *r, int rc, const nacre_relay_result *result)
     }
     /* ssh knows no other number for a program that a signal ended. */
     return result->exited ? (int)(result->status & 0xff) : EXIT_FAILED;
+}
+
+static void on_resumed(void *user)
+{
+    on_winch(user, SIGWINCH);
+}
+
+/* What a fork inherits of signals is not its own. */
+static void on_background(void *user)
+{
+    watch_signals(user, true);
+}
+
+static void go_raw(running *r)
+{
+    nacre_error why = {0};
+    if (!r->pty || !isatty(STDIN_FILENO)) {
+        return;
+    }
+    if (nacre_tty_raw(&r->escape.tty, STDIN_FILENO, &why) != NACRE_OK ||
+        nacre_tty_guard(r->escape.tty, &why) != NACRE_OK) {
+        setup_say(r->s->setup, "%s", why.text);
+    }
 }
 
 static int tie(running *r)
@@ -287,17 +220,20 @@ static int tie(running *r)
     o.sink_err = STDERR_FILENO;
     o.shared = true;
     o.peer_closes = true;
+    r->escape = (ssh_escape){.session = s,
+                             .channel = r->ch,
+                             .resumed = on_resumed,
+                             .in_background = on_background,
+                             .user = r,
+                             .line_start = true};
     if (r->pty && s->escape >= 0) {
-        o.filter = filter;
-        o.user = r;
+        o.filter = escape_filter;
+        o.user = &r->escape;
     }
-    nacre_error why = {0};
-    if (r->pty && isatty(STDIN_FILENO) && nacre_tty_raw(&r->tty, STDIN_FILENO, &why) != NACRE_OK) {
-        setup_say(s->setup, "%s", why.text);
-    }
+    go_raw(r);
     int rc = nacre_client_relay(s->client, r->ch, &o, NACRE_FOREVER, &result);
-    nacre_tty_free(r->tty);
-    r->tty = NULL;
+    nacre_tty_free(r->escape.tty);
+    r->escape.tty = NULL;
     if (null >= 0) {
         (void)close(null);
     }
@@ -305,9 +241,14 @@ static int tie(running *r)
 }
 
 /* -f: who called goes on, and the session with us. */
-static bool go_behind(const ssh_session *s)
+static bool go_behind(running *r)
 {
-    if (!s->fork || daemon(1, 1) == 0) {
+    const ssh_session *s = r->s;
+    if (!s->fork) {
+        return true;
+    }
+    if (daemon(1, 1) == 0) {
+        watch_signals(r, true); /* a fork inherits handlers, and not the loop that they wake */
         return true;
     }
     setup_say(s->setup, "cannot go into the background: %s", strerror(errno));
@@ -325,7 +266,7 @@ static int idle(running *r)
 {
     nacre_relay_result none;
     memset(&none, 0, sizeof(none));
-    if (!go_behind(r->s)) {
+    if (!go_behind(r)) {
         return EXIT_FAILED;
     }
     watch_signals(r, true);
@@ -341,8 +282,8 @@ static bool needs_tty(const ssh_session *s)
     }
     if (!s->force_tty && !isatty(STDIN_FILENO)) {
         if (s->setup->verbosity >= 0) {
-            (void)fprintf(stderr, "Pseudo-terminal will not be allocated because stdin is not a "
-                                  "terminal.\n");
+            setup_note(s->setup,
+                       "Pseudo-terminal will not be allocated because stdin is not a terminal.");
         }
         return false;
     }
@@ -351,7 +292,7 @@ static bool needs_tty(const ssh_session *s)
 
 int session_run(ssh_session *s)
 {
-    running r = {.s = s, .line_start = true};
+    running r = {.s = s};
     if (s->no_session) {
         return idle(&r);
     }
@@ -363,7 +304,7 @@ int session_run(ssh_session *s)
     if (rc == NACRE_OK) {
         rc = send_requests(&r);
         rc = rc == NACRE_OK ? await_replies(&r) : rc;
-        if (rc == NACRE_OK && go_behind(s)) {
+        if (rc == NACRE_OK && go_behind(&r)) {
             status = tie(&r);
         }
     }

@@ -184,10 +184,8 @@ static uint32_t ms_of(uint64_t seconds)
 static void set_transport(ssh_setup *s)
 {
     nacre_config *t = &s->cfg.transport;
-    static const nacre_log_level levels[] = {NACRE_LOG_INFO, NACRE_LOG_VERBOSE, NACRE_LOG_DEBUG,
-                                             NACRE_LOG_TRACE};
     t->log_user = s;
-    t->log_level = s->verbosity < 0 ? NACRE_LOG_QUIET : levels[s->verbosity > 3 ? 3 : s->verbosity];
+    t->log_level = setup_log_level(s->verbosity);
     t->kex = get(s, "KexAlgorithms");
     t->host_key = get(s, "HostKeyAlgorithms");
     t->cipher_c2s = t->cipher_s2c = get(s, "Ciphers");
@@ -281,6 +279,9 @@ void setup_clear(ssh_setup *s)
     nacre_ssh_config_free(s->conf);
     nacre_known_hosts_free(s->known);
     jump_free(s->jump);
+    if (s->log) {
+        (void)fclose(s->log);
+    }
     for (size_t i = 0; i < s->file_count; i++) {
         free(s->files[i]);
     }

@@ -8,6 +8,8 @@
 #include "nacre/client.h"
 #include "nacre/ssh_config.h"
 
+#include <stdio.h>
+
 enum { SETUP_FILES_MAX = 64, SETUP_PATH_MAX = 4096 };
 
 typedef struct ssh_jump ssh_jump;
@@ -19,6 +21,7 @@ typedef struct ssh_setup {
     const char *config_file; /* -F; NULL: the usual ones */
     int verbosity;           /* -1 quiet, 0, 1 to 3: -v */
     bool use_syslog;         /* -y: messages go there */
+    FILE *log;               /* -E: to this file instead of standard error; NULL */
     bool batch;
     bool only_show;      /* -G: read and name what counts, no more */
     const char *command; /* what is to run there, for Match; NULL: a shell */
@@ -46,6 +49,8 @@ typedef struct ssh_setup {
 
 /* Complains on stderr, in one line. */
 void setup_say(const ssh_setup *s, const char *fmt, ...) NACRE_PRINTF(2, 3);
+/* Likewise, without the program's name in front. */
+void setup_note(const ssh_setup *s, const char *fmt, ...) NACRE_PRINTF(2, 3);
 /* Like ssh's: "debug1: ...", when verbosity is at least level. */
 void setup_debug(const ssh_setup *s, int level, const char *fmt, ...) NACRE_PRINTF(3, 4);
 
@@ -74,7 +79,10 @@ bool setup_keys(ssh_setup *s);
 
 /* Marks the packets of the connection (IPQoS). */
 void setup_quality(const ssh_setup *s, nacre_client *c, bool interactive);
-/* Prints the failed call's sentence as ssh would put it. */
+
+/* ---- ssh_explain.c ---- */
+
+/* Prints the failed call's sentence as ssh would put it, and for a person what to try. */
 void setup_explain(const ssh_setup *s, const nacre_client *c, int rc);
 
 /* The file that a value of keyword names, kept in s; NULL: it has complained. */
@@ -87,6 +95,12 @@ bool hosts_setup(ssh_setup *s);
 
 /* ---- ssh_notes.c: setup_say and setup_debug, and ---- */
 
+/* For -E: messages go to this file; what the program over there says on its standard error does not. */
+bool setup_log_to(ssh_setup *s, const char *path);
+/* What the library logs with so many -v. */
+nacre_log_level setup_log_level(int verbosity);
+/* As -v, while the connection is there. */
+void setup_set_verbosity(ssh_setup *s, nacre_client *c, int verbosity);
 /* For -y: messages go to the system's log, under SyslogFacility. */
 void setup_open_log(ssh_setup *s);
 /* Sets the callbacks of s->cfg by which the library tells something. */

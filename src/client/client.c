@@ -438,6 +438,8 @@ static int dial(nacre_client *c, nc_wait *w)
     if (rc == NACRE_OK && c->fd < 0) {
         c->err = c->connect_why;
         rc = c->err.status;
+        size_t n = strlen(c->err.text);
+        (void)snprintf(c->err.text + n, sizeof(c->err.text) - n, ", after %.1f s", elapsed(c, w));
     } else if (rc == NACRE_OK) {
         nc_client_log(c, NACRE_LOG_VERBOSE, "Connection established.");
     }
