@@ -13,7 +13,7 @@
 
 #include "app.h"
 #include "fuzz.h"
-#include "memory.h"
+#include "support/memory.h"
 #include "mutator.h"
 #include "transport/core_state.h"
 
@@ -249,11 +249,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     failing = failing << 8 | fuzz_byte(&in);
     uint64_t seed = 1 + (uint64_t)fuzz_byte(&in);
     uint64_t peer_seed = 1000;
-    fuzz_memory memory;
+    test_memory memory;
     nacre_config cfg;
     whole w;
     memset(&w, 0, sizeof(w));
-    fuzz_memory_init(&memory);
+    test_memory_init(&memory);
     configure(&cfg, (nacre_role)FUZZ_ROLE, flags, &seed);
     cfg.allocator = &memory.hooks;
     cfg.untouched_keys = more & 1;
@@ -261,11 +261,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cfg.max_channels = more & 4 ? 2 : 0;
     cfg.rekey_packets = more & 8 ? 20 : 0;
     if (!FUZZ_LOGGED_IN) {
-        fuzz_memory_fail(&memory, failing);
+        test_memory_fail(&memory, failing);
     }
     if (set_up(&w, &cfg, flags, &peer_seed)) {
         if (FUZZ_LOGGED_IN) {
-            fuzz_memory_fail(&memory, failing);
+            test_memory_fail(&memory, failing);
         }
         play(&w, in);
         end(&w);

@@ -10,42 +10,9 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "support/memory.h"
 #include "support/pair.h"
-
-typedef struct memory {
-    long fail_at; /* this allocation and none else; 0: none */
-    long count;
-    long live;
-} memory;
-
-static bool next_fails(memory *m)
-{
-    return ++m->count == m->fail_at;
-}
-
-static void *take(void *user, size_t n)
-{
-    memory *m = user;
-    void *q = next_fails(m) ? NULL : malloc(n);
-    m->live += q ? 1 : 0;
-    return q;
-}
-
-static void *resize(void *user, void *q, size_t n)
-{
-    memory *m = user;
-    if (!q) {
-        return take(user, n);
-    }
-    return next_fails(m) ? NULL : realloc(q, n);
-}
-
-static void release(void *user, void *q)
-{
-    memory *m = user;
-    m->live -= q ? 1 : 0;
-    free(q);
-}
+#include "support/sftp_pair.h"
 
 typedef struct session {
     const char *kex, *cipher, *compression;
@@ -68,14 +35,15 @@ static void rekey_once(pair *p)
 }
 
 /* True when the session went through to its end: no allocation was left to fail. */
-static bool session_with_failure(const session *s, int who, long fail_at)
+static bool session_with_failure(const session *s, int who, unsigned long fail_at)
 {
-    memory m = {fail_at, 0, 0};
-    nacre_allocator a = {take, resize, release, &m};
+    test_memory m;
+    test_memory_init(&m);
+    test_memory_fail(&m, fail_at);
     pair p;
     pair_init(&p, 50);
     configure(&p, s);
-    p.config[who].allocator = &a;
+    p.config[who].allocator = &m.hooks;
     p.bytes = 40000;
     p.channels = 2;
     p.round = rekey_once;
@@ -86,7 +54,7 @@ static bool session_with_failure(const session *s, int who, long fail_at)
         bool said = status == NACRE_NO_MEMORY || p.refused > 0 ||
                     p.end[0].seen[NACRE_EVENT_CHANNEL_FAILED] > 0;
         if (!pair_echo_done(&p) && !said) {
-            print_error("allocation %ld of end %d: %s\n", fail_at, who,
+            print_error("allocation %lu of end %d: %s\n", fail_at, who,
                         nacre_transport_error(p.end[who].t)->text);
         }
         assert_true(pair_echo_done(&p) || said);
@@ -94,7 +62,7 @@ static bool session_with_failure(const session *s, int who, long fail_at)
     } else {
         assert_int_equal(rc, NACRE_NO_MEMORY);
     }
-    bool through = m.count < fail_at;
+    bool through = !m.failed;
     pair_free(&p);
     assert_int_equal(m.live, 0);
     return through;
@@ -109,13 +77,58 @@ static void test_memory_runs_out(void **state)
     };
     for (size_t i = 0; i < sizeof(sessions) / sizeof(sessions[0]); i++) {
         for (int who = 0; who < 2; who++) {
-            long n = 1;
+            unsigned long n = 1;
             while (!session_with_failure(&sessions[i], who, n)) {
                 n++;
                 assert_true(n < 5000);
             }
             assert_true(n > 50);
         }
+    }
+}
+
+/* True when the session went through: no allocation was left to fail. */
+static bool sftp_with_failure(int who, unsigned long fail_at)
+{
+    test_memory m;
+    sftp_pair s;
+    test_memory_init(&m);
+    test_memory_fail(&m, fail_at);
+    sftp_pair_init(&s, 53);
+    s.p.config[0].kex = "curve25519-sha256";
+    s.p.config[who].allocator = s.alloc[who] = &m.hooks;
+    int rc = sftp_pair_start(&s);
+    if (rc == NACRE_OK) {
+        pair_run(&s.p);
+        int status = nacre_transport_error(s.p.end[who].t)->status;
+        bool said = status == NACRE_NO_MEMORY || s.p.refused > 0 || s.failed ||
+                    s.client_status == NACRE_NO_MEMORY || s.server_status == NACRE_NO_MEMORY;
+        if (!sftp_pair_done(&s) && !said) {
+            print_error("allocation %lu of end %d: step %zu, %s\n", fail_at, who, s.step,
+                        nacre_transport_error(s.p.end[who].t)->text);
+        }
+        assert_true(sftp_pair_done(&s) || said);
+        assert_false(s.wrong);
+    } else {
+        assert_int_equal(rc, NACRE_NO_MEMORY);
+    }
+    bool through = !m.failed;
+    assert_true(!through || sftp_pair_done(&s));
+    sftp_pair_free(&s);
+    assert_int_equal(m.live, 0);
+    return through;
+}
+
+static void test_memory_runs_out_under_sftp(void **state)
+{
+    (void)state;
+    for (int who = 0; who < 2; who++) {
+        unsigned long n = 1;
+        while (!sftp_with_failure(who, n)) {
+            n++;
+            assert_true(n < 5000);
+        }
+        assert_true(n > 50);
     }
 }
 
@@ -225,6 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_runs_out),
+        cmocka_unit_test(test_memory_runs_out_under_sftp),
         cmocka_unit_test(test_randomness_fails),
         cmocka_unit_test(test_input_cut_at_each_byte),
     };

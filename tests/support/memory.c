@@ -9,14 +9,14 @@
 /* In front of each block, so that what is given back is known by size. */
 enum { HEAD = 16 };
 
-static bool may(fuzz_memory *m)
+static bool may(test_memory *m)
 {
     bool fails = ++m->count == m->fail_at;
     m->failed = m->failed || fails;
     return !fails;
 }
 
-static uint8_t *keep(fuzz_memory *m, uint8_t *block, size_t n)
+static uint8_t *keep(test_memory *m, uint8_t *block, size_t n)
 {
     memcpy(block, &n, sizeof(n));
     m->bytes += n;
@@ -33,7 +33,7 @@ static size_t size_of(const uint8_t *block)
 
 static void *take(void *user, size_t n)
 {
-    fuzz_memory *m = user;
+    test_memory *m = user;
     uint8_t *block = may(m) && n < SIZE_MAX - HEAD ? malloc(n + HEAD) : NULL;
     if (!block) {
         return NULL;
@@ -44,7 +44,7 @@ static void *take(void *user, size_t n)
 
 static void *resize(void *user, void *p, size_t n)
 {
-    fuzz_memory *m = user;
+    test_memory *m = user;
     if (!p) {
         return take(user, n);
     }
@@ -60,7 +60,7 @@ static void *resize(void *user, void *p, size_t n)
 
 static void release(void *user, void *p)
 {
-    fuzz_memory *m = user;
+    test_memory *m = user;
     if (p) {
         uint8_t *block = (uint8_t *)p - HEAD;
         m->bytes -= size_of(block);
@@ -69,13 +69,13 @@ static void release(void *user, void *p)
     }
 }
 
-void fuzz_memory_init(fuzz_memory *m)
+void test_memory_init(test_memory *m)
 {
     memset(m, 0, sizeof(*m));
     m->hooks = (nacre_allocator){take, resize, release, m};
 }
 
-void fuzz_memory_fail(fuzz_memory *m, unsigned long n)
+void test_memory_fail(test_memory *m, unsigned long n)
 {
     m->fail_at = n ? m->count + n : 0;
 }
