@@ -42,6 +42,14 @@ typedef struct nacre_spawn_options {
     int umask;      /* -1: keep */
     int extra_fd;   /* one more fd to hand down, as fd 3; -1: none */
     const char *pty_env; /* PTY: the variable that gets the terminal's path ("SSH_TTY"), or NULL */
+    /*
+     * A program to run first, as what program runs: same user, place, environment and outputs. NULL-ended, [0]
+     * is its path; it reads before_input (4096 bytes at most, the rest is cut) and then the end. program
+     * follows when it has ended, whatever came of it; nacre_spawn does not wait for that, so a program that
+     * cannot be executed is no failure of the call then, but ends with status 127.
+     */
+    char *const *before;
+    nacre_span before_input;
 } nacre_spawn_options;
 NACRE_API void nacre_spawn_options_init(nacre_spawn_options *o);
 
@@ -87,6 +95,11 @@ NACRE_API int nacre_become(const nacre_account *account, nacre_error *err) NACRE
 
 /* Applies a window-change. */
 NACRE_API int nacre_pty_resize(int master, const nacre_pty *size);
+/*
+ * What a BREAK on the line would do to the terminal behind master (termios(3): IGNBRK, BRKINT): nothing, SIGINT to
+ * its foreground, or a zero byte to read. Never waits. NACRE_IO: it is no pty.
+ */
+NACRE_API int nacre_pty_break(int master);
 /* Size of the terminal fd; columns .. height_px are set, the rest is zeroed. NACRE_NOT_FOUND: no terminal. */
 NACRE_API int nacre_tty_size(int fd, nacre_pty *out);
 /* Terminal modes of fd as RFC 4254 section 8 encodes them; *n in: room, out: length. No terminal: only

@@ -205,6 +205,63 @@ NACRE_API void nacre_server_conn_disconnect(nacre_server_conn *c, uint32_t reaso
 NACRE_API int nacre_server_answer(nacre_server_conn *c, uint32_t ticket,
                                   const nacre_answer *answer);
 
+/*
+ * ---- time limits (what nacre-sshd makes of ChannelTimeout and UnusedConnectionTimeout) ----------------------
+ *
+ * A channel over which nothing went in either direction for so long is closed, and a program on it hung up; the
+ * connection goes on. pattern is as in ssh_config, over the names of sshd_config(5): session:shell,
+ * session:command, session:subsystem:NAME, direct-tcpip, forwarded-tcpip, x11-connection, agent-connection ...;
+ * "session" alone fits every session. The first limit that fits counts; 0 ms: none. "global" is
+ * another matter: when nothing went over any channel for so long, all are closed. A limit is kept within a
+ * quarter of it. NACRE_LIMIT: more than 32 of them; NACRE_INVALID_ARGUMENT: an empty pattern.
+ */
+NACRE_API int nacre_server_conn_channel_timeout(nacre_server_conn *c, const char *pattern,
+                                                uint32_t ms) NACRE_MUST_CHECK;
+/* A connection that is logged in, and has had no channel for so long, is ended. 0: never. */
+NACRE_API void nacre_server_conn_unused_timeout(nacre_server_conn *c, uint32_t ms);
+
+/*
+ * ---- subsystems by name -------------------------------------------------------------------------------------
+ *
+ * A session that asks for a name that was added is started by it, any other is asked callbacks.subsystem. start
+ * may put nacre_server_spawn, _sftp, _attach or _channel_fd on the channel, which do all that follows;
+ * else the functions below get what comes, and the handler writes by nacre_channel_write and ends by
+ * nacre_channel_exit_status and nacre_channel_close.
+ */
+typedef struct nacre_subsystem {
+    size_t size; /* set by nacre_subsystem_init */
+    /*
+     * Accepts, refuses, or answers later by ev->ticket; *session (NULL before) is what the others get. NULL: every
+     * start is refused.
+     */
+    nacre_verdict (*start)(void *user, nacre_server_conn *c, const nacre_event *ev, void **session);
+    /* Data of the client: give the window back with nacre_channel_consumed. NULL: it is dropped. */
+    void (*data)(void *session, nacre_server_conn *c, nacre_channel *ch, nacre_span bytes);
+    /* A write that took less than asked may go on. NULL ok. */
+    void (*writable)(void *session, nacre_server_conn *c, nacre_channel *ch);
+    /* The client sends no more. NULL: the channel is closed, with exit status 0. */
+    void (*eof)(void *session, nacre_server_conn *c, nacre_channel *ch);
+    /* Once for each start that was not refused, when channel or connection are over. NULL ok. */
+    void (*finish)(void *session);
+    void *user;
+} nacre_subsystem;
+NACRE_API void nacre_subsystem_init(nacre_subsystem *s);
+/*
+ * Copies. NACRE_WRONG_STATE: the name has one; NACRE_INVALID_ARGUMENT: it is empty, longer than 64 bytes, or not
+ * printable (RFC 4250 4.6.1); NACRE_LIMIT: 64 of them are there.
+ */
+NACRE_API int nacre_server_subsystem_add(nacre_server *s, const char *name,
+                                         const nacre_subsystem *subsystem) NACRE_MUST_CHECK;
+/* No more starts; sessions that run keep their functions. NACRE_NOT_FOUND. */
+NACRE_API int nacre_server_subsystem_remove(nacre_server *s, const char *name);
+/*
+ * For who wants to read and write as from a socket, in a thread of its own if need be: *fd is one end of a socket
+ * pair, the caller's, whose other end is tied to the channel as by nacre_server_attach. Closing it sends EOF; the
+ * channel is closed when the client's has come as well, or more of its data cannot be delivered.
+ */
+NACRE_API int nacre_server_channel_fd(nacre_server_conn *c, nacre_channel *ch, int *fd,
+                                      nacre_error *err) NACRE_MUST_CHECK;
+
 /* ---- what sessions do ------------------------------------------------------------------------------------ */
 
 /* The terminal that the session was granted, at its present size; NULL: none. Borrowed with the channel. */
@@ -265,6 +322,10 @@ NACRE_API int nacre_server_attach(nacre_server_conn *c, nacre_channel *ch,
  */
 NACRE_API int nacre_server_carry(nacre_server_conn *c, const char *type, nacre_span data, int fd,
                                  nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * BREAK (RFC 4335) on the session's terminal: see nacre_pty_break. NACRE_NOT_FOUND: it has none.
+ */
+NACRE_API int nacre_server_break(nacre_server_conn *c, nacre_channel *ch);
 /* After nacre_sftp_reply_*: instead of nacre_sftp_server_flush, when the server stands on a channel. */
 NACRE_API int nacre_server_sftp_flush(nacre_server_conn *c, nacre_channel *ch);
 

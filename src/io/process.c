@@ -23,6 +23,7 @@
 extern char **environ;
 
 enum {
+    BEFORE_INPUT = 4096,   /* POSIX grants a pipe so much */
     FD_HIGH = 10,          /* above everything that is handed down */
     FD_SCAN_MAX = 1 << 16, /* without close_range: the highest number looked at */
     SIGNALS = 65,
@@ -56,6 +57,9 @@ void nacre_spawn_options_init(nacre_spawn_options *o)
 static _Noreturn void report_and_exit(int fd, const char *step)
 {
     failure f = {{0}, errno};
+    if (fd < 0) {
+        _exit(EXEC_FAILED); /* who waited knows already that we began */
+    }
     size_t n = strlen(step);
     memcpy(f.step, step, n < sizeof(f.step) ? n : sizeof(f.step) - 1);
     ssize_t put;
@@ -138,6 +142,32 @@ static void change_place(const plan *p)
     }
 }
 
+/* o->before, from beginning to end. What fails here is passed over: the program is what was asked for. */
+static void run_before(plan *p)
+{
+    const nacre_spawn_options *o = p->o;
+    int in[2];
+    size_t n = o->before_input.n < BEFORE_INPUT ? o->before_input.n : BEFORE_INPUT;
+    (void)close(p->report);
+    p->report = -1;
+    if (nc_fd_pipe(in, false) != 0) {
+        return;
+    }
+    /* It fits into the pipe: nobody need read it yet. */
+    bool fed = n == 0 || nc_fd_write_all(in[1], NC_FD_PIPE, o->before_input.p, n) == 0;
+    (void)close(in[1]);
+    pid_t pid = fed ? fork() : -1;
+    if (pid == 0) {
+        if (dup2(in[0], STDIN_FILENO) == STDIN_FILENO) {
+            (void)execve(o->before[0], o->before, p->envp);
+        }
+        _exit(EXEC_FAILED);
+    }
+    (void)close(in[0]);
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+}
+
 static _Noreturn void run_child(plan *p)
 {
     const nacre_spawn_options *o = p->o;
@@ -151,6 +181,9 @@ static _Noreturn void run_child(plan *p)
     }
     place_fds(p);
     change_place(p);
+    if (o->before) {
+        run_before(p);
+    }
     /* A path that may not be executed does not hide a later one that may (as execvp). */
     int why = ENOENT;
     for (const char *path = p->candidates; *path; path += strlen(path) + 1) {

@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 static unsigned short cap(uint32_t v)
@@ -25,6 +27,30 @@ int nacre_pty_resize(int master, const nacre_pty *size)
                          .ws_xpixel = cap(size->width_px),
                          .ws_ypixel = cap(size->height_px)};
     return ioctl(master, TIOCSWINSZ, &ws) == 0 ? NACRE_OK : NACRE_IO;
+}
+
+int nacre_pty_break(int master)
+{
+    struct termios tio;
+    static const char zero[1] = {0};
+    if (tcgetattr(master, &tio) != 0) {
+        return NACRE_IO;
+    }
+    if (tio.c_iflag & IGNBRK) {
+        return NACRE_OK;
+    }
+    if (!(tio.c_iflag & BRKINT)) {
+        /* A full line loses it, as a line would. */
+        return nc_fd_write(master, NC_FD_OTHER, zero, 1) == 1 || errno == EAGAIN ? NACRE_OK
+                                                                                 : NACRE_IO;
+    }
+#ifdef TIOCSIG
+    if (ioctl(master, TIOCSIG, SIGINT) == 0) {
+        return NACRE_OK;
+    }
+#endif
+    pid_t group = tcgetpgrp(master);
+    return group > 0 && killpg(group, SIGINT) == 0 ? NACRE_OK : NACRE_IO;
 }
 
 int nacre_tty_size(int fd, nacre_pty *out)

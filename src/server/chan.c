@@ -20,6 +20,7 @@ nc_chan *nc_chan_new(nacre_server_conn *c, nacre_channel *ch)
     k->next = c->chans;
     c->chans = k;
     c->sessions += k->session ? 1 : 0;
+    nc_timeouts_new_channel(k);
     return k;
 }
 
@@ -59,12 +60,16 @@ void nc_chan_free(nc_chan *k)
     nc_program_drop(k);
     nc_sftp_drop(k);
     nc_scp_drop(k);
+    nc_subsystem_drop(k);
     for (size_t i = 0; i < k->env_count; i++) {
         nc_wipe_free(a, k->env[i], strlen(k->env[i]));
     }
     nc_free(a, k->env);
     nc_buf_clear(&k->pty_bytes);
     k->conn->sessions -= k->session ? 1 : 0;
+    if (!k->conn->chans) {
+        nc_timeouts_no_channel(k->conn);
+    }
     nc_free(a, k);
 }
 
@@ -77,6 +82,7 @@ void nc_chan_over(nc_chan *k)
     nc_program_drop(k);
     nc_sftp_drop(k);
     nc_scp_drop(k);
+    nc_subsystem_drop(k);
     if (cb->channel_closed) {
         cb->channel_closed(cb->user, c, ch);
     }

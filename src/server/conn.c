@@ -124,6 +124,7 @@ void nc_conn_free(nacre_server_conn *c)
     while (c->chans) {
         nc_chan_free(c->chans);
     }
+    nc_timeouts_clear(c);
     nacre_driver_free(c->driver);
     nacre_transport_free(c->t);
     if (c->prev) {

@@ -75,6 +75,7 @@ static void on_authenticated(nacre_server_conn *c, const nacre_event *ev)
         nacre_sources_leave(c->server->sources, &c->peer);
         c->server->counts.logins++;
     }
+    nc_timeouts_no_channel(c);
     if (cb->authenticated && cb->authenticated(cb->user, c, nacre_transport_user(c->t),
                                                ev->u.auth.key) != NACRE_ACCEPT) {
         (void)nacre_transport_disconnect(c->t, BY_APPLICATION, "login refused");
@@ -182,11 +183,13 @@ static nacre_verdict on_exec(nc_chan *k, const nacre_event *ev)
     if (command.n && memchr(command.p, 0, command.n)) {
         return NACRE_REFUSE; /* what runs must be what was asked, and was logged */
     }
+    nc_timeouts_kind(k, "session:command", nc_span(NULL, 0));
     return start(k, ev, k->conn->server->cfg.callbacks.exec);
 }
 
 static nacre_verdict on_shell(nc_chan *k, const nacre_event *ev)
 {
+    nc_timeouts_kind(k, "session:shell", nc_span(NULL, 0));
     return start(k, ev, k->conn->server->cfg.callbacks.shell);
 }
 
@@ -195,6 +198,11 @@ static nacre_verdict on_subsystem(nc_chan *k, const nacre_event *ev)
     nacre_span name = ev->u.request.command;
     if (name.n == 0 || memchr(name.p, 0, name.n)) {
         return NACRE_REFUSE;
+    }
+    nc_timeouts_kind(k, "session:subsystem:", name);
+    const nc_subsystem *sub = nc_subsystem_find(k->conn->server, name);
+    if (sub && k->work == NC_WORK_NONE) {
+        return plain(nc_subsystem_start(k, sub, ev));
     }
     return start(k, ev, k->conn->server->cfg.callbacks.subsystem);
 }
@@ -282,6 +290,9 @@ static void on_channel(nacre_server_conn *c, const nacre_event *ev)
     }
     if (ev->type == NACRE_EVENT_CHANNEL_REQUEST) {
         on_request(c, k, ev);
+        return;
+    }
+    if (k && k->subsystem && k->work == NC_WORK_OTHER && nc_subsystem_event(k, ev)) {
         return;
     }
     on_other(c, k, ev);

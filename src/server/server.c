@@ -159,6 +159,7 @@ void nacre_server_free(nacre_server *s)
     while (s->conns) {
         nc_conn_free(s->conns);
     }
+    nc_subsystems_clear(s);
     if (s->own_loop) {
         nacre_loop_free(s->loop);
     }

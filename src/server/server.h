@@ -24,6 +24,9 @@ typedef struct nc_listener {
     int fd;
 } nc_listener;
 
+/* subsystem.c */
+typedef struct nc_subsystem nc_subsystem;
+
 struct nacre_server {
     const nacre_allocator *alloc;
     nacre_server_config cfg; /* its strings are ours */
@@ -33,6 +36,7 @@ struct nacre_server {
     nacre_key **keys;
     size_t key_count;
     nc_listener *listeners;
+    nc_subsystem *subsystems;
     uint64_t pause_timer;
     nacre_accept_fn on_accept;
     void *on_accept_user;
@@ -57,6 +61,23 @@ typedef enum nc_work {
 
 /* forward_listen.c */
 typedef struct nc_forward nc_forward;
+enum {
+    NC_MAX_SUBSYSTEMS = 64, /* of one server: applications have a handful */
+    NC_MAX_TIMEOUTS = 32,   /* limits of one connection: there are a dozen types of channel */
+    NC_KIND = 96            /* "session:subsystem:" and a name */
+};
+
+/* timeouts.c: what ends channels and connections over which nothing goes. */
+typedef struct nc_timeouts {
+    struct {
+        char *pattern;
+        uint32_t ms;
+    } rows[NC_MAX_TIMEOUTS];
+    size_t count;
+    uint32_t global_ms, unused_ms;
+    uint64_t timer;       /* 0: none */
+    uint64_t unused_from; /* there has been no channel since */
+} nc_timeouts;
 
 /* scp_session.c */
 typedef struct nc_scp_session nc_scp_session;
@@ -94,6 +115,14 @@ typedef struct nc_chan {
     void *on_relay_user;
     int waiting_fd;
     nacre_connecting *connecting; /* NC_WORK_CONNECTING */
+    /* NC_WORK_OTHER: the subsystem that was started; NULL: none */
+    const nc_subsystem *subsystem;
+    void *subsystem_session;
+    /* timeouts.c */
+    char kind[NC_KIND]; /* as ChannelTimeout names it */
+    uint64_t moved;     /* bytes in both directions when last looked */
+    uint64_t moved_ms;  /* when that was news */
+    bool timed_out;
 } nc_chan;
 
 struct nacre_server_conn {
@@ -111,6 +140,7 @@ struct nacre_server_conn {
     uint32_t attempts; /* to log in */
     bool blamed;
     nacre_offence offence; /* blamed: for */
+    nc_timeouts timeouts;
 };
 
 /* conn.c */
@@ -147,5 +177,18 @@ void nc_sftp_drop(nc_chan *k);
 /* scp_session.c */
 bool nc_scp_event(nc_chan *k, const nacre_event *ev);
 void nc_scp_drop(nc_chan *k);
+
+/* subsystem.c */
+nc_subsystem *nc_subsystem_find(const nacre_server *s, nacre_span name);
+nacre_verdict nc_subsystem_start(nc_chan *k, const nc_subsystem *sub, const nacre_event *ev);
+bool nc_subsystem_event(nc_chan *k, const nacre_event *ev);
+void nc_subsystem_drop(nc_chan *k);
+void nc_subsystems_clear(nacre_server *s);
+
+/* timeouts.c */
+void nc_timeouts_new_channel(nc_chan *k);
+void nc_timeouts_kind(nc_chan *k, const char *what, nacre_span name);
+void nc_timeouts_no_channel(nacre_server_conn *c); /* the last one is gone, or the login is over */
+void nc_timeouts_clear(nacre_server_conn *c);
 
 #endif

@@ -130,3 +130,12 @@ int nacre_server_signal(nacre_server_conn *c, nacre_channel *ch, const char *nam
     }
     return nacre_process_signal(k->pid, name);
 }
+
+int nacre_server_break(nacre_server_conn *c, nacre_channel *ch)
+{
+    const nc_chan *k = nc_chan_find(c, ch);
+    if (!k || !is_ours(k) || !k->relay || !nc_relay_uses(k->relay, k->pty_fd)) {
+        return NACRE_NOT_FOUND;
+    }
+    return nacre_pty_break(k->pty_fd);
+}

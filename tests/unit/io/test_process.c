@@ -440,6 +440,111 @@ static void test_path_secure(void **state)
     rmdir(dir);
 }
 
+/* ---- a program that goes first ---- */
+
+static void test_before_runs_first_and_reads_its_input(void **state)
+{
+    (void)state;
+    char text[256];
+    int status;
+    nacre_spawn_options o;
+    char *first[] = {"/bin/sh", "-c", "cat; echo first $X $(pwd)", NULL};
+    char *argv[] = {"/bin/sh", "-c", "echo second; cat; exit 4", NULL};
+    char *envp[] = {"X=y", NULL};
+    nacre_spawn_options_init(&o);
+    o.before = first;
+    o.before_input = nc_span_cstr("input\n");
+    o.envp = envp;
+    o.cwd = "/";
+    run(&o, argv, text, sizeof(text), &status);
+    assert_string_equal(text, "input\nfirst y /\nsecond\n");
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 4);
+}
+
+static void test_before_that_fails_stops_nothing(void **state)
+{
+    (void)state;
+    char text[256];
+    int status;
+    nacre_spawn_options o;
+    char *missing[] = {"/no/such/program", NULL},
+         *failing[] = {"/bin/sh", "-c", "kill -9 $$", NULL};
+    char *argv[] = {"/bin/sh", "-c", "echo second", NULL};
+    nacre_spawn_options_init(&o);
+    o.before = missing;
+    run(&o, argv, text, sizeof(text), &status);
+    assert_string_equal(text, "second\n");
+    o.before = failing;
+    run(&o, argv, text, sizeof(text), &status);
+    assert_string_equal(text, "second\n");
+    /* Nor is the program's own absence a failure of the call any more. */
+    char *absent[] = {"/no/such/program", NULL};
+    run(&o, absent, text, sizeof(text), &status);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 127);
+}
+
+static void test_before_gets_no_more_than_a_pipe_holds(void **state)
+{
+    (void)state;
+    static uint8_t much[3 * 4096];
+    char text[256];
+    int status;
+    nacre_spawn_options o;
+    char *first[] = {"/bin/sh", "-c", "wc -c", NULL}, *argv[] = {"/bin/true", NULL};
+    nacre_spawn_options_init(&o);
+    o.before = first;
+    o.before_input = nc_span(much, sizeof(much));
+    run(&o, argv, text, sizeof(text), &status);
+    assert_int_equal(atoi(text), 4096);
+}
+
+/* ---- break ---- */
+
+static void break_on(const char *command, bool dies)
+{
+    char text[256] = "";
+    size_t n = 0;
+    nacre_process p;
+    nacre_error err = {0};
+    nacre_spawn_options o;
+    char *argv[] = {"/bin/sh", "-c", (char *)(uintptr_t)command, NULL};
+    nacre_spawn_options_init(&o);
+    o.argv = argv;
+    o.stdio = NACRE_STDIO_PTY;
+    assert_int_equal(nacre_spawn(&o, &p, &err), NACRE_OK);
+    while (!strstr(text, "ready")) {
+        ssize_t got = nc_fd_read(p.pty, NC_FD_OTHER, text + n, sizeof(text) - 1 - n);
+        assert_true(got > 0);
+        n += (size_t)got;
+        text[n] = '\0';
+    }
+    assert_int_equal(nacre_pty_break(p.pty), NACRE_OK);
+    if (!dies) {
+        assert_int_equal(nc_fd_write(p.pty, NC_FD_OTHER, "x\n", 2), 2);
+    }
+    (void)read_all(p.pty, text, sizeof(text));
+    int status = wait_for(p.pid);
+    assert_true(dies ? WIFSIGNALED(status) && WTERMSIG(status) == SIGINT
+                     : WIFEXITED(status) && WEXITSTATUS(status) == 5);
+    nacre_process_close(&p);
+}
+
+static void test_break(void **state)
+{
+    (void)state;
+    int fds[2];
+    break_on("stty brkint -ignbrk; echo ready; read x; exit 5", true);
+    break_on("stty ignbrk; echo ready; read x; test \"$x\" = x && exit 5", false);
+    break_on("stty -brkint -ignbrk -icanon min 1; echo ready; x=$(head -c 1 | od -An -tx1); "
+             "test \"$x\" = ' 00' && exit 5",
+             false);
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(nacre_pty_break(fds[1]), NACRE_IO);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    assert_int_equal(nacre_pty_break(-1), NACRE_IO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +561,10 @@ int main(void)
         cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_passwords),
         cmocka_unit_test(test_path_secure),
+        cmocka_unit_test(test_before_runs_first_and_reads_its_input),
+        cmocka_unit_test(test_before_that_fails_stops_nothing),
+        cmocka_unit_test(test_before_gets_no_more_than_a_pipe_holds),
+        cmocka_unit_test(test_break),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

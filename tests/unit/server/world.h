@@ -36,6 +36,7 @@ typedef struct world {
     nacre_key *host_key;
     nacre_server_config cfg;
     int gone, execs;
+    nacre_server_conn *conn; /* for tests that note it */
 } world;
 
 int world_setup(void **state);
