@@ -14,6 +14,7 @@
 #define NACRE_SSHD_CONFIG_H
 
 #include "nacre/base.h"
+#include "nacre/sources.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -114,6 +115,9 @@ typedef struct nacre_sshd_settings {
     int hostbased_authentication, hostbased_name_from_packet, ignore_user_known_hosts;
     int ignore_rhosts;          /* 0: no, 1: yes, 2: but for .shosts */
     char *hostbased_algorithms; /* OpenSSH's +-^ syntax */
+    /* PerSource...; startups_* of it and exempt are not filled in: they stand above and below */
+    nacre_source_rules sources;
+    char *penalty_exempt; /* PerSourcePenaltyExemptList */
 } nacre_sshd_settings;
 
 /* One connection, as Match sees it. Borrowed during the call. */

@@ -21,6 +21,7 @@ int nacre_sshd_config_new(nacre_sshd_config **out, const nacre_allocator *alloc)
     }
     (*out)->alloc = alloc;
     (*out)->s.size = sizeof((*out)->s);
+    nacre_source_rules_init(&(*out)->s.sources);
     return NACRE_OK;
 }
 

@@ -55,11 +55,12 @@ struct nacre_sshd_config {
     size_t line_count, line_room;
     nc_conf_block *blocks;
     size_t block_count;
-    size_t block;    /* that the next line stands in, as nc_conf_kept.block */
-    size_t outer;    /* that the Include of this file stands in */
-    bool rekey_time; /* RekeyLimit named a time */
-    bool is_copy;    /* made by nacre_sshd_config_match: keeps no lines */
-    bool defaulting; /* lines are our own defaults */
+    size_t block;           /* that the next line stands in, as nc_conf_kept.block */
+    size_t outer;           /* that the Include of this file stands in */
+    bool rekey_time;        /* RekeyLimit named a time */
+    uint32_t penalty_words; /* of PerSourcePenalties, that were named: a bit each */
+    bool is_copy;           /* made by nacre_sshd_config_match: keeps no lines */
+    bool defaulting;        /* lines are our own defaults */
 };
 
 /* One line, cut into words. text is a copy with quotes removed that words point into. */
@@ -167,7 +168,19 @@ NC_CONF_SETTER(nc_conf_set_user_environment);
 NC_CONF_SETTER(nc_conf_set_targets);
 NC_CONF_SETTER(nc_conf_set_mask);
 
+/* sshd_sources.c: whom to count, and how. */
+NC_CONF_SETTER(nc_conf_set_per_source);
+NC_CONF_SETTER(nc_conf_set_net_blocks);
+NC_CONF_SETTER(nc_conf_set_penalties);
+NC_CONF_SETTER(nc_conf_set_exempt_list);
+void nc_conf_penalties_text(const nacre_source_rules *r, char *text, size_t size);
+/* Do they make sense together? */
+int nc_conf_check_sources(const nacre_sshd_config *c, nacre_error *err);
+
 /* sshd_show.c */
+NC_CONF_PRINTER(nc_conf_print_per_source);
+NC_CONF_PRINTER(nc_conf_print_net_blocks);
+NC_CONF_PRINTER(nc_conf_print_penalties);
 NC_CONF_PRINTER(nc_conf_print_line);
 NC_CONF_PRINTER(nc_conf_print_mask);
 NC_CONF_PRINTER(nc_conf_print_pubkey_options);

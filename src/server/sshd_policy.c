@@ -127,6 +127,7 @@ int nacre_sshd_config_finish(nacre_sshd_config *c, nacre_error *err)
         rc = nacre_sshd_config_line(c, usual_host_keys[i], err);
     }
     rc = rc == NACRE_OK ? check_whole(c, err) : rc;
+    rc = rc == NACRE_OK ? nc_conf_check_sources(c, err) : rc;
     c->finished = rc == NACRE_OK;
     return rc;
 }

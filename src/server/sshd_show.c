@@ -113,6 +113,33 @@ void nc_conf_print_startups(const nacre_sshd_config *c, const nc_conf_row *row,
     say(row, text, line, user);
 }
 
+void nc_conf_print_per_source(const nacre_sshd_config *c, const nc_conf_row *row,
+                              nc_conf_line_fn line, void *user)
+{
+    char text[16] = "none";
+    if (c->s.sources.per_source > 0) {
+        (void)snprintf(text, sizeof(text), "%lu", (unsigned long)c->s.sources.per_source);
+    }
+    say(row, text, line, user);
+}
+
+void nc_conf_print_net_blocks(const nacre_sshd_config *c, const nc_conf_row *row,
+                              nc_conf_line_fn line, void *user)
+{
+    char text[16];
+    (void)snprintf(text, sizeof(text), "%u:%u", (unsigned)c->s.sources.block4,
+                   (unsigned)c->s.sources.block6);
+    say(row, text, line, user);
+}
+
+void nc_conf_print_penalties(const nacre_sshd_config *c, const nc_conf_row *row,
+                             nc_conf_line_fn line, void *user)
+{
+    char text[512];
+    nc_conf_penalties_text(&c->s.sources, text, sizeof(text));
+    say(row, text, line, user);
+}
+
 void nc_conf_print_subsystems(const nacre_sshd_config *c, const nc_conf_row *row,
                               nc_conf_line_fn line, void *user)
 {

@@ -185,7 +185,28 @@ static void bad_lines_are_named(void **state)
         "IgnoreRhosts sometimes",
         "IgnoreUserKnownHosts shosts-only",
         "PermitEmptyPasswords yes",
-        "PerSourceMaxStartups 3",
+        "PerSourceMaxStartups 0",
+        "PerSourceMaxStartups some",
+        "PerSourceMaxStartups 3 4",
+        "PerSourceNetBlockSize 33",
+        "PerSourceNetBlockSize 32:129",
+        "PerSourceNetBlockSize 24:",
+        "PerSourceNetBlockSize :64",
+        "PerSourceNetBlockSize 24:64:3",
+        "PerSourceNetBlockSize -1",
+        "PerSourcePenalties crash",
+        "PerSourcePenalties crash:",
+        "PerSourcePenalties crash:x",
+        "PerSourcePenalties crash:-1",
+        "PerSourcePenalties crash:4294968",
+        "PerSourcePenalties crash:1 burglary:2",
+        "PerSourcePenalties no crash:1",
+        "PerSourcePenalties yes no",
+        "PerSourcePenalties max-sources4:0",
+        "PerSourcePenalties max-sources6:16777217",
+        "PerSourcePenalties overflow:perhaps",
+        "PerSourcePenaltyExemptList 10.0.0.0/33",
+        "PerSourcePenaltyExemptList 10.0.0.1 10.0.0.2",
         "Compression zlib",
         "AddressFamily inet5",
         "LogLevel LOUD",
@@ -269,6 +290,58 @@ static void harmless_keywords_are_taken(void **state)
     assert_non_null(strstr(nacre_sshd_config_warning(c, 0), "UsePAM"));
     assert_non_null(strstr(nacre_sshd_config_warning(c, 1), "Protocol"));
     assert_null(nacre_sshd_config_warning(c, 2));
+    nacre_sshd_config_free(c);
+}
+
+static void rules_for_sources(void **state)
+{
+    (void)state;
+    nacre_sshd_config *c = read_text("");
+    const nacre_source_rules *r = &nacre_sshd_config_settings(c)->sources;
+    assert_int_equal(r->per_source, 0);
+    assert_int_equal(r->block4, 32);
+    assert_int_equal(r->block6, 128);
+    assert_true(r->penalties);
+    assert_int_equal(r->penalty_min_ms, 15000);
+    assert_null(nacre_sshd_config_settings(c)->penalty_exempt);
+    nacre_sshd_config_free(c);
+
+    c = read_text("PerSourceMaxStartups 7\nPerSourceMaxStartups 8\nPerSourceNetBlockSize 24:56\n"
+                  "PerSourcePenalties crash:2m AUTHFAIL:1h30m crash:7\n"
+                  "PerSourcePenalties noauth:0 authfail:9 overflow:deny-all max-sources6:9\n"
+                  "PerSourcePenaltyExemptList 10.0.0.0/8,!10.1.0.0/16\n");
+    r = &nacre_sshd_config_settings(c)->sources;
+    assert_int_equal(r->per_source, 7);
+    assert_int_equal(r->block4, 24);
+    assert_int_equal(r->block6, 56);
+    assert_int_equal(r->penalty_ms[NACRE_OFFENCE_CRASH], 120000);
+    assert_int_equal(r->penalty_ms[NACRE_OFFENCE_AUTH_FAIL], 5400000);
+    assert_int_equal(r->penalty_ms[NACRE_OFFENCE_NO_AUTH], 0);
+    assert_int_equal(r->penalty_ms[NACRE_OFFENCE_GRACE], 10000);
+    assert_true(r->deny_overflow4 && r->deny_overflow6);
+    assert_int_equal(r->max_sources4, 65536);
+    assert_int_equal(r->max_sources6, 9);
+    assert_string_equal(nacre_sshd_config_settings(c)->penalty_exempt, "10.0.0.0/8,!10.1.0.0/16");
+    nacre_sshd_config_free(c);
+
+    c = read_text("PerSourcePenalties overflow6:permissive\nPerSourcePenalties overflow:deny-all\n"
+                  "PerSourceMaxStartups none\nPerSourceNetBlockSize 20\nPerSourcePenalties no\n"
+                  "PerSourcePenalties yes\nPerSourcePenaltyExemptList none\n");
+    r = &nacre_sshd_config_settings(c)->sources;
+    assert_true(r->deny_overflow4);
+    assert_false(r->deny_overflow6 || r->penalties);
+    assert_int_equal(r->block4, 20);
+    assert_int_equal(r->block6, 128);
+    nacre_sshd_config_free(c);
+
+    /* Together they must make sense, which is known at the end only. */
+    nacre_error err = {0};
+    c = fresh();
+    assert_int_equal(
+        nacre_sshd_config_text(c, nc_span_cstr("PerSourcePenalties min:20m\n"), "t", &err),
+        NACRE_OK);
+    assert_int_equal(nacre_sshd_config_finish(c, &err), NACRE_SYNTAX);
+    assert_non_null(strstr(err.text, "1200 s"));
     nacre_sshd_config_free(c);
 }
 
@@ -455,6 +528,7 @@ int main(void)
         cmocka_unit_test(bad_lines_are_named),
         cmocka_unit_test(lists_of_methods_and_hosts),
         cmocka_unit_test(harmless_keywords_are_taken),
+        cmocka_unit_test(rules_for_sources),
         cmocka_unit_test(truncated_at_every_offset),
         cmocka_unit_test(includes),
         cmocka_unit_test(who_may_come),
