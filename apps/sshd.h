@@ -59,7 +59,7 @@ typedef struct login {
     const nacre_sshd_settings *s;
     nacre_sshd_config *own_config;
     nacre_server_conn *c;
-    int startup_fd; /* closed at login: the parent counts who has not */
+    int startup_fd; /* written to at login: the parent counts who has not; -1: none */
     /* the user, looked up at the first request */
     bool looked_up;
     bool allowed;
@@ -167,6 +167,18 @@ void forward_callbacks(nacre_server_callbacks *cb);
 
 /* sshd_rehearse.c: does once what every child would do at first use. */
 void rehearse(const sshd *d);
+
+/* sshd_children.c: the processes of connections, as their parent counts them. */
+typedef struct children children;
+children *children_new(nacre_server *server); /* NULL: no memory */
+void children_free(children *all);
+/* NULL: a connection may come; else what the client is told, and the log says why. */
+const char *children_refuse(children *all, const nacre_endpoint *peer);
+/* Takes pipe_fd, whose other end the child holds until its login. false: it cannot be counted, and must end. */
+bool children_add(children *all, pid_t pid, int pipe_fd, const nacre_endpoint *peer);
+/* In the child: tells the parent of the login; and the exit status, which says what kind of end it was. */
+void children_tell_login(int *startup_fd);
+int children_status(nacre_server *server, int status);
 
 /* sshd_serve.c: from settings to a server; each returns an exit status. */
 int serve_forking(sshd *d);

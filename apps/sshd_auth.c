@@ -341,10 +341,7 @@ static nacre_verdict on_authenticated(void *user, nacre_server_conn *c, const ch
         say(LOG_LEVEL_INFO, "User %s refused: there is a nologin file", plain_text(name));
         return NACRE_REFUSE;
     }
-    if (l->startup_fd >= 0) {
-        (void)close(l->startup_fd);
-        l->startup_fd = -1;
-    }
+    children_tell_login(&l->startup_fd);
     (void)alarm(0); /* LoginGraceTime is kept */
     l->in = become_user(l);
     if (!l->in) {

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 enum {
-    MAX_CHILDREN = 4096, /* connections at once; each is a process */
     FIRST_FREE_FD = 5,   /* 3: the socket, 4: the pipe */
     GRACE_EXTRA = 10,    /* seconds: the engine ends it in good order, and says so, if it can */
     GRACE_MAX = 1 << 30  /* what alarm(2) takes everywhere */
@@ -77,6 +76,8 @@ static nacre_server *make_server(sshd *d)
     cfg.startups_begin = d->s->startups_begin;
     cfg.startups_rate = d->s->startups_rate;
     cfg.startups_full = d->s->startups_full;
+    cfg.sources = d->s->sources;
+    cfg.sources.exempt = d->s->penalty_exempt;
     cfg.max_sessions = d->s->max_sessions;
     cfg.callbacks.user = d;
     cfg.callbacks.connected = on_connected;
@@ -214,7 +215,7 @@ static void remove_pid(const sshd *d)
 typedef struct parent {
     sshd *d;
     nacre_server *server;
-    uint32_t waiting, children;
+    children *children;
     int signal; /* that ends us */
     bool stop_at_first;
 } parent;
@@ -267,6 +268,7 @@ static int end_parent(parent *p)
 {
     sshd *d = p->d;
     int signo = p->signal;
+    children_free(p->children);
     nacre_server_free(p->server);
     remove_pid(d);
     if (signo == SIGHUP) {
@@ -323,8 +325,9 @@ static int serve_fds(sshd *d, int in, int out, int startup_fd)
     limit_login(d);
     (void)umask(d->umask);
     int rc = login_new(d, c, startup_fd) ? nacre_server_run(p.server, true) : NACRE_NO_MEMORY;
+    int status = children_status(p.server, rc == NACRE_OK ? 0 : 255);
     nacre_server_free(p.server);
-    return rc == NACRE_OK ? 0 : 255;
+    return status;
 }
 
 int serve_inetd(sshd *d)
@@ -385,62 +388,13 @@ static _Noreturn void be_child(parent *p, int fd, int startup_fd)
     end_child(serve_fds(d, fd, fd, startup_fd));
 }
 
-static void on_child_end(void *user, pid_t pid, int wait_status)
-{
-    parent *p = user;
-    (void)pid;
-    (void)wait_status;
-    p->children--;
-}
-
-/* The child logged in, or is gone: the pipe's other end is closed. */
-static void on_startup_over(void *user, int fd, unsigned ready)
-{
-    parent *p = user;
-    (void)ready;
-    nacre_loop_remove(nacre_server_loop(p->server), fd);
-    (void)close(fd);
-    p->waiting--;
-}
-
-static bool refuse_startup(const parent *p)
-{
-    uint32_t dice = 0;
-    const nacre_sshd_settings *s = p->d->s;
-    FILE *f = fopen("/dev/urandom", "re");
-    if (f) {
-        if (fread(&dice, sizeof(dice), 1, f) != 1) {
-            dice = 0;
-        }
-        (void)fclose(f);
-    }
-    return p->children >= MAX_CHILDREN ||
-           nacre_startups_refuse(p->waiting, s->startups_begin, s->startups_rate, s->startups_full,
-                                 dice);
-}
-
-static void watch_child(parent *p, pid_t pid, int pipe_fd)
-{
-    nacre_loop *loop = nacre_server_loop(p->server);
-    if (nacre_loop_on_child(loop, pid, on_child_end, p) == NACRE_OK) {
-        p->children++;
-    }
-    if (nacre_loop_add(loop, pipe_fd, NACRE_READ, on_startup_over, p) == NACRE_OK) {
-        p->waiting++;
-    } else {
-        (void)close(pipe_fd);
-    }
-}
-
 static void on_accepted(void *user, int fd, const nacre_endpoint *peer)
 {
-    static const char full[] = "Exceeded MaxStartups\r\n";
     parent *p = user;
     int pipe_fds[2] = {-1, -1};
-    if (refuse_startup(p)) {
-        say(LOG_LEVEL_INFO, "drop connection from [%s]:%u: past MaxStartups", peer->address,
-            peer->port);
-        (void)send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const char *no = children_refuse(p->children, peer);
+    if (no) {
+        (void)send(fd, no, strlen(no), MSG_DONTWAIT | MSG_NOSIGNAL);
         (void)close(fd);
         return;
     }
@@ -456,8 +410,9 @@ static void on_accepted(void *user, int fd, const nacre_endpoint *peer)
     if (pid < 0) {
         say(LOG_LEVEL_ERROR, "cannot make a process: %s", strerror(errno));
         (void)close(pipe_fds[0]);
-    } else {
-        watch_child(p, pid, pipe_fds[0]);
+    } else if (!children_add(p->children, pid, pipe_fds[0], peer)) {
+        say(LOG_LEVEL_ERROR, "cannot count a process: out of memory");
+        (void)kill(pid, SIGTERM);
     }
     (void)close(pipe_fds[1]);
     (void)close(fd);
@@ -477,6 +432,12 @@ int serve_forking(sshd *d)
 {
     parent p = {.d = d, .server = make_server(d)};
     if (!p.server || !listen_all(d, p.server) || !go_to_background(d) || !watch_signals(&p)) {
+        nacre_server_free(p.server);
+        return 255;
+    }
+    p.children = children_new(p.server);
+    if (!p.children) {
+        say(LOG_LEVEL_FATAL, "out of memory");
         nacre_server_free(p.server);
         return 255;
     }

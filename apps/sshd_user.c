@@ -207,6 +207,7 @@ void user_look_up(login *l, nacre_span user)
     if (l->s->refuse_connection) {
         say(LOG_LEVEL_INFO, "administratively prohibited connection for %s from %s port %u",
             plain(user), nacre_server_conn_peer(l->c)->address, nacre_server_conn_peer(l->c)->port);
+        nacre_server_conn_blame(l->c, NACRE_OFFENCE_REFUSED);
         nacre_server_conn_disconnect(l->c, DISCONNECT_BY_APPLICATION, "connection refused");
         return;
     }
