@@ -400,7 +400,7 @@ CORPUS = [
      "PubkeyAuthOptions touch-required\nChrootDirectory /jail/%u\n", ["user=root", "user=daemon"]),
     ("StreamLocalBindMask 0111\nStreamLocalBindUnlink yes\nAllowStreamLocalForwarding remote\nPermitTunnel point-to-point\n"
      "X11DisplayOffset 20\nX11UseLocalhost no\nIPQoS none\nPermitUserEnvironment LANG,LC_*\nFingerprintHash md5\n"
-     "RekeyLimit 1G 1h\nClientAliveInterval 1m\nMaxStartups 3:10:20\nLoginGraceTime 1h2m\n"
+     "RekeyLimit 1G 1h\nClientAliveInterval 1m\nMaxStartups 3:10:20\nLoginGraceTime 1h2m\nPerSourceMaxStartups 5\nPerSourceNetBlockSize 24:64\n"
      "Match User root\nRekeyLimit 2M\nClientAliveCountMax 9\nMatch User root Address *\nClientAliveInterval 7\n",
      ["user=root", "user=root,addr=::1"]),
     ("Ciphers aes256-ctr,aes128-ctr\nMACs hmac-sha2-512\nKexAlgorithms curve25519-sha256\nPubkeyAcceptedAlgorithms ssh-ed25519\n"

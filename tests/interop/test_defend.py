@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+"""Strangers at nacre-sshd's door: half-open connections by the thousand, penalties by source, and what a good login
+notices of them."""
+import os
+import re
+import signal
+import socket
+import time
+import unittest
+
+import paramiko
+
+from harness import *
+
+CROWD, OTHER = "127.0.0.2", "127.0.0.3"
+
+
+def setUpModule():
+    global place
+    place = Place()
+
+
+def dial(server, source=OTHER, timeout=DEADLINE):
+    return socket.create_connection(("127.0.0.1", server.port), timeout=timeout, source_address=(source, 0))
+
+
+def first_line(connection):
+    """What the server says first; "" when it closes without a word."""
+    try:
+        return connection.recv(256).decode(errors="replace").strip()
+    except ConnectionError:
+        return ""
+
+
+def greeted(server, source=OTHER):
+    with dial(server, source) as connection:
+        return first_line(connection)
+
+
+def wait_refused(server, source=OTHER):
+    wait_until(lambda: not greeted(server, source).startswith("SSH-2.0-"), f"{source} to be refused")
+
+
+class HalfOpen(unittest.TestCase):
+    def crowd(self, server, count):
+        held = []
+        for _ in range(count):
+            connection = dial(server, CROWD)
+            held.append(connection)
+            self.addCleanup(connection.close)
+        return held
+
+    def test_a_thousand_do_not_keep_a_good_login_out(self):
+        server = nacre_server(place, "MaxStartups 10:30:60", "LoginGraceTime 120")
+        self.addCleanup(server.stop)
+        held = self.crowd(server, 1000)
+        ssh("ssh", place, server, "true", check=0)
+        ssh("ssh", place, server, "true", check=0)
+        served = sum(first_line(c).startswith("SSH-2.0-") for c in held)
+        self.assertLessEqual(served, 60)
+        self.assertGreater(served, 5)
+        # The log tells of it in a few lines.
+        lines = [l for l in server.text().splitlines() if "drop connection" in l]
+        self.assertGreater(len(lines), 0)
+        self.assertLess(len(lines), 100)
+        self.assertIn("beginning MaxStartups throttling", server.text())
+
+    def test_a_limit_of_each_source(self):
+        server = nacre_server(place, "PerSourceMaxStartups 3")
+        self.addCleanup(server.stop)
+        held = self.crowd(server, 40)
+        lines = [first_line(c) for c in held]
+        self.assertEqual([l.startswith("SSH-2.0-") for l in lines], [True] * 3 + [False] * 37)
+        self.assertEqual(set(lines[3:]), {"Exceeded MaxStartups"})
+        ssh("ssh", place, server, "true", check=0)
+        held[0].close()
+        wait_until(lambda: greeted(server, CROWD).startswith("SSH-2.0-"), "a place that is free again")
+        self.assertIn("past PerSourceMaxStartups", server.text())
+
+    def test_a_block_of_addresses_is_one_source(self):
+        server = nacre_server(place, "PerSourceMaxStartups 1", "PerSourceNetBlockSize 31")
+        self.addCleanup(server.stop)
+        with dial(server, "127.0.0.2") as held:
+            self.assertTrue(first_line(held).startswith("SSH-2.0-"))
+            self.assertEqual(greeted(server, "127.0.0.3"), "Exceeded MaxStartups")
+            self.assertTrue(greeted(server, "127.0.0.4").startswith("SSH-2.0-"))
+
+
+class Penalties(unittest.TestCase):
+    def server(self, *lines, exempt="127.0.0.1"):
+        """The harness looks from 127.0.0.1 whether it is there."""
+        server = nacre_server(place, f"PerSourcePenaltyExemptList {exempt}", *lines)
+        self.addCleanup(server.stop)
+        return server
+
+    def still_open_to_others(self, server):
+        ssh("ssh", place, server, "true", check=0)
+        self.assertTrue(server.alive())
+
+    def test_going_without_a_try(self):
+        server = self.server("PerSourcePenalties noauth:60s min:1s")
+        self.assertTrue(greeted(server).startswith("SSH-2.0-"))
+        wait_refused(server)
+        self.assertEqual(greeted(server), "Not allowed at this time")
+        self.assertRegex(server.text(), r"drop connection from \[127\.0\.0\.3\]:\d+: penalty for \d+ s more: noauth")
+
+    def test_wrong_passwords(self):
+        server = self.server("PerSourcePenalties authfail:60s noauth:0 min:1s", "PasswordAuthentication yes")
+        transport = paramiko.Transport(dial(server))
+        transport.start_client(timeout=DEADLINE)
+        with self.assertRaises(paramiko.AuthenticationException):
+            transport.auth_password(ME, "no such password")
+        transport.close()
+        wait_refused(server)
+        self.assertIn("authfail", server.text())
+        self.still_open_to_others(server)
+
+    def test_the_time_to_log_in_is_over(self):
+        server = self.server("PerSourcePenalties grace-exceeded:60s noauth:0 min:1s", "LoginGraceTime 1")
+        with dial(server) as held:
+            while first_line(held):
+                pass
+        wait_refused(server)
+        self.assertIn("grace-exceeded", server.text())
+
+    def test_a_refused_connection(self):
+        server = self.server("PerSourcePenalties refuseconnection:60s noauth:0 min:1s",
+                             "Match User nobody", "RefuseConnection yes")
+        ssh("ssh", place, server, "true", user="nobody", options=[f"BindAddress={OTHER}"], check=255)
+        wait_refused(server)
+        self.assertIn("refuseconnection", server.text())
+        self.still_open_to_others(server)
+
+    @unittest.skipUnless(ROOT, "a process per connection needs root")
+    def test_a_crash(self):
+        server = self.server("PerSourcePenalties crash:60s noauth:0 min:1s")
+        with dial(server) as held:
+            self.assertTrue(first_line(held).startswith("SSH-2.0-"))
+            pids = run(["pgrep", "-P", server.process.pid], check=0).stdout.split()
+            self.assertEqual(len(pids), 1)
+            os.kill(int(pids[0]), signal.SIGSEGV)
+            while first_line(held):
+                pass
+        wait_refused(server)
+        self.assertRegex(server.text(), r"died of signal 11 before a login")
+        self.still_open_to_others(server)
+
+    def test_who_is_exempt_and_who_logs_in_has_none(self):
+        server = self.server("PerSourcePenalties noauth:60s min:1s", exempt=f"127.0.0.1,{OTHER}/32")
+        for _ in range(3):
+            self.assertTrue(greeted(server).startswith("SSH-2.0-"))
+        for _ in range(3):
+            ssh("ssh", place, server, "true", options=[f"BindAddress={CROWD}"], check=0)
+
+    def test_penalties_end(self):
+        server = self.server("PerSourcePenalties noauth:1s min:1s max:1s")
+        self.assertTrue(greeted(server).startswith("SSH-2.0-"))
+        wait_refused(server)
+        wait_until(lambda: greeted(server).startswith("SSH-2.0-"), "the end of the penalty")
+
+
+if __name__ == "__main__":
+    unittest.main()
