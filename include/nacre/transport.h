@@ -343,6 +343,17 @@ typedef struct nacre_answer {
  */
 NACRE_API int nacre_transport_new(nacre_transport **out, const nacre_config *cfg, uint64_t now_ms,
                                   nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * An end of a connection that has no transport of its own: the connection protocol alone, in packets without
+ * padding, encryption, integrity, version line, key exchange and login, as OpenSSH's masters and their clients
+ * speak it after MUX_C_PROXY (PROTOCOL.mux 9). There is nobody to trust here but the other end of the
+ * descriptor: use it over a unix socket whose peer was checked (nacre/mux.h does), and never over a network.
+ * Of the config what concerns channels counts. Logged in from the beginning; no message outside of 80 to 100
+ * is sent or taken; nacre_transport_rekey, _send_ignore and _send_debug are NACRE_WRONG_STATE, and
+ * nacre_transport_negotiated stays NULL. Otherwise as nacre_transport_new.
+ */
+NACRE_API int nacre_transport_new_proxied(nacre_transport **out, const nacre_config *cfg,
+                                          uint64_t now_ms, nacre_error *err) NACRE_MUST_CHECK;
 /* Wipes and frees, channels included; sends nothing. NULL ok. */
 NACRE_API void nacre_transport_free(nacre_transport *t);
 /*

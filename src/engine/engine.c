@@ -8,8 +8,8 @@
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
-int nacre_transport_new(nacre_transport **out, const nacre_config *cfg, uint64_t now_ms,
-                        nacre_error *err)
+static int make(nacre_transport **out, const nacre_config *cfg, uint64_t now_ms, bool proxied,
+                nacre_error *err)
 {
     *out = NULL;
     nc_error_clear(err);
@@ -21,7 +21,8 @@ int nacre_transport_new(nacre_transport **out, const nacre_config *cfg, uint64_t
         return nc_fail(err, NACRE_NO_MEMORY, "out of memory");
     }
     t->alloc = cfg->allocator;
-    int rc = nc_core_new(&t->core, cfg, now_ms, err);
+    int rc = proxied ? nc_core_new_proxied(&t->core, cfg, now_ms, err)
+                     : nc_core_new(&t->core, cfg, now_ms, err);
     if (rc == NACRE_OK) {
         rc = nc_auth_new(&t->auth, nc_core_link(t->core));
     }
@@ -35,6 +36,18 @@ int nacre_transport_new(nacre_transport **out, const nacre_config *cfg, uint64_t
     nc_core_set_services(t->core, nc_auth_service(t->auth), nc_mux_service(t->mux));
     *out = t;
     return NACRE_OK;
+}
+
+int nacre_transport_new(nacre_transport **out, const nacre_config *cfg, uint64_t now_ms,
+                        nacre_error *err)
+{
+    return make(out, cfg, now_ms, false, err);
+}
+
+int nacre_transport_new_proxied(nacre_transport **out, const nacre_config *cfg, uint64_t now_ms,
+                                nacre_error *err)
+{
+    return make(out, cfg, now_ms, true, err);
 }
 
 void nacre_transport_free(nacre_transport *t)

@@ -96,7 +96,23 @@ static int start(nc_core *c)
     return nc_core_checked(c, rc, "starting");
 }
 
-int nc_core_new(nc_core **out, const nacre_config *cfg, uint64_t now_ms, nacre_error *err)
+/* Where a connection stands after login, and never leaves. */
+static int start_proxied(nc_core *c)
+{
+    nc_packetizer_set_bare(c->packetizer);
+    c->proxied = true;
+    c->started = c->peer_version_known = true;
+    c->input_keyed = c->output_keyed = true;
+    c->service_accepted = c->authenticated = c->success_queued = true;
+    /* These speak to the server about the transport that another process has with it. */
+    c->config.keepalive_ms = 0;
+    c->config.announce_host_keys = false;
+    c->user = nc_strdup(c->link.alloc, "");
+    return c->user ? NACRE_OK : NACRE_NO_MEMORY;
+}
+
+static int make(nc_core **out, const nacre_config *cfg, uint64_t now_ms, bool proxied,
+                nacre_error *err)
 {
     *out = NULL;
     nc_error_clear(err);
@@ -114,7 +130,9 @@ int nc_core_new(nc_core **out, const nacre_config *cfg, uint64_t now_ms, nacre_e
     }
     nc_packetizer_limits limits = {NC_MAX_PACKET, INPUT_ROOM, c->config.output_hard + OUTPUT_SLACK};
     rc = nc_packetizer_new(&c->packetizer, c->link.alloc, &c->random, &limits);
-    if (rc == NACRE_OK && c->link.role == NACRE_CLIENT) {
+    if (rc == NACRE_OK && proxied) {
+        rc = start_proxied(c);
+    } else if (rc == NACRE_OK && c->link.role == NACRE_CLIENT) {
         rc = start(c);
     }
     if (rc != NACRE_OK) {
@@ -127,6 +145,16 @@ int nc_core_new(nc_core **out, const nacre_config *cfg, uint64_t now_ms, nacre_e
 failed:
     nc_core_free(c);
     return rc;
+}
+
+int nc_core_new(nc_core **out, const nacre_config *cfg, uint64_t now_ms, nacre_error *err)
+{
+    return make(out, cfg, now_ms, false, err);
+}
+
+int nc_core_new_proxied(nc_core **out, const nacre_config *cfg, uint64_t now_ms, nacre_error *err)
+{
+    return make(out, cfg, now_ms, true, err);
 }
 
 void nc_core_free(nc_core *c)
@@ -159,6 +187,9 @@ void nc_core_set_services(nc_core *c, nc_service userauth, nc_service connection
 {
     c->userauth = userauth;
     c->connection = connection;
+    if (c->proxied) {
+        (void)nc_core_start_connection(c); /* a failure is the connection's, and sticky */
+    }
 }
 
 /* Clients that do not know the CA know the key itself, perhaps: a certificate is offered beside it. */
@@ -188,6 +219,9 @@ int nc_core_add_host_key(nc_core *c, nacre_key *key)
 nc_phase nc_core_phase(const nc_core *c)
 {
     bool kex = nc_kex_blocks_input(c);
+    if (c->proxied) {
+        return NC_PHASE_PROXIED;
+    }
     if (!c->input_keyed) {
         return kex ? NC_PHASE_FIRST_KEX : NC_PHASE_FIRST_KEXINIT;
     }
@@ -589,6 +623,9 @@ int nc_core_rekey(nc_core *c)
 {
     if (c->over) {
         return c->error.status;
+    }
+    if (c->proxied) {
+        return NACRE_WRONG_STATE;
     }
     if (c->kex.step == NC_KEX_IDLE) {
         c->rekey_wanted = true;

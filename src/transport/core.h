@@ -16,6 +16,9 @@ typedef struct nc_core nc_core;
 /* Copies the config. A client's version line and KEXINIT are queued at once. */
 int nc_core_new(nc_core **out, const nacre_config *cfg, uint64_t now_ms,
                 nacre_error *err) NACRE_MUST_CHECK;
+/* The same for a connection without a transport (nacre_transport_new_proxied): no version line, no keys. */
+int nc_core_new_proxied(nc_core **out, const nacre_config *cfg, uint64_t now_ms,
+                        nacre_error *err) NACRE_MUST_CHECK;
 void nc_core_free(nc_core *c); /* NULL ok; the services must live until then or be freed after */
 nc_link *nc_core_link(nc_core *c);
 /* Once, before the first step. */

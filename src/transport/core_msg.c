@@ -176,6 +176,9 @@ int nc_core_own_packet(nc_core *c, const nc_packet *pkt, nacre_event *ev)
 int nc_core_send_unimplemented(nc_core *c, uint32_t seq)
 {
     nc_msg_unimplemented m = {seq};
+    if (c->proxied) {
+        return NACRE_AGAIN;
+    }
     int rc = nc_link_send(&c->link, &nc_desc_unimplemented, &m);
     return rc == NACRE_OK ? NACRE_AGAIN : rc;
 }
@@ -183,6 +186,9 @@ int nc_core_send_unimplemented(nc_core *c, uint32_t seq)
 /* A farewell: whether it leaves or not changes nothing any more. */
 void nc_core_send_disconnect(nc_core *c, uint32_t reason, const char *text)
 {
+    if (c->proxied) {
+        return; /* a master would hand it on, and the connection of all would end */
+    }
     nc_msg_disconnect m = {reason, nc_span_cstr(text), nc_span("\0\0\0", 4)};
     nc_wr *w = nc_packetizer_begin(c->packetizer, 0);
     NC_ENCODE(disconnect, w, &m);
@@ -233,6 +239,9 @@ int nc_core_disconnect(nc_core *c, uint32_t reason, const char *text)
 
 int nc_core_send_ignore(nc_core *c, nacre_span data)
 {
+    if (c->proxied) {
+        return NACRE_WRONG_STATE;
+    }
     nc_wr *w = c->link.ops->begin(&c->link, data.n);
     nc_wr_u8(w, SSH_MSG_IGNORE);
     nc_wr_str(w, data);
@@ -242,6 +251,9 @@ int nc_core_send_ignore(nc_core *c, nacre_span data)
 int nc_core_send_debug(nc_core *c, bool always_display, const char *text)
 {
     nc_msg_debug m = {always_display, nc_span_cstr(text), nc_span(NULL, 0)};
+    if (c->proxied) {
+        return NACRE_WRONG_STATE;
+    }
     return nc_link_send(&c->link, &nc_desc_debug, &m);
 }
 

@@ -58,6 +58,9 @@ struct nc_core {
     bool end_told; /* services know, and the last event was given */
     bool input_ended;
 
+    /* there is no transport: bare packets of ssh-connection, with nobody to prove anything to */
+    bool proxied;
+
     /* version exchange */
     bool started; /* our line and KEXINIT are out */
     bool peer_version_known;

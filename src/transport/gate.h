@@ -16,6 +16,7 @@ typedef enum nc_phase {
     NC_PHASE_CONNECTION, /* authenticated; ssh-connection runs                                  */
     NC_PHASE_REKEY_AUTH, /* between the peer's KEXINIT and NEWKEYS, during ssh-userauth          */
     NC_PHASE_REKEY,      /* the same, during ssh-connection                                     */
+    NC_PHASE_PROXIED, /* no transport of its own: ssh-connection alone (PROTOCOL.mux 9)         */
     NC_PHASE_COUNT
 } nc_phase;
 

@@ -21,6 +21,9 @@ enum {
 static const nc_pktcipher_layout clear_layout = {
     .block = 8, .tag_len = 0, .head_len = LENGTH_BYTES, .length_apart = false};
 
+static const nc_pktcipher_layout bare_layout = {
+    .block = 1, .tag_len = 0, .head_len = LENGTH_BYTES, .length_apart = false};
+
 /* ---- the object ------------------------------------------------------------------------------- */
 
 int nc_packetizer_new(nc_packetizer **out, const nacre_allocator *a, const nc_random *rnd,
@@ -101,6 +104,12 @@ void nc_packetizer_set_input_keys(nc_packetizer *p, nc_pktcipher *cipher, bool r
 void nc_packetizer_set_output_keys(nc_packetizer *p, nc_pktcipher *cipher, bool reset_seq)
 {
     set_keys(&p->out, cipher, reset_seq);
+}
+
+void nc_packetizer_set_bare(nc_packetizer *p)
+{
+    p->in.layout = bare_layout;
+    p->out.layout = bare_layout;
 }
 
 static int set_compression(nc_packetizer *p, direction *d, bool on, bool deflating)
@@ -325,7 +334,8 @@ static int bad_length(nc_packetizer *p, nacre_error *err, uint32_t length)
 static bool length_acceptable(const nc_packetizer *p, uint32_t length)
 {
     const nc_pktcipher_layout *l = &p->in.layout;
-    if (length > p->limits.max_packet || length < 1 + 1 + MIN_PADDING) {
+    uint32_t least = nc_layout_is_bare(l) ? 0 : MIN_PADDING;
+    if (length > p->limits.max_packet || length < 1 + 1 + least) {
         return false;
     }
     /*
@@ -383,7 +393,8 @@ static int open_packet(nc_packetizer *p, nacre_span *payload, nacre_error *err)
     }
     uint32_t padding = front[LENGTH_BYTES];
     /* A payload has one byte at least: the message number. */
-    if (padding < MIN_PADDING || padding + 2 > length) {
+    bool bare = nc_layout_is_bare(&p->in.layout);
+    if (bare ? padding != 0 : padding < MIN_PADDING || padding + 2 > length) {
         return bad_input(p, err, NACRE_MALFORMED,
                          "padding of %" PRIu32 " bytes in a packet of %" PRIu32
                          " is not acceptable",

@@ -64,6 +64,12 @@ void nc_packetizer_set_output_keys(nc_packetizer *p, nc_pktcipher *cipher, bool 
 int nc_packetizer_set_input_compression(nc_packetizer *p, bool on) NACRE_MUST_CHECK;
 int nc_packetizer_set_output_compression(nc_packetizer *p, bool on) NACRE_MUST_CHECK;
 
+/*
+ * Once, before the first byte: packets have no padding, and never any protection. What stays is the frame of
+ * PROTOCOL.mux 9, for processes of one user that talk over a socket of their own.
+ */
+void nc_packetizer_set_bare(nc_packetizer *p);
+
 /* ---- output ---- */
 int nc_packetizer_raw(nc_packetizer *p, nacre_span bytes) NACRE_MUST_CHECK; /* the version line */
 nc_wr *nc_packetizer_begin(nc_packetizer *p, size_t hint);

@@ -78,9 +78,18 @@ struct nc_packetizer {
     size_t pool_left;
 };
 
+/* Of a layout without blocks, which is that of bare packets alone. */
+static inline bool nc_layout_is_bare(const nc_pktcipher_layout *l)
+{
+    return l->block == 1;
+}
+
 /* Padding for a payload of n bytes (RFC 4253 6): a multiple of the block, four at least. */
 static inline size_t nc_packet_padding(const nc_pktcipher_layout *l, size_t n)
 {
+    if (nc_layout_is_bare(l)) {
+        return 0;
+    }
     size_t counted = (l->length_apart ? 1 : HEADER_BYTES) + n;
     size_t padding = l->block - counted % l->block;
     if (padding < MIN_PADDING) {
