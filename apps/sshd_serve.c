@@ -19,9 +19,9 @@
 #include <unistd.h>
 
 enum {
-    FIRST_FREE_FD = 5,   /* 3: the socket, 4: the pipe */
-    GRACE_EXTRA = 10,    /* seconds: the engine ends it in good order, and says so, if it can */
-    GRACE_MAX = 1 << 30  /* what alarm(2) takes everywhere */
+    FIRST_FREE_FD = 5,  /* 3: the socket, 4: the pipe */
+    GRACE_EXTRA = 10,   /* seconds: the engine ends it in good order, and says so, if it can */
+    GRACE_MAX = 1 << 30 /* what alarm(2) takes everywhere */
 };
 
 /* ---- a server for these settings --------------------------------------------------------------------- */

@@ -315,7 +315,19 @@ configurations = {
     "proxies": b"\x10ProxyJump a,me@[::1]:22,ssh://x@y:3\nProxyCommand nc %h %p\nLocalCommand echo %T\nMatch tagged \"\" command u*\n"
                b"HostName %h.x\nUserKnownHostsFile a %d/b none\nIgnoreUnknown q*\nqq 1\n",
 }
+flags = u32(1) + u32(0) * 3
+controls = {
+    "hello": u32(1) + u32(4) + string("info") + string("0"),
+    "session": u32(0x10000002) + u32(1) + string("") + flags + u32(0x7e) + string("xterm") + string("ls") +
+               string("LANG=C") + string("A=b"),
+    "forward": u32(0x10000006) + u32(2) + u32(2) + string("::1") + u32(8080) + string("/sock") + u32(0xfffffffe),
+    "stdio": u32(0x10000008) + u32(3) + string("") + string("host") + u32(22),
+    "exit": u32(0x80000004) + u32(0) + u32(1),
+    "refused": u32(0x80000002) + u32(4) + string("Permission denied"),
+    "told": u32(0x90000001) + u32(5) + u32(1) + string("version"),
+}
 corpora = {
+    "control": controls,
     "publickey": rfc4819,
     "policy": policies,
     "logins": logins,

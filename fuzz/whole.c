@@ -13,8 +13,8 @@
 
 #include "app.h"
 #include "fuzz.h"
-#include "support/memory.h"
 #include "mutator.h"
+#include "support/memory.h"
 #include "transport/core_state.h"
 
 #ifndef FUZZ_ROLE

@@ -214,6 +214,12 @@ NACRE_API int nacre_client_connect(nacre_client *c, const char *host,
 NACRE_API int nacre_client_connect_fd(nacre_client *c, int in_fd, int out_fd, const char *host,
                                       uint16_t port) NACRE_MUST_CHECK;
 /*
+ * Over a descriptor from nacre_mux_proxy (nacre/mux.h): the connection of a master, which has logged in. Takes it on
+ * success. host and port are for messages. There are no keys of this connection's own, and no login to be made.
+ */
+NACRE_API int nacre_client_connect_proxied(nacre_client *c, int fd, const char *host,
+                                           uint16_t port) NACRE_MUST_CHECK;
+/*
  * Logs in: hostbased if it is on, the given keys, those of the agent, key files, default files, then
  * keyboard-interactive and password, in the order of preferred_auth and as the server allows (asked for by
  * "none", unless a key or a password is at hand that can be tried at once); partial success goes on.

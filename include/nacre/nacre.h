@@ -41,6 +41,7 @@
 #include "nacre/local_files.h"
 #include "nacre/loop.h"
 #include "nacre/memory_files.h"
+#include "nacre/mux.h"
 #include "nacre/net.h"
 #include "nacre/paths.h"
 #include "nacre/pipe.h"

@@ -3,6 +3,8 @@
  * window back only then; events can be diverted to a function of the caller.
  */
 #include "client/state.h"
+
+#include "client/mux_master.h"
 #include "client/stream.h"
 
 #include <stdio.h>
@@ -29,12 +31,14 @@ nc_chan *nc_channels_adopt(nacre_client *c, nacre_channel *ch)
         nc_queue_init(&k->in[1], c->alloc, NC_INBOX_MAX);
         k->next = c->chans;
         c->chans = k;
+        nc_mux_master_touch(c->mux_master);
     }
     return k;
 }
 
 static void release(nacre_client *c, nc_chan *k)
 {
+    nc_mux_master_touch(c->mux_master);
     if (k->stream) {
         nc_stream_orphan(k->stream);
     }

@@ -7,6 +7,8 @@
 #include "client/state.h"
 #include "client/stream.h"
 
+#include "client/mux_master.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -219,7 +221,8 @@ static void drop(nacre_client *c)
     nacre_key_free(c->host_key);
     c->host_key = NULL;
     c->host_ticket = 0;
-    c->closed = c->kex_done = c->connect_over = c->no_passwords = c->may_update = false;
+    c->closed = c->kex_done = c->connect_over = c->no_passwords = c->may_update = c->proxied =
+        false;
     c->run_rc = NACRE_AGAIN;
     nc_buf texts = c->auth.texts;
     memset(&c->auth, 0, sizeof(c->auth));
@@ -300,6 +303,7 @@ static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
             nc_stream_changed(k->stream);
         }
     }
+    nc_mux_master_over(c->mux_master);
 }
 
 static int prepare(nacre_client *c, const char *host, uint16_t port)
@@ -333,7 +337,7 @@ static int attach(nacre_client *c, int in_fd, int out_fd)
     nacre_config cfg = c->cfg.transport;
     nacre_endpoint peer;
     char *preferred = NULL;
-    int rc = nc_client_prefer_known(c, &preferred);
+    int rc = c->proxied ? NACRE_OK : nc_client_prefer_known(c, &preferred);
     if (rc != NACRE_OK) {
         return rc;
     }
@@ -343,7 +347,9 @@ static int attach(nacre_client *c, int in_fd, int out_fd)
     c->in_fd = in_fd;
     (void)snprintf(c->address, sizeof(c->address), "%s",
                    nacre_net_peer(in_fd, &peer) == NACRE_OK && peer.family ? peer.address : "");
-    rc = nacre_transport_new(&c->t, &cfg, nacre_loop_now(c->loop), &c->err);
+    uint64_t now = nacre_loop_now(c->loop);
+    rc = c->proxied ? nacre_transport_new_proxied(&c->t, &cfg, now, &c->err)
+                    : nacre_transport_new(&c->t, &cfg, now, &c->err);
     nc_free(c->alloc, preferred);
     if (rc != NACRE_OK) {
         return rc;
@@ -357,6 +363,17 @@ static int attach(nacre_client *c, int in_fd, int out_fd)
     if (rc != NACRE_OK) {
         nacre_transport_free(c->t);
         c->t = NULL;
+    }
+    return rc;
+}
+
+int nacre_client_connect_proxied(nacre_client *c, int fd, const char *host, uint16_t port)
+{
+    nc_client_begin(c);
+    int rc = prepare(c, host, port);
+    if (rc == NACRE_OK) {
+        c->proxied = c->kex_done = true;
+        rc = attach(c, fd, fd);
     }
     return rc;
 }

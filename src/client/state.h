@@ -133,6 +133,7 @@ struct nacre_client {
     bool closed; /* the driver said so */
     nacre_error why;
     bool kex_done;
+    bool proxied; /* another process's connection: nacre_client_connect_proxied */
     uint32_t host_ticket;
     nacre_key *host_key;
     bool no_passwords; /* the host key changed, and policy let it pass */
@@ -140,6 +141,7 @@ struct nacre_client {
     nc_update update;
 
     nc_auth_state auth;
+    struct nacre_mux_master *mux_master; /* NULL: the connection is not shared */
     nc_chan *chans;
     nc_opener openers[NC_OPENERS_MAX]; /* openers.c */
     int run_rc; /* what an event function returned; NACRE_AGAIN: nothing yet */
