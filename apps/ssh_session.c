@@ -59,13 +59,26 @@ static void send_environment(const ssh_session *s, nacre_channel *ch)
     }
 }
 
+/* SetEnv may name another one than ours. */
+static const char *terminal_type(const ssh_session *s)
+{
+    const nacre_ssh_config *conf = s->setup->conf;
+    const char *term = getenv("TERM");
+    for (size_t i = 0; i < nacre_ssh_config_count(conf, "SetEnv"); i++) {
+        const char *text = nacre_ssh_config_value(conf, "SetEnv", i);
+        if (strncmp(text, "TERM=", 5) == 0) {
+            return text + 5;
+        }
+    }
+    return term ? term : "";
+}
+
 static int send_pty(const running *r)
 {
     uint8_t modes[MODES_MAX];
     size_t n = sizeof(modes);
     nacre_pty pty;
-    const char *term = getenv("TERM");
-    term = term ? term : "";
+    const char *term = terminal_type(r->s);
     memset(&pty, 0, sizeof(pty));
     if (nacre_tty_size(STDIN_FILENO, &pty) != NACRE_OK) {
         memset(&pty, 0, sizeof(pty));
@@ -208,6 +221,36 @@ static void go_raw(running *r)
     }
 }
 
+static bool is_over(const nacre_channel *ch)
+{
+    nacre_channel_info info;
+    nacre_channel_get_info(ch, &info);
+    return info.close_sent && info.close_received;
+}
+
+static int others_over(void *user)
+{
+    const running *r = user;
+    const nacre_transport *t = nacre_client_transport(r->s->client);
+    const nacre_channel *ch = nacre_channel_next(t, NULL);
+    while (ch && is_over(ch)) {
+        ch = nacre_channel_next(t, ch);
+    }
+    return ch ? NACRE_AGAIN : NACRE_OK;
+}
+
+/* What is forwarded may go on when the program has ended, as with ssh. */
+static void wait_for_others(running *r)
+{
+    if (r->signo || r->escape.hung_up || others_over(r) == NACRE_OK) {
+        return;
+    }
+    setup_debug(r->s->setup, 1, "Waiting for forwarded connections to terminate...");
+    if (nacre_client_run(r->s->client, others_over, r, NACRE_FOREVER) != NACRE_OK) {
+        setup_debug(r->s->setup, 1, "%s", nacre_client_error(r->s->client)->text);
+    }
+}
+
 static int tie(running *r)
 {
     const ssh_session *s = r->s;
@@ -234,6 +277,9 @@ static int tie(running *r)
     int rc = nacre_client_relay(s->client, r->ch, &o, NACRE_FOREVER, &result);
     nacre_tty_free(r->escape.tty);
     r->escape.tty = NULL;
+    if (rc == NACRE_OK) {
+        wait_for_others(r);
+    }
     if (null >= 0) {
         (void)close(null);
     }

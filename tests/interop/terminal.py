@@ -17,13 +17,14 @@ class Terminal:
     """A program whose controlling terminal is a new pty. This side keeps the program's end open too, so that
     what the program left behind can be looked at."""
 
-    def __init__(self, command, rows=24, columns=80):
+    def __init__(self, command, rows=24, columns=80, env=()):
         self.near, self.far = pty.openpty()
         self.resize(rows, columns)
         self.before = termios.tcgetattr(self.far)
         self.seen = b""
         environment = {k: v for k, v in os.environ.items() if k not in ("SSH_AUTH_SOCK", "SSH_ASKPASS", "DISPLAY")}
         environment["TERM"] = "xterm"
+        environment.update(env)
         self.process = subprocess.Popen([str(c) for c in command], stdin=self.far, stdout=self.far, stderr=self.far,
                                         env=environment, preexec_fn=self.take_terminal)
 

@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 from harness import *
+from terminal import Terminal
 
 EXAMPLES = BUILD / "examples"
 
@@ -98,6 +99,19 @@ class Clients(unittest.TestCase):
     def test_exec(self):
         result = self.exec("echo out; echo err >&2; exit 7", check=7)
         self.assertEqual((result.stdout, result.stderr), (b"out\n", b"err\n"))
+
+    def test_terminal(self):
+        t = Terminal([EXAMPLES / "example-terminal", ME, "127.0.0.1", self.server.port, place.keys["ed25519"]], rows=30, columns=90,
+                     env={"HOME": str(self.home)})
+        self.addCleanup(t.close)
+        wait_until(t.is_raw, "raw mode")
+        t.send(b"stty size; echo $TERM; while test \"`stty size`\" != '31 91'; do sleep 0.1; done; echo resi''zed\r")
+        t.expect(b"30 90\r\nxterm\r\n")
+        t.resize(31, 91)
+        t.expect(b"resized")
+        t.send(b"exit 9\r")
+        self.assertEqual(t.wait(), 9)
+        self.assertEqual(t.attributes(), t.before)
 
     def test_exec_trusts_nobody_unknown(self):
         known = self.home / ".ssh/known_hosts"
