@@ -2,10 +2,10 @@
 """Strangers at nacre-sshd's door: half-open connections by the thousand, penalties by source, and what a good login
 notices of them."""
 import os
-import re
+import random
 import signal
 import socket
-import time
+import threading
 import unittest
 
 import paramiko
@@ -157,6 +157,89 @@ class Penalties(unittest.TestCase):
         self.assertTrue(greeted(server).startswith("SSH-2.0-"))
         wait_refused(server)
         wait_until(lambda: greeted(server).startswith("SSH-2.0-"), "the end of the penalty")
+
+
+class Recorder:
+    """Carries one connection, and keeps the first bytes of the client's: what it says up to its keys."""
+
+    def __init__(self, server, most=4096):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.said = b""
+        self.thread = threading.Thread(target=self.carry, args=(server.port, most), daemon=True)
+        self.thread.start()
+
+    def carry(self, port, most):
+        with self.listener, self.listener.accept()[0] as client, socket.create_connection(("127.0.0.1", port)) as server:
+            def down():
+                while data := server.recv(65536):
+                    client.sendall(data)
+                client.shutdown(socket.SHUT_WR)
+            back = threading.Thread(target=down, daemon=True)
+            back.start()
+            while data := client.recv(65536):
+                self.said += data[:most - len(self.said)]
+                server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+            back.join(DEADLINE)
+
+
+def mutant(said, dice):
+    """A few bytes changed, cut, taken out, said again or put behind."""
+    b = bytearray(said)
+    for _ in range(dice.randint(1, 4)):
+        at, n = dice.randrange(len(b)), dice.randint(1, 64)
+        how = dice.randrange(6)
+        if how == 0:
+            b[at] ^= 1 << dice.randrange(8)
+        elif how == 1:
+            b[at:at + 4] = dice.choice([0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 262144]).to_bytes(4, "big")
+        elif how == 2:
+            del b[at + 1:]
+        elif how == 3:
+            del b[at + 1:at + 1 + n]
+        elif how == 4:
+            b[at:at] = b[at:at + n]
+        else:
+            b += dice.randbytes(n)
+    return bytes(b)
+
+
+def resident(process):
+    """KiB."""
+    with open(f"/proc/{process.pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+
+
+class Mutants(unittest.TestCase):
+    def test_handshakes_with_changes(self):
+        server = nacre_server(place, "MaxStartups 50:30:100", "LogLevel ERROR")
+        self.addCleanup(server.stop)
+        recorder = Recorder(server)
+        known = place.known_hosts(recorder.port)
+        run(["ssh", "-p", recorder.port, *client_options(place, server, known=known), f"{ME}@127.0.0.1", "true"], check=0)
+        self.assertGreater(len(recorder.said), 1500)
+        dice = random.Random(2026)
+
+        def strangers(count):
+            for _ in range(count):
+                with dial(server) as connection:
+                    try:
+                        connection.sendall(mutant(recorder.said, dice))
+                        connection.shutdown(socket.SHUT_WR)
+                    except OSError:
+                        pass
+                    while first_line(connection):
+                        pass
+
+        strangers(20)
+        before = resident(server.process)
+        strangers(int(os.environ.get("NACRE_MUTANTS", "150")))
+        self.assertLessEqual(resident(server.process), before + 256)
+        ssh("ssh", place, server, "true", check=0)
+        if ROOT:
+            wait_until(lambda: not run(["pgrep", "-P", server.process.pid]).stdout, "the processes to be gone")
+        self.assertNotIn("signal", server.text())
 
 
 if __name__ == "__main__":
