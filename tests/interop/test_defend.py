@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import threading
 import unittest
 
@@ -240,6 +241,59 @@ class Mutants(unittest.TestCase):
         if ROOT:
             wait_until(lambda: not run(["pgrep", "-P", server.process.pid]).stdout, "the processes to be gone")
         self.assertNotIn("signal", server.text())
+
+
+MIB = 1 << 20
+EACH = 4 * MIB
+
+
+class StalledChannel(unittest.TestCase):
+    """One channel whose reader sleeps, and ten others on the same connection."""
+
+    def ours(self, server, stall):
+        result = run([BUILD / "tests/interop/drive_stall", server.port, ME, place.keys["ed25519"],
+                      place.known_hosts(server.port), EACH, int(stall)], check=0)
+        total, ms, held, peak = (int(n) for n in result.stdout.split())
+        self.assertEqual(total, 10 * EACH)
+        return ms, held, peak
+
+    def test_our_client(self):
+        for make in openssh_server, nacre_server:
+            server = make(place, "MaxSessions 20")
+            self.addCleanup(server.stop)
+            alone, _, _ = self.ours(server, False)
+            beside, held, peak = self.ours(server, True)
+            self.assertEqual(held, 256 * 1024, server.name)  # its window
+            self.assertLess(peak, MIB, server.name)  # of which nothing is kept, nor of the others
+            self.assertLess(beside, 4 * alone + 2000, server.name)
+            server.stop()
+
+    def test_openssh_client_of_our_server(self):
+        server = nacre_server(place, "MaxSessions 20")
+        self.addCleanup(server.stop)
+        control = place.fresh("control")
+        options = ["-p", server.port, *client_options(place, server), "-o", f"ControlPath={control}"]
+        start = lambda *command, **kwargs: subprocess.Popen(
+            [str(w) for w in ["ssh", *options, f"{ME}@127.0.0.1", *command]], stdin=subprocess.DEVNULL, **kwargs)
+        master = start("-o", "ControlMaster=yes", "-N")
+        self.addCleanup(lambda: (master.kill(), master.wait()))
+        wait_until(control.exists, "the master")
+        stalled = start("cat /dev/zero", stdout=subprocess.PIPE)
+        self.addCleanup(lambda: (stalled.kill(), stalled.wait(), stalled.stdout.close()))
+        self.assertEqual(stalled.stdout.read(1), b"\0")  # it runs, and nobody reads on
+        before = [resident(p) for p in self.processes(server)]
+        others = [start(f"head -c {EACH} /dev/zero", stdout=subprocess.PIPE) for _ in range(10)]
+        sizes = [len(p.communicate(timeout=DEADLINE)[0]) for p in others]
+        self.assertEqual(sizes, [EACH] * 10)
+        self.assertIsNone(stalled.poll())
+        # The server holds nothing for the one that does not read.
+        for kib, process in zip(before, self.processes(server)):
+            self.assertLess(resident(process), kib + 6 * 1024)
+
+    def processes(self, server):
+        """The one that serves the connection: the parent's youngest child, or itself."""
+        found = run(["pgrep", "-P", server.process.pid]).stdout.split() if ROOT else []
+        return [type("Process", (), {"pid": int(pid)}) for pid in found[-1:]] or [server.process]
 
 
 if __name__ == "__main__":
