@@ -254,13 +254,18 @@ NACRE_API void nacre_keyring_sent(nacre_keyring_conn *c, size_t n);
 /*
  * Behind a Unix-domain socket, in a loop of yours: makes the socket (mode 0600) and serves whoever connects
  * and runs as us or root, up to 128 at a time. path NULL: a name of its own in a new directory (mode 0700)
- * in $TMPDIR or /tmp, which goes with it. With a path, the directory must be ours or root's and not writable
+ * in $TMPDIR or /tmp, which goes with it. path "": no socket, only nacre_keyring_serve_fd. With a path, the directory must be ours or root's and not writable
  * by others (or sticky), and no file may have that name (NACRE_EXISTS). Borrows loop and keyring until freed;
  * advances the keyring by the loop's clock.
  */
 typedef struct nacre_keyring_server nacre_keyring_server;
 NACRE_API int nacre_keyring_serve(nacre_keyring_server **out, nacre_loop *loop, nacre_keyring *k,
                                   const char *path, nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * Serves who holds the other end of a connected Unix-domain stream socket, if that is us or root. Taken on success.
+ * NACRE_LIMIT: somebody else, or too many.
+ */
+NACRE_API int nacre_keyring_serve_fd(nacre_keyring_server *s, int fd) NACRE_MUST_CHECK;
 NACRE_API const char *nacre_keyring_server_path(const nacre_keyring_server *s);
 /* After nacre_keyring_answer outside of the confirm callback: what waited goes on. */
 NACRE_API void nacre_keyring_server_kick(nacre_keyring_server *s);

@@ -168,6 +168,22 @@ static int check_peer(int fd, const char *path, nacre_error *err)
     return NACRE_OK;
 }
 
+int nc_agent_connect(const char *path, int *fd, nacre_error *err)
+{
+    *fd = -1;
+    int rc = check_path(path, err);
+    if (rc == NACRE_OK) {
+        rc = nacre_net_connect_unix(path, fd, err);
+    }
+    if (rc == NACRE_OK) {
+        rc = check_peer(*fd, path, err);
+    }
+    if (rc != NACRE_OK) {
+        nc_fd_close(fd);
+    }
+    return rc;
+}
+
 int nacre_agent_open(nacre_agent **out, const nacre_allocator *a, const char *path,
                      nacre_error *err)
 {
@@ -178,18 +194,12 @@ int nacre_agent_open(nacre_agent **out, const nacre_allocator *a, const char *pa
     if (!path || !*path) {
         return nc_fail(err, NACRE_NOT_FOUND, "no agent: SSH_AUTH_SOCK is not set");
     }
-    int rc = check_path(path, err);
-    if (rc == NACRE_OK) {
-        rc = nacre_net_connect_unix(path, &fd, err);
-    }
-    if (rc == NACRE_OK) {
-        rc = check_peer(fd, path, err);
-    }
+    int rc = nc_agent_connect(path, &fd, err);
     if (rc == NACRE_OK) {
         rc = open_fd(out, a, fd, path, err);
-    }
-    if (rc != NACRE_OK) {
-        nc_fd_close(&fd);
+        if (rc != NACRE_OK) {
+            nc_fd_close(&fd);
+        }
     }
     return rc;
 }

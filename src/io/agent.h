@@ -14,4 +14,7 @@
 typedef int (*nc_agent_wait_fn)(void *user, int fd, bool writing, uint64_t deadline);
 void nc_agent_set_wait(nacre_agent *a, nc_agent_wait_fn fn, void *user); /* NULL: poll(2) */
 
+/* The connection alone, with nacre_agent_open's checks of who listens; *fd is non-blocking. path not NULL. */
+int nc_agent_connect(const char *path, int *fd, nacre_error *err) NACRE_MUST_CHECK;
+
 #endif

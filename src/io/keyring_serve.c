@@ -6,12 +6,12 @@
 
 #include "io/fd.h"
 #include "io/loop.h"
+#include "io/private_dir.h"
 #include "nacre/account.h"
 #include "nacre/net.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -232,14 +232,11 @@ void nacre_keyring_server_kick(nacre_keyring_server *s)
 
 static int make_dir(nacre_keyring_server *s, nacre_error *err)
 {
-    const char *tmp = getenv("TMPDIR");
-    int n = snprintf(s->dir, sizeof(s->dir), "%s/nacre-XXXXXXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (n < 0 || (size_t)n >= sizeof(s->dir) || !mkdtemp(s->dir)) {
-        int why = n < 0 || (size_t)n >= sizeof(s->dir) ? ENAMETOOLONG : errno;
-        s->dir[0] = '\0';
-        return nc_os_fail(err, NACRE_IO, why, "no directory for the agent's socket");
+    int rc = nc_private_dir(NULL, s->dir, sizeof(s->dir), "the agent's socket", err);
+    if (rc != NACRE_OK) {
+        return rc;
     }
-    n = snprintf(s->path, sizeof(s->path), "%s/agent.%ld", s->dir, (long)getpid());
+    int n = snprintf(s->path, sizeof(s->path), "%s/agent.%ld", s->dir, (long)getpid());
     return n > 0 && (size_t)n < sizeof(s->path)
                ? NACRE_OK
                : nc_fail(err, NACRE_TOO_LARGE, "the path of the agent's socket is too long");
@@ -306,11 +303,12 @@ int nacre_keyring_serve(nacre_keyring_server **out, nacre_loop *loop, nacre_keyr
     s->fd = -1;
     s->task.fn = go_on;
     s->task.user = s;
-    int rc = place(s, path, err);
-    if (rc == NACRE_OK) {
+    bool listens = !path || *path;
+    int rc = listens ? place(s, path, err) : NACRE_OK;
+    if (rc == NACRE_OK && listens) {
         rc = nacre_net_listen_unix(s->path, 0600, false, 0, &s->fd, err);
     }
-    if (rc == NACRE_OK) {
+    if (rc == NACRE_OK && listens) {
         rc = nacre_loop_add(loop, s->fd, NACRE_READ, on_listener, s);
     }
     if (rc != NACRE_OK) {
@@ -324,6 +322,14 @@ int nacre_keyring_serve(nacre_keyring_server **out, nacre_loop *loop, nacre_keyr
     set_timer(s);
     *out = s;
     return NACRE_OK;
+}
+
+int nacre_keyring_serve_fd(nacre_keyring_server *s, int fd)
+{
+    if (nc_fd_set_nonblock(fd, true) != 0 || nc_fd_set_cloexec(fd) != 0) {
+        return NACRE_IO;
+    }
+    return add_client(s, fd);
 }
 
 const char *nacre_keyring_server_path(const nacre_keyring_server *s)
