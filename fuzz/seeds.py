@@ -326,8 +326,18 @@ controls = {
     "refused": u32(0x80000002) + u32(4) + string("Permission denied"),
     "told": u32(0x90000001) + u32(5) + u32(1) + string("version"),
 }
+x11_setup = b"l\0\x0b\0\0\0\x12\0\x10\0\0\0MIT-MAGIC-COOKIE-1\0\0" + bytes(range(16))
+x11s = {
+    "local": b"\0:10.2",
+    "host": b"\0[::1]:10",
+    "path": b"\0/tmp/launch/org.x:0",
+    "request": b"\1\0" + string("MIT-MAGIC-COOKIE-1") + string("00112233445566778899aabbccddeeff") + u32(0),
+    "setup": b"\2\x3f" + x11_setup,
+    "pieces": b"\2" + b"".join(b"\0" + bytes([b]) for b in x11_setup),
+}
 corpora = {
     "control": controls,
+    "x11": x11s,
     "publickey": rfc4819,
     "policy": policies,
     "logins": logins,

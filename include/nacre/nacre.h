@@ -25,6 +25,7 @@
 
 #include "nacre/account.h"
 #include "nacre/agent.h"
+#include "nacre/agent_forward.h"
 #include "nacre/auth_policy.h"
 #include "nacre/authorized_keys.h"
 #include "nacre/base.h"
@@ -63,5 +64,6 @@
 #include "nacre/sshsig.h"
 #include "nacre/stream.h"
 #include "nacre/transport.h"
+#include "nacre/x11.h"
 
 #endif

@@ -122,6 +122,13 @@ typedef struct nacre_server_callbacks {
      */
     nacre_verdict (*forward_request)(void *user, nacre_server_conn *c, const nacre_event *ev,
                                      nacre_server_forward *f);
+    /*
+     * A session asks for the client's agent (auth-agent-req@openssh.com, agent-req), or for X11 (x11-req) before
+     * its program. Usually end in nacre_server_agent_forward (nacre/agent_forward.h) and nacre_server_x11
+     * (nacre/x11.h). NULL: other_request is asked.
+     */
+    nacre_verdict (*agent)(void *user, nacre_server_conn *c, const nacre_event *ev);
+    nacre_verdict (*x11)(void *user, nacre_server_conn *c, const nacre_event *ev);
 } nacre_server_callbacks;
 
 typedef struct nacre_server_config {

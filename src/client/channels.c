@@ -2,6 +2,7 @@
  * channels.c - channels for blocking callers: what arrives is kept until it is read, and gives its
  * window back only then; events can be diverted to a function of the caller.
  */
+#include "client/forwards.h"
 #include "client/state.h"
 
 #include "client/mux_master.h"
@@ -45,6 +46,7 @@ static void release(nacre_client *c, nc_chan *k)
     nc_attached_free(k);
     nc_queue_clear(&k->in[0]);
     nc_queue_clear(&k->in[1]);
+    nc_x11_session_over(c, k->ch);
     nacre_channel_free(k->ch);
     nc_free(c->alloc, k);
 }

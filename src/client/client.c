@@ -4,6 +4,7 @@
  * Its copy of the config: client_config.c. Who the server is: verify.c. Who we are: auth.c. What runs
  * over the connection: channels.c.
  */
+#include "client/forwards.h"
 #include "client/state.h"
 #include "client/stream.h"
 
@@ -206,6 +207,8 @@ static void drop(nacre_client *c)
         close(c->fd);
         c->fd = -1;
     }
+    nc_agent_forward_drop(c);
+    nc_x11_drop(c);
     nc_channels_clear(c);
     nc_openers_clear(c);
     nacre_driver_free(c->d);

@@ -42,8 +42,8 @@ static const nc_keyword table[] = {
     {"ExitOnForwardFailure", NC_KW_YESNO, NULL, NULL, NULL},
     {"FingerprintHash", NC_KW_CHOICE, "md5,sha256", NULL, NULL},
     {"ForkAfterAuthentication", NC_KW_YESNO, NULL, NULL, NULL},
-    {"ForwardAgent", NC_KW_TEXT, NULL, NO_ONLY, NULL},
-    {"ForwardX11", NC_KW_YESNO, NULL, NO_ONLY, NULL},
+    {"ForwardAgent", NC_KW_TEXT, NULL, NULL, NULL},
+    {"ForwardX11", NC_KW_YESNO, NULL, NULL, NULL},
     {"ForwardX11Timeout", NC_KW_TIME, NULL, NULL, NULL},
     {"ForwardX11Trusted", NC_KW_YESNO, NULL, NULL, NULL},
     {"GatewayPorts", NC_KW_YESNO, NULL, NULL, NULL},
@@ -154,10 +154,9 @@ const nc_keyword *nc_keyword_find(nacre_span name)
 static const char harmless[] = "ControlMaster,ControlPath,ControlPersist,ChannelTimeout,LogVerbose,"
                                "ObscureKeystrokeTiming";
 /* They tune what is refused or not there anyway. */
-static const char no_effect[] = "EnableEscapeCommandline,ForwardX11Timeout,"
-                                "ForwardX11Trusted,KbdInteractiveDevices,"
+static const char no_effect[] = "EnableEscapeCommandline,KbdInteractiveDevices,"
                                 "LogVerbose,StreamLocalBindMask,"
-                                "StreamLocalBindUnlink,TunnelDevice,XAuthLocation";
+                                "StreamLocalBindUnlink,TunnelDevice";
 /* Of protocol 1 and of long ago; ssh takes them without a word, too. */
 static const char dead[] =
     "Protocol,Cipher,FallBackToRsh,GlobalKnownHostsFile2,RhostsAuthentication,"

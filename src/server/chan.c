@@ -61,6 +61,7 @@ void nc_chan_free(nc_chan *k)
     nc_sftp_drop(k);
     nc_scp_drop(k);
     nc_subsystem_drop(k);
+    nc_x11_server_drop(k);
     for (size_t i = 0; i < k->env_count; i++) {
         nc_wipe_free(a, k->env[i], strlen(k->env[i]));
     }

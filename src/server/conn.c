@@ -121,6 +121,8 @@ void nc_conn_free(nacre_server_conn *c)
 {
     nacre_server *s = c->server;
     nc_forwards_clear(c);
+    nc_agent_server_free(c->agent);
+    c->agent = NULL;
     while (c->chans) {
         nc_chan_free(c->chans);
     }

@@ -224,6 +224,21 @@ static nacre_verdict on_signal(nc_chan *k, const nacre_event *ev)
     return plain(ask(k->conn, k->conn->server->cfg.callbacks.signal, ev));
 }
 
+static nacre_verdict on_agent(nc_chan *k, const nacre_event *ev)
+{
+    const nacre_server_callbacks *cb = &k->conn->server->cfg.callbacks;
+    return plain(ask(k->conn, cb->agent ? cb->agent : cb->other_request, ev));
+}
+
+static nacre_verdict on_x11(nc_chan *k, const nacre_event *ev)
+{
+    const nacre_server_callbacks *cb = &k->conn->server->cfg.callbacks;
+    if (k->work != NC_WORK_NONE) {
+        return NACRE_REFUSE; /* whatever runs would not hear of it */
+    }
+    return plain(ask(k->conn, cb->x11 ? cb->x11 : cb->other_request, ev));
+}
+
 static const struct request_row {
     const char *name;
     nacre_verdict (*fn)(nc_chan *k, const nacre_event *ev);
@@ -232,6 +247,8 @@ static const struct request_row {
     {"exec", on_exec},           {"shell", on_shell},
     {"subsystem", on_subsystem}, {"window-change", on_window_change},
     {"signal", on_signal},       {"break", on_signal},
+    {"agent-req", on_agent},     {"auth-agent-req@openssh.com", on_agent},
+    {"x11-req", on_x11},
 };
 
 static void on_request(nacre_server_conn *c, nc_chan *k, const nacre_event *ev)

@@ -82,6 +82,10 @@ typedef struct nc_timeouts {
 /* scp_session.c */
 typedef struct nc_scp_session nc_scp_session;
 
+/* agent_forward.c, x11.c */
+struct nc_agent_server;
+struct nc_x11_server;
+
 /* One channel of the peer's, or one that the application put something on. */
 typedef struct nc_chan {
     struct nc_chan *next;
@@ -110,6 +114,7 @@ typedef struct nc_chan {
     bool exit_sent;
     /* NC_WORK_SCP */
     nc_scp_session *scp;
+    struct nc_x11_server *x11; /* of a session; NULL: none was granted */
     /* NC_WORK_RELAY: whom to tell; NC_WORK_OPENING: the socket, else -1 */
     void (*on_relay)(void *user, nacre_relay *r, const nacre_relay_result *result);
     void *on_relay_user;
@@ -141,6 +146,7 @@ struct nacre_server_conn {
     bool blamed;
     nacre_offence offence; /* blamed: for */
     nc_timeouts timeouts;
+    struct nc_agent_server *agent; /* NULL: none was granted */
 };
 
 /* conn.c */
@@ -169,6 +175,10 @@ void nc_program_drop(nc_chan *k);
 /* attach.c */
 bool nc_attach_event(nc_chan *k, const nacre_event *ev);
 void nc_attach_drop(nc_chan *k);
+
+/* agent_forward.c, x11.c */
+void nc_agent_server_free(struct nc_agent_server *s); /* NULL ok */
+void nc_x11_server_drop(nc_chan *k);
 
 /* sftp_session.c */
 bool nc_sftp_event(nc_chan *k, const nacre_event *ev);

@@ -14,6 +14,7 @@ static const extension announced[] = {
     {"server-sig-algs", NULL, false, true},
     {"publickey-hostbound@openssh.com", "0", false, true},
     {"ping@openssh.com", "0", true, true},
+    {"agent-forward", "0", false, true}, /* RFC 9987: the names agent-req and agent-connect */
     {"ext-info-in-auth@openssh.com", "0", true, false},
 };
 
