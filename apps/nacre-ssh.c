@@ -32,7 +32,7 @@ static void usage(void)
 {
     (void)fprintf(
         stderr,
-        "usage: nacre-ssh [-46aCGNnqsTtVvx] [-B bind_interface] [-b bind_address]\n"
+        "usage: nacre-ssh [-46AaCGNnqsTtVvXxYy] [-B bind_interface] [-b bind_address]\n"
         "                 [-c cipher_spec] [-E log_file] [-e escape_char] [-F configfile]\n"
         "                 [-i identity_file] [-J destination] [-l login_name] [-m mac_spec]\n"
         "                 [-o option] [-p port] [-S none] destination [command [argument ...]]\n"
@@ -48,6 +48,7 @@ static const struct {
 } spellings[] = {
     {'4', "AddressFamily", "inet"},
     {'6', "AddressFamily", "inet6"},
+    {'A', "ForwardAgent", "yes"},
     {'a', "ForwardAgent", "no"},
     {'B', "BindInterface", NULL},
     {'b', "BindAddress", NULL},
@@ -65,11 +66,12 @@ static const struct {
     {'p', "Port", NULL},
     {'S', "ControlPath", NULL},
     {'s', "SessionType", "subsystem"},
+    {'X', "ForwardX11", "yes"},
     {'x', "ForwardX11", "no"},
     {'k', "GSSAPIDelegateCredentials", "no"},
 };
 
-static const char later[] = "ADgIKLMORwWXY";
+static const char later[] = "DgIKLMORwW";
 
 static bool is_set(const command_line *c, const char *keyword)
 {
@@ -137,6 +139,9 @@ static int one_option(command_line *c, int letter, const char *argument)
     case 't':
         c->tty_flag++;
         return 0;
+    case 'Y':
+        rc = set(c, "ForwardX11", "yes");
+        return rc == 0 ? set(c, "ForwardX11Trusted", "yes") : rc;
     case 'y':
         c->setup.use_syslog = true;
         return 0;

@@ -15,9 +15,10 @@
 enum { MODES_MAX = 1024, EXIT_FAILED = 255 };
 
 typedef struct running {
-    const ssh_session *s;
+    ssh_session *s;
     nacre_channel *ch;
     bool pty;
+    bool x11; /* its reply comes first */
     ssh_escape escape;
     volatile sig_atomic_t signo;
 } running;
@@ -94,7 +95,8 @@ static int send_pty(const running *r)
 /* Everything leaves at once; the answers come in the same order. */
 static int send_requests(running *r)
 {
-    const ssh_session *s = r->s;
+    ssh_session *s = r->s;
+    r->x11 = session_request_forwards(s, r->ch);
     int rc = r->pty ? send_pty(r) : NACRE_OK;
     if (rc != NACRE_OK) {
         return rc;
@@ -115,6 +117,14 @@ static int send_requests(running *r)
 static int await_replies(running *r)
 {
     const ssh_session *s = r->s;
+    if (r->x11) {
+        int rc = nacre_client_wait_reply(s->client, r->ch, NACRE_FOREVER);
+        if (rc == NACRE_REQUEST_REFUSED) {
+            setup_say(s->setup, "X11 forwarding request failed on channel 0");
+        } else if (rc != NACRE_OK) {
+            return rc;
+        }
+    }
     if (r->pty) {
         int rc = nacre_client_wait_reply(s->client, r->ch, NACRE_FOREVER);
         if (rc == NACRE_REQUEST_REFUSED) {

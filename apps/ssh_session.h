@@ -21,6 +21,14 @@ typedef struct ssh_session {
 /* Runs it to its end; the exit status of the program. */
 int session_run(ssh_session *s);
 
+/* ---- ssh_agentx11.c ---- */
+
+/*
+ * Asks for what of agent and X11 the configuration wants to have forwarded. True: one reply (to x11-req)
+ * will come before those of later requests.
+ */
+bool session_request_forwards(ssh_session *s, nacre_channel *ch);
+
 /* ---- ssh_query.c ---- */
 
 /* -Q: 0, or 255 for an unknown kind. */

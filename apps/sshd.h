@@ -159,6 +159,11 @@ bool place_enter(const login *l);
 void place_tell(login *l);
 void place_forget(login *l);
 
+/* sshd_agentx11.c */
+void agentx11_callbacks(nacre_server_callbacks *cb);
+/* What SSH_AUTH_SOCK and DISPLAY are for the programs of this session; NULL: they are not set. */
+void agentx11_env(const login *l, nacre_channel *ch, const char **agent, const char **display);
+
 /* sshd_session.c */
 void session_callbacks(nacre_server_callbacks *cb);
 

@@ -84,6 +84,7 @@ static nacre_server *make_server(sshd *d)
     auth_callbacks(&cfg.callbacks);
     session_callbacks(&cfg.callbacks);
     forward_callbacks(&cfg.callbacks);
+    agentx11_callbacks(&cfg.callbacks);
     if (nacre_server_new(&server, &cfg, &why) != NACRE_OK) {
         say(LOG_LEVEL_FATAL, "%s", why.text);
         return NULL;

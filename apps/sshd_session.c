@@ -144,6 +144,14 @@ static void env_make(environment *e, const login *l, nacre_channel *ch, const ch
     if (l->auth_info[0]) {
         env_set(e, "SSH_USER_AUTH", l->auth_info);
     }
+    const char *agent, *display;
+    agentx11_env(l, ch, &agent, &display);
+    if (agent) {
+        env_set(e, "SSH_AUTH_SOCK", agent);
+    }
+    if (display) {
+        env_set(e, "DISPLAY", display);
+    }
     if (original) {
         env_set(e, "SSH_ORIGINAL_COMMAND", original);
     }

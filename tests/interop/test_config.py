@@ -578,7 +578,7 @@ class Programs(unittest.TestCase):
         result = self.go("true", options=["ObscureKeystrokeTiming=yes", "ControlMaster=auto"], check=0)
         self.assertIn(b"ObscureKeystrokeTiming yes is not supported", result.stderr)
         self.assertIn(b"ControlMaster auto is not supported", result.stderr)
-        for bad in ("ForwardAgent=yes", "LocalForward=1 h:2", "Tunnel=yes", "ForwardX11=yes"):
+        for bad in ("LocalForward=1 h:2", "Tunnel=yes"):
             self.assertEqual(self.go("true", options=[bad]).returncode, 255, bad)
 
     def test_in_the_background(self):
