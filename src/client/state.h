@@ -143,7 +143,7 @@ struct nacre_client {
     nc_auth_state auth;
     struct nacre_mux_master *mux_master; /* NULL: the connection is not shared */
     nc_chan *chans;
-    nc_opener openers[NC_OPENERS_MAX]; /* openers.c */
+    nc_opener openers[NC_OPENERS_MAX];      /* openers.c */
     struct nc_agent_forward *agent_forward; /* agent_forward.c; NULL: not asked for */
     struct nc_x11 *x11;                     /* x11.c; likewise */
     int run_rc; /* what an event function returned; NACRE_AGAIN: nothing yet */
