@@ -333,6 +333,20 @@ NACRE_API int nacre_server_carry(nacre_server_conn *c, const char *type, nacre_s
  * BREAK (RFC 4335) on the session's terminal: see nacre_pty_break. NACRE_NOT_FOUND: it has none.
  */
 NACRE_API int nacre_server_break(nacre_server_conn *c, nacre_channel *ch);
+/*
+ * The same for those who listen themselves for a client (LATER in forward_request): forwarded-tcpip with the address as the
+ * client named it, the port that is listened on, and who connected (for messages); forwarded-streamlocal@openssh.com.
+ */
+NACRE_API int nacre_server_carry_tcp(nacre_server_conn *c, const char *host, uint16_t port,
+                                     const char *origin, uint16_t origin_port, int fd,
+                                     nacre_error *err) NACRE_MUST_CHECK;
+NACRE_API int nacre_server_carry_path(nacre_server_conn *c, const char *path, int fd,
+                                      nacre_error *err) NACRE_MUST_CHECK;
+/*
+ * What the library listens on for this client: host, port (bound) and path of the n-th, borrowed until it is
+ * cancelled. False: there are no more.
+ */
+NACRE_API bool nacre_server_listens(nacre_server_conn *c, size_t n, nacre_server_forward *out);
 /* After nacre_sftp_reply_*: instead of nacre_sftp_server_flush, when the server stands on a channel. */
 NACRE_API int nacre_server_sftp_flush(nacre_server_conn *c, nacre_channel *ch);
 

@@ -4,6 +4,7 @@
  */
 #include "server/server.h"
 
+#include "channel/forward.h"
 #include "io/fd.h"
 #include "io/relay.h"
 
@@ -114,6 +115,32 @@ int nacre_server_carry(nacre_server_conn *c, const char *type, nacre_span data, 
     k->waiting_fd = fd;
     nacre_driver_kick(c->driver);
     return NACRE_OK;
+}
+
+int nacre_server_carry_tcp(nacre_server_conn *c, const char *host, uint16_t port,
+                           const char *origin, uint16_t origin_port, int fd, nacre_error *err)
+{
+    nc_buf data;
+    nc_error_clear(err);
+    nc_buf_init(&data, c->server->alloc, NC_FWD_DATA_MAX);
+    int rc = nc_fwd_write_tcp(&data, host, port, origin, origin_port);
+    rc = rc == NACRE_OK ? nacre_server_carry(c, "forwarded-tcpip", nc_buf_span(&data), fd, err)
+                        : nc_fail(err, rc, "the address cannot be told: %s", nacre_status_text(rc));
+    nc_buf_clear(&data);
+    return rc;
+}
+
+int nacre_server_carry_path(nacre_server_conn *c, const char *path, int fd, nacre_error *err)
+{
+    nc_buf data;
+    nc_error_clear(err);
+    nc_buf_init(&data, c->server->alloc, NC_FWD_DATA_MAX);
+    int rc = nc_fwd_write_path(&data, path);
+    rc = rc == NACRE_OK ? nacre_server_carry(c, "forwarded-streamlocal@openssh.com",
+                                             nc_buf_span(&data), fd, err)
+                        : nc_fail(err, rc, "the path cannot be told: %s", nacre_status_text(rc));
+    nc_buf_clear(&data);
+    return rc;
 }
 
 static void give_up(nc_chan *k)

@@ -50,25 +50,15 @@ void nc_forwards_clear(nacre_server_conn *c)
 /* Takes fd on success. */
 static int carry(nc_forward *f, int fd, nacre_error *why)
 {
-    nc_buf data;
     nacre_endpoint peer;
-    nc_buf_init(&data, f->conn->server->alloc, NC_FWD_DATA_MAX);
-    int rc = NACRE_OK;
     if (f->local) {
-        rc = nc_fwd_write_path(&data, f->name);
-    } else {
-        rc = nacre_net_peer(fd, &peer);
-        nacre_net_set_nodelay(fd, true);
-        rc = rc == NACRE_OK ? nc_fwd_write_tcp(&data, f->name, f->port, peer.address, peer.port)
-                            : nc_fail(why, rc, "it is gone again");
+        return nacre_server_carry_path(f->conn, f->name, fd, why);
     }
-    if (rc == NACRE_OK) {
-        rc = nacre_server_carry(f->conn,
-                                f->local ? "forwarded-streamlocal@openssh.com" : "forwarded-tcpip",
-                                nc_buf_span(&data), fd, why);
+    if (nacre_net_peer(fd, &peer) != NACRE_OK) {
+        return nc_fail(why, NACRE_CLOSED, "it is gone again");
     }
-    nc_buf_clear(&data);
-    return rc;
+    nacre_net_set_nodelay(fd, true);
+    return nacre_server_carry_tcp(f->conn, f->name, f->port, peer.address, peer.port, fd, why);
 }
 
 static void hold(nc_forward *f, int fd);
@@ -246,6 +236,22 @@ static bool cancel(nacre_server_conn *c, bool local, const char *name, uint16_t 
         }
     }
     return false;
+}
+
+bool nacre_server_listens(nacre_server_conn *c, size_t n, nacre_server_forward *out)
+{
+    const nc_forward *f = c->forwards;
+    for (; f && n > 0; n--) {
+        f = f->next;
+    }
+    nacre_server_forward_init(out);
+    if (!f) {
+        return false;
+    }
+    out->host = f->local ? NULL : f->name;
+    out->path = f->local ? f->name : NULL;
+    out->port = f->port;
+    return true;
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------- */

@@ -94,7 +94,11 @@ def dial(where):
     """A port of 127.0.0.1, or a path."""
     s = socket.socket(socket.AF_INET if isinstance(where, int) else socket.AF_UNIX)
     s.settimeout(DEADLINE)
-    s.connect(("127.0.0.1", where) if isinstance(where, int) else str(where))
+    try:
+        s.connect(("127.0.0.1", where) if isinstance(where, int) else str(where))
+    except OSError:
+        s.close()
+        raise
     return s
 
 
@@ -200,12 +204,15 @@ def listens(port, address="127.0.0.1"):
 def socks5(port, host, to_port):
     """A connection by SOCKS 5, with the name left to the other end."""
     s = dial(port)
-    s.sendall(b"\5\1\0")
-    if read_exactly(s, 2) != b"\5\0":
-        raise AssertionError("SOCKS without authentication was not agreed to")
-    s.sendall(b"\5\1\0\3" + bytes([len(host)]) + host.encode() + struct.pack("!H", to_port))
-    reply = read_exactly(s, 10)
-    if reply[1] != 0:
+    try:
+        s.sendall(b"\5\1\0")
+        if read_exactly(s, 2) != b"\5\0":
+            raise AssertionError("SOCKS without authentication was not agreed to")
+        s.sendall(b"\5\1\0\3" + bytes([len(host)]) + host.encode() + struct.pack("!H", to_port))
+        reply = read_exactly(s, 10)
+        if reply[1] != 0:
+            raise ConnectionError(f"SOCKS reply {reply[1]}")
+    except BaseException:
         s.close()
-        raise ConnectionError(f"SOCKS reply {reply[1]}")
+        raise
     return s

@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 from harness import *
+from sockets import *
 from terminal import Terminal
 
 EXAMPLES = BUILD / "examples"
@@ -238,6 +239,47 @@ class SftpServer(unittest.TestCase):
         run([program, "-k", "/nonexistent", place.host_keys["ed25519"], "0", "/"], check=1)
         server = self.serve("/nonexistent")
         self.assertNotEqual(sftp("sftp", place, server, ["pwd"]).returncode, 0)
+
+
+class ForwardServer(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service, cls.port = Service(), free_port()
+        options = {"ed25519": f'permitopen="localhost:{cls.service.port}",permitlisten="{cls.port}"', "rsa": "restrict",
+                   "ecdsa256": 'from="192.0.2.1"'}
+        keys = place.fresh("keys")
+        keys.write_text("".join(f"{text} {pathlib.Path(f'{place.keys[kind]}.pub').read_text()}"
+                                for kind, text in options.items()))
+        cls.server = Server(place, lambda port: [str(EXAMPLES / "example-forward_server"), str(place.host_keys["ed25519"]),
+                                                 str(keys), str(port)], "forward_server")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+        cls.service.close()
+
+    def stdio(self, where, **kwargs):
+        return ssh("ssh", place, self.server, args=["-W", where], stdin=b"ehello", **kwargs)
+
+    def test_what_the_key_permits(self):
+        there = f"localhost:{self.service.port}"
+        self.assertEqual(self.stdio(there, check=0).stdout, b"helloend")
+        self.assertIn(b"prohibited", self.stdio(f"127.0.0.1:{self.service.port}").stderr)
+        self.assertIn(b"prohibited", self.stdio(there, key="rsa").stderr)
+        self.assertIn(b"ermission denied", self.stdio(there, key="ecdsa256", check=255).stderr)
+        self.assertNotEqual(ssh("ssh", place, self.server, "id").returncode, 0)
+
+    def test_listening(self):
+        command = ["ssh", "-N", "-p", str(self.server.port), *client_options(place, self.server), "-R",
+                   f"*:{self.port}:localhost:{self.service.port}", f"{ME}@127.0.0.1"]
+        client = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: listens(self.port), "the listener")
+            half_closes(lambda: dial(self.port), self.service)
+        finally:
+            client.terminate()
+            client.wait(DEADLINE)
+        wait_until(lambda: not listens(self.port), "its end")
 
 
 if __name__ == "__main__":

@@ -117,6 +117,11 @@ class OpenSSH(unittest.TestCase):
         with self.assertRaises((ConnectionError, AssertionError)):  # ssh closes where it knows no better
             socks5(self.ports["D"], "localhost", 1)
 
+    def test_keys_that_change_meanwhile(self):
+        port = free_port()
+        with openssh("-L", f"{port}:127.0.0.1:{service.port}", options=["-o", "RekeyLimit=1M"], ready=lambda: listens(port)):
+            bulk(lambda: dial(port), 8 << 20)
+
     def test_nobody_is_there(self):
         with dial(self.ports["X"]) as s:
             self.assertEqual(s.recv(1), b"")

@@ -653,6 +653,101 @@ static void cancelled_while_somebody_waits(void **state)
     world_leave(p);
 }
 
+static nacre_server_conn *last;
+static uint32_t last_ticket;
+
+static nacre_verdict listen_later(void *user, nacre_server_conn *c, const nacre_event *ev,
+                                  nacre_server_forward *f)
+{
+    (void)user;
+    note(f);
+    last = c;
+    last_ticket = ev->ticket;
+    J.forwards++;
+    return NACRE_LATER;
+}
+
+/* It has sockets of its own, and says by hand what the library says otherwise. */
+static void the_application_carries_what_it_likes(void **state)
+{
+    world *w = *state;
+    nc_fwd_tcp m;
+    nc_fwd_path path;
+    nacre_error err = {0};
+    nacre_server_forward f;
+    char name[300];
+    int pair[2];
+    peer *p = serve(w);
+    w->cfg.callbacks.forward_request = listen_later;
+    world_leave(p);
+    nacre_server_free(w->server);
+    world_start(w);
+    p = world_login(w);
+    p->take = true;
+    assert_int_equal(
+        nacre_global_request(p->t, "tcpip-forward", true, nc_span("\0\0\0\1h\0\0\0\0", 9)),
+        NACRE_OK);
+    nacre_driver_kick(p->d);
+    world_until(w, &J.forwards, 1);
+    assert_string_equal(J.host, "h");
+    assert_false(nacre_server_listens(last, 0, &f));
+    nacre_answer yes = {.accept = true, .data = nc_span("\0\0\0\7", 4)};
+    assert_int_equal(nacre_server_answer(last, last_ticket, &yes), NACRE_OK);
+    world_until(w, &p->global_yes, 1);
+    assert_int_equal(told_port(p), 7);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(nacre_server_carry_tcp(last, "h", 7, "192.0.2.1", 8, pair[0], &err), NACRE_OK);
+    world_until(w, &p->asked, 1);
+    assert_string_equal(p->ask_type, "forwarded-tcpip");
+    assert_int_equal(nc_fwd_read_tcp(nc_span(p->ask_data, p->ask_n), &m), NACRE_OK);
+    assert_string_equal(m.host, "h");
+    assert_int_equal(m.port, 7);
+    assert_string_equal(m.origin, "192.0.2.1");
+    assert_int_equal(m.origin_port, 8);
+    exchange(w, p, p->ask_channel, pair[1]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(nacre_server_carry_path(last, "/p", pair[0], &err), NACRE_OK);
+    world_until(w, &p->asked, 2);
+    assert_int_equal(nc_fwd_read_path(nc_span(p->ask_data, p->ask_n), &path), NACRE_OK);
+    assert_string_equal(path.path, "/p");
+    exchange(w, p, p->ask_channel, pair[1]);
+    /* What no client could read is not sent. */
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    assert_int_not_equal(nacre_server_carry_tcp(last, name, 7, name, 8, 0, &err), NACRE_OK);
+    assert_int_not_equal(nacre_server_carry_tcp(last, "h", 7, "o", 8, -1, &err), NACRE_OK);
+    world_leave(p);
+}
+
+static nacre_verdict keep_login(void *user, nacre_server_conn *c, const char *name,
+                                const nacre_key *key)
+{
+    (void)user;
+    (void)name;
+    (void)key;
+    last = c;
+    return NACRE_ACCEPT;
+}
+
+static void what_is_listened_on_is_listed(void **state)
+{
+    world *w = *state;
+    nacre_server_forward f;
+    w->cfg.callbacks.authenticated = keep_login;
+    peer *p = serve(w);
+    assert_false(nacre_server_listens(last, 0, &f));
+    assert_true(ask_listen(w, p, "tcpip-forward", "127.0.0.1", 0));
+    uint16_t port = told_port(p);
+    assert_true(nacre_server_listens(last, 0, &f));
+    assert_string_equal(f.host, "127.0.0.1");
+    assert_int_equal(f.port, port);
+    assert_null(f.path);
+    assert_false(nacre_server_listens(last, 1, &f));
+    assert_true(ask_listen(w, p, "cancel-tcpip-forward", "127.0.0.1", port));
+    assert_false(nacre_server_listens(last, 0, &f));
+    world_leave(p);
+}
+
 static void the_application_listens_itself(void **state)
 {
     world *w = *state;
@@ -769,6 +864,8 @@ int main(void)
         WITH_WORLD(who_connects_waits_for_a_channel),
         WITH_WORLD(cancelled_while_somebody_waits),
         WITH_WORLD(the_application_listens_itself),
+        WITH_WORLD(the_application_carries_what_it_likes),
+        WITH_WORLD(what_is_listened_on_is_listed),
         WITH_WORLD(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
