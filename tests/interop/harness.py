@@ -213,7 +213,7 @@ def openssh_server(place, *lines, sftp=SFTP_SERVER, **kwargs):
 def nacre_server(place, *lines, **kwargs):
     all_lines = ["Subsystem sftp internal-sftp", *lines]
     if not any(line.lower().startswith("persourcepenalties") for line in lines):
-        all_lines.append("PerSourcePenalties no")  # all that tests do wrong comes from one address
+        all_lines.insert(0, "PerSourcePenalties no")  # all that tests do wrong comes from one address
     return Server(place, lambda port: [str(APPS / "nacre-sshd"), "-D", "-e", "-f",
                                        str(sshd_config(place, port, all_lines, **kwargs))], "nacre-sshd")
 
