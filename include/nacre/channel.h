@@ -160,6 +160,9 @@ NACRE_API int nacre_global_request(nacre_transport *t, const char *name, bool wa
  * further ones with NACRE_WRONG_STATE. Not answered. Servers get NACRE_WRONG_STATE.
  */
 NACRE_API int nacre_no_more_sessions(nacre_transport *t) NACRE_MUST_CHECK;
+/* The number of the last one that wanted a reply: u.reply.number of its answer. Several askers of one
+ * connection know theirs by it. */
+NACRE_API uint32_t nacre_global_request_number(const nacre_transport *t);
 
 #ifdef __cplusplus
 }

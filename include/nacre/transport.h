@@ -288,6 +288,7 @@ typedef struct nacre_event {
         struct {
             bool success;
             nacre_span data; /* global replies */
+            uint32_t number; /* global replies: of the request, see nacre_global_request_number */
         } reply;
         struct {
             nacre_key *const *keys; /* plain keys, each once; borrowed until the next step */

@@ -12,6 +12,7 @@ static void asked_push(nc_mux *m, bool keepalive)
     uint8_t bit = (uint8_t)(1U << (at % 8));
     m->asked[at / 8] = (uint8_t)(keepalive ? m->asked[at / 8] | bit : m->asked[at / 8] & ~bit);
     m->asked_count++;
+    m->asked_number++;
 }
 
 static bool asked_pop(nc_mux *m)
@@ -19,6 +20,7 @@ static bool asked_pop(nc_mux *m)
     uint32_t at = m->asked_head;
     m->asked_head = (uint16_t)((at + 1) % NC_MAX_GLOBAL_REQUESTS);
     m->asked_count--;
+    m->answered_number++;
     return (m->asked[at / 8] >> (at % 8) & 1) != 0;
 }
 
@@ -65,6 +67,11 @@ int nc_mux_no_more_sessions(nc_mux *m)
     return rc;
 }
 
+uint32_t nc_mux_global_number(const nc_mux *m)
+{
+    return m->asked_number;
+}
+
 static int reply_arrived(nc_mux *m, bool success, nacre_span data, nacre_event *ev)
 {
     if (m->asked_count == 0) {
@@ -83,6 +90,7 @@ static int reply_arrived(nc_mux *m, bool success, nacre_span data, nacre_event *
     nc_mux_event(ev, NACRE_EVENT_GLOBAL_REPLY, NULL);
     ev->u.reply.success = success;
     ev->u.reply.data = data;
+    ev->u.reply.number = m->answered_number;
     return NACRE_OK;
 }
 

@@ -31,6 +31,7 @@ int nc_mux_open(nc_mux *m, const char *type, nacre_span data, uint32_t window, u
 int nc_mux_global_request(nc_mux *m, const char *name, bool want_reply,
                           nacre_span data) NACRE_MUST_CHECK;
 int nc_mux_no_more_sessions(nc_mux *m) NACRE_MUST_CHECK;
+uint32_t nc_mux_global_number(const nc_mux *m); /* as nacre_global_request_number */
 /* hostkeys.c: a server's own keys, which it announces; a client's request for the proof of some. */
 int nc_mux_add_host_key(nc_mux *m, nacre_key *key) NACRE_MUST_CHECK;
 int nc_mux_prove_host_keys(nc_mux *m, nacre_key *const *keys, size_t count) NACRE_MUST_CHECK;

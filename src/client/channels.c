@@ -76,7 +76,7 @@ void nacre_client_channel_free(nacre_client *c, nacre_channel *ch)
     }
 }
 
-static void keep_data(nc_chan *k, const nacre_event *ev)
+void nc_channels_keep(nc_chan *k, const nacre_event *ev)
 {
     nacre_span bytes = ev->u.data.bytes;
     bool apart = ev->u.data.stream == NACRE_STDERR && !k->merge_errors;
@@ -135,7 +135,7 @@ static void keep(nacre_client *c, nc_chan *k, const nacre_event *ev)
 {
     switch (ev->type) {
     case NACRE_EVENT_CHANNEL_DATA:
-        keep_data(k, ev);
+        nc_channels_keep(k, ev);
         break;
     case NACRE_EVENT_CHANNEL_REPLY:
         if (k->reply_count < NC_REPLIES_MAX) {

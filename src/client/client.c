@@ -209,6 +209,7 @@ static void drop(nacre_client *c)
     }
     nc_agent_forward_drop(c);
     nc_x11_drop(c);
+    nc_forwards_clear(c);
     nc_channels_clear(c);
     nc_openers_clear(c);
     nacre_driver_free(c->d);
@@ -280,6 +281,11 @@ static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
     case NACRE_EVENT_HOST_KEYS_PROVEN:
         nc_client_update_event(c, ev);
         break;
+    case NACRE_EVENT_GLOBAL_REPLY:
+        if (nc_forwards_reply(c, ev)) {
+            return;
+        }
+        break;
     default:
         if (ev->channel && nc_channels_event(c, ev)) {
             return;
@@ -307,6 +313,7 @@ static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
         }
     }
     nc_mux_master_over(c->mux_master);
+    nc_forwards_closed(c);
 }
 
 static int prepare(nacre_client *c, const char *host, uint16_t port)

@@ -3,6 +3,7 @@
  */
 #include "base/words.h"
 #include "client/ssh_config.h"
+#include "nacre/forward.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,105 +278,24 @@ static const struct {
 
 /* ---- forwardings ---- */
 
-/* One field of "host:port:..."; brackets keep colons together, a backslash one character. */
-static bool next_field(const char **at, char *out, size_t size, bool *path)
-{
-    const char *p = *at;
-    size_t n = 0;
-    char end = *p == '[' ? ']' : ':';
-    p += end == ']' ? 1 : 0;
-    *path = false;
-    for (; *p && *p != end; p++) {
-        if (*p == '\\' && end == ':' && p[1]) {
-            p++;
-        }
-        if (n + 1 >= size) {
-            return false;
-        }
-        *path = *path || *p == '/';
-        out[n++] = *p;
-    }
-    out[n] = '\0';
-    if (end == ']') {
-        if (*p != ']' || (p[1] && p[1] != ':')) {
-            return false;
-        }
-        p++;
-    }
-    *at = p + (*p ? 1 : 0);
-    return true;
-}
-
-/* What one side of a forwarding may be. */
-typedef struct side {
-    char field[2][512];
-    bool path;
-    size_t count;
-} side;
-
-/* "[host:]port" or a path. */
-static bool parse_side(const char *text, size_t n, side *out)
-{
-    char copy[1024];
-    const char *at = copy;
-    uint32_t port;
-    bool path = false;
-    if (n >= sizeof(copy)) {
-        return false;
-    }
-    memcpy(copy, text, n);
-    copy[n] = '\0';
-    memset(out, 0, sizeof(*out));
-    while (*at && out->count < 2) {
-        if (!next_field(&at, out->field[out->count], sizeof(out->field[0]), &path)) {
-            return false;
-        }
-        out->path = out->path || path;
-        out->count++;
-    }
-    if (*at || out->count == 0) {
-        return false;
-    }
-    if (out->path) {
-        return out->count == 1;
-    }
-    return nc_parse_number(out->field[out->count - 1], 0, 65535, &port);
-}
-
-static void show_side(const side *s, char *out, size_t size)
-{
-    (void)snprintf(out, size, s->count == 2 ? "[%s]:%s" : "%s%s", s->field[0],
-                   s->count == 2 ? s->field[1] : "");
-}
-
 int nc_forward_parse(const nc_keyword *k, const char *value, char *out, size_t size,
                      nacre_error *err)
 {
     static const char how[] = "no forwarding ([address:]port host:port, or paths of sockets)";
-    char shown[2][1040];
-    side listen, target;
-    size_t n = strcspn(value, " ");
+    nacre_forward_options o;
+    nacre_forward_text text;
     bool dynamic = is(k->name, "DynamicForward");
     bool remote = is(k->name, "RemoteForward");
-    if (!parse_side(value, n, &listen) ||
-        (!remote && strcmp(listen.field[listen.count - 1], "0") == 0)) {
+    nacre_forward_options_init(&o);
+    int rc = nacre_forward_parse(dynamic  ? NACRE_FORWARD_DYNAMIC
+                                 : remote ? NACRE_FORWARD_REMOTE
+                                          : NACRE_FORWARD_LOCAL,
+                                 value, &o, &text, NULL);
+    bool two = strchr(value, ' ') != NULL; /* a target stands in a word of its own */
+    bool wants_two = o.kind == NACRE_FORWARD_LOCAL || o.kind == NACRE_FORWARD_REMOTE;
+    if (rc != NACRE_OK || two != wants_two || nacre_forward_format(&o, out, size) != NACRE_OK) {
         return bad(k, value, how, err);
     }
-    show_side(&listen, shown[0], sizeof(shown[0]));
-    if (!value[n]) {
-        if (!dynamic && !remote) {
-            return bad(k, value, how, err);
-        }
-        (void)snprintf(out, size, remote ? "%s [socks]:0" : "%s", shown[0]);
-        return NACRE_OK;
-    }
-    if (dynamic || !parse_side(value + n + 1, strlen(value + n + 1), &target) ||
-        (!target.path && target.count != 2) ||
-        (!target.path && strcmp(target.field[1], "0") == 0)) {
-        return bad(k, value, how, err);
-    }
-    show_side(&target, shown[1], sizeof(shown[1]));
-    (void)snprintf(out, size, "%s %s", shown[0], shown[1]);
     return NACRE_OK;
 }
 

@@ -146,6 +146,8 @@ struct nacre_client {
     nc_opener openers[NC_OPENERS_MAX];      /* openers.c */
     struct nc_agent_forward *agent_forward; /* agent_forward.c; NULL: not asked for */
     struct nc_x11 *x11;                     /* x11.c; likewise */
+    struct nacre_forward *forwards;    /* forward.c */
+    struct nc_forward_conn *forward_conns;
     int run_rc; /* what an event function returned; NACRE_AGAIN: nothing yet */
     nacre_error err;
 };
@@ -289,6 +291,13 @@ int nc_keysign(nacre_client *c, const char *program, int connection, nacre_span 
 /* Ends the relay that was attached to k and closes its descriptors; nothing when k has none. */
 void nc_attached_free(nc_chan *k);
 
+/* ---- forward.c ---- */
+
+/* GLOBAL_REPLY: true if it is the answer to a forwarding. */
+bool nc_forwards_reply(nacre_client *c, const nacre_event *ev);
+void nc_forwards_closed(nacre_client *c);
+void nc_forwards_clear(nacre_client *c);
+
 /* ---- channels.c ---- */
 
 /* nacre_client_channel with a receive window; 0: as configured. */
@@ -299,6 +308,8 @@ nc_chan *nc_channels_find(nacre_client *c, const nacre_channel *ch);
 /* Takes a channel among those of the blocking calls, as it is; NULL: no memory, and ch is still the caller's. */
 nc_chan *nc_channels_adopt(nacre_client *c, nacre_channel *ch);
 void nc_channels_clear(nacre_client *c);
+/* Puts the bytes of CHANNEL_DATA behind what is kept. */
+void nc_channels_keep(nc_chan *k, const nacre_event *ev);
 /* Hands what was kept to fn, oldest first, and then the state that was reached. */
 void nc_channels_replay(nacre_client *c, nc_chan *k, void (*fn)(void *user, const nacre_event *ev),
                         void *user);

@@ -279,6 +279,11 @@ int nacre_no_more_sessions(nacre_transport *t)
     return nc_mux_no_more_sessions(t->mux);
 }
 
+uint32_t nacre_global_request_number(const nacre_transport *t)
+{
+    return nc_mux_global_number(t->mux);
+}
+
 int nacre_transport_prove_host_keys(nacre_transport *t, nacre_key *const *keys, size_t count)
 {
     return nc_mux_prove_host_keys(t->mux, keys, count);
