@@ -2,6 +2,7 @@
  * nacre-ssh.c - the command line of ssh(1): options into configuration, then setup, session, exit
  * status. 255 is ours, everything else the remote program's.
  */
+#include "ssh_forward.h"
 #include "ssh_session.h"
 
 #include "nacre/process.h"
@@ -17,7 +18,12 @@
 static const char program[] = "nacre-ssh";
 static const char options[] =
     "+46ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy";
-enum { EXIT_OURS = 255, COMMAND_MAX = 128 * 1024 };
+enum {
+    EXIT_OURS = 255,
+    COMMAND_MAX = 128 * 1024,
+    /* With forwardings: browsers open hundreds of connections through one SOCKS proxy. */
+    CHANNELS_MAX = 4096
+};
 
 typedef struct command_line {
     ssh_setup setup;
@@ -25,18 +31,20 @@ typedef struct command_line {
     int tty_flag; /* how often -t */
     bool no_tty, print_config;
     const char *target;
-    char *command; /* owned */
+    const char *stdio; /* -W */
+    char *command;     /* owned */
 } command_line;
 
 static void usage(void)
 {
-    (void)fprintf(
-        stderr,
-        "usage: nacre-ssh [-46AaCGNnqsTtVvXxYy] [-B bind_interface] [-b bind_address]\n"
-        "                 [-c cipher_spec] [-E log_file] [-e escape_char] [-F configfile]\n"
-        "                 [-i identity_file] [-J destination] [-l login_name] [-m mac_spec]\n"
-        "                 [-o option] [-p port] [-S none] destination [command [argument ...]]\n"
-        "       nacre-ssh [-Q query_option]\n");
+    (void)fprintf(stderr,
+                  "usage: nacre-ssh [-46AaCGgNnqsTtVvXxYy] [-B bind_interface] [-b bind_address]\n"
+                  "                 [-c cipher_spec] [-D [bind_address:]port] [-E log_file]\n"
+                  "                 [-e escape_char] [-F configfile] [-i identity_file]\n"
+                  "                 [-J destination] [-L address] [-l login_name] [-m mac_spec]\n"
+                  "                 [-o option] [-p port] [-R address] [-S none] [-W host:port]\n"
+                  "                 destination [command [argument ...]]\n"
+                  "       nacre-ssh [-Q query_option]\n");
 }
 
 /* ---- options ---- */
@@ -69,9 +77,10 @@ static const struct {
     {'X', "ForwardX11", "yes"},
     {'x', "ForwardX11", "no"},
     {'k', "GSSAPIDelegateCredentials", "no"},
+    {'g', "GatewayPorts", "yes"},
 };
 
-static const char later[] = "DgIKLMORwW";
+static const char later[] = "IKMOw";
 
 static bool is_set(const command_line *c, const char *keyword)
 {
@@ -120,6 +129,13 @@ static int one_option(command_line *c, int letter, const char *argument)
         return EXIT_OURS;
     }
     switch (letter) {
+    case 'D':
+    case 'L':
+    case 'R':
+        return forward_option(&c->setup, letter, argument);
+    case 'W':
+        c->stdio = argument;
+        return forward_stdio_check(&c->setup, argument) ? set(c, "SessionType", "none") : EXIT_OURS;
     case 'E':
         return setup_log_to(&c->setup, argument) ? 0 : EXIT_OURS;
     case 'F':
@@ -369,6 +385,24 @@ static int run_local(command_line *c)
     return 0;
 }
 
+/* -W means so, unless the configuration says otherwise. */
+static int tell_stdio(command_line *c)
+{
+    int rc = c->stdio ? set(c, "ClearAllForwardings", "yes") : 0;
+    return rc == 0 && c->stdio ? set(c, "ExitOnForwardFailure", "yes") : rc;
+}
+
+static int serve(command_line *c)
+{
+    ssh_session *s = &c->session;
+    int rc = forward_start(&c->setup, s->client, s->fork);
+    if (rc == 0 && c->stdio) {
+        return forward_stdio(&c->setup, s->client, c->stdio);
+    }
+    rc = rc == 0 ? run_local(c) : rc;
+    return rc == 0 ? session_run(s) : rc;
+}
+
 static int go(command_line *c, int argc, char **argv)
 {
     int rc = read_options(c, argc, argv);
@@ -386,18 +420,21 @@ static int go(command_line *c, int argc, char **argv)
     if (!setup_load(&c->setup)) {
         return EXIT_OURS;
     }
-    rc = set_session(c);
+    rc = tell_stdio(c);
+    rc = rc == 0 ? set_session(c) : rc;
     if (rc != 0) {
         return rc;
     }
     if (c->print_config) {
         return query_config(&c->setup);
     }
+    if (forward_wanted(&c->setup)) {
+        c->setup.cfg.transport.max_channels = CHANNELS_MAX;
+    }
     if (!setup_connect(&c->setup, &c->session.client)) {
         return EXIT_OURS;
     }
-    rc = run_local(c);
-    rc = rc == 0 ? session_run(&c->session) : rc;
+    rc = serve(c);
     nacre_client_disconnect(c->session.client);
     nacre_client_free(c->session.client);
     return rc;

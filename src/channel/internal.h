@@ -127,7 +127,7 @@ struct nc_mux {
     uint8_t asked[NC_MAX_GLOBAL_REQUESTS / 8]; /* ring of our global requests: 1 = a keepalive */
     uint16_t asked_head, asked_count;
     uint32_t asked_number, answered_number; /* how many were sent, and answered, so far */
-    uint64_t asked_ms;     /* as a channel's, of the first of them */
+    uint64_t asked_ms;                      /* as a channel's, of the first of them */
     uint64_t window_grown; /* of all channels, beyond the windows they started with */
     bool pinged;           /* to know the round trip, once */
     uint32_t keepalive_missed;

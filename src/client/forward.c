@@ -256,7 +256,9 @@ static int is_ready(void *user)
     if (!is_listed(j->c, j->f) || j->f->cancelled) {
         return nc_client_fail(j->c, NACRE_NOT_FOUND, "the forwarding was cancelled");
     }
-    return j->f->status == NACRE_REQUEST_REFUSED ? NACRE_OK : j->f->status;
+    /* Of the end of the connection the waiting itself tells. */
+    return j->f->status == NACRE_OK || j->f->status == NACRE_REQUEST_REFUSED ? NACRE_OK
+                                                                             : NACRE_AGAIN;
 }
 
 int nacre_client_forward_wait(nacre_client *c, nacre_forward *f, uint32_t timeout_ms)

@@ -34,7 +34,7 @@ static const nc_keyword table[] = {
     {"ControlMaster", NC_KW_CHOICE, "yes,no,true,false,ask,auto,autoask", NO_ONLY, NULL},
     {"ControlPath", NC_KW_TEXT, NULL, "none", NULL},
     {"ControlPersist", NC_KW_TEXT, NULL, NO_ONLY, NULL},
-    {"DynamicForward", NC_KW_ADD_WORDS, NULL, "none", NULL},
+    {"DynamicForward", NC_KW_ADD_WORDS, NULL, NULL, NULL},
     {"DSAAuthentication", NC_KW_CHOICE, NULL, NULL, "PubkeyAuthentication"},
     {"EnableEscapeCommandline", NC_KW_YESNO, NULL, NULL, NULL},
     {"EnableSSHKeysign", NC_KW_YESNO, NULL, NULL, NULL},
@@ -76,7 +76,7 @@ static const nc_keyword table[] = {
     {"KexAlgorithms", NC_KW_ALGS, NULL, NULL, NULL},
     {"KnownHostsCommand", NC_KW_LINE, NULL, NULL, NULL},
     {"LocalCommand", NC_KW_LINE, NULL, NULL, NULL}, /* needs PermitLocalCommand yes */
-    {"LocalForward", NC_KW_ADD_WORDS, NULL, "none", NULL},
+    {"LocalForward", NC_KW_ADD_WORDS, NULL, NULL, NULL},
     {"LogLevel", NC_KW_CHOICE, "SILENT,QUIET,FATAL,ERROR,INFO,VERBOSE,DEBUG,DEBUG1,DEBUG2,DEBUG3",
      NULL, NULL},
     {"LogVerbose", NC_KW_ONE_LIST, NULL, NULL, NULL},
@@ -86,7 +86,7 @@ static const nc_keyword table[] = {
     {"ObscureKeystrokeTiming", NC_KW_WORDS, NULL, NO_ONLY, NULL},
     {"PasswordAuthentication", NC_KW_YESNO, NULL, NULL, NULL},
     {"PermitLocalCommand", NC_KW_YESNO, NULL, NULL, NULL},
-    {"PermitRemoteOpen", NC_KW_ONE_LIST, NULL, "any,none", NULL},
+    {"PermitRemoteOpen", NC_KW_ONE_LIST, NULL, NULL, NULL},
     {"PKCS11Provider", NC_KW_TEXT, NULL, "none", NULL},
     {"Port", NC_KW_PORT, NULL, NULL, NULL},
     {"PreferredAuthentications", NC_KW_TEXT, NULL, NULL, NULL},
@@ -99,7 +99,7 @@ static const nc_keyword table[] = {
     {"RefuseConnection", NC_KW_TEXT, NULL, NULL, NULL},
     {"RekeyLimit", NC_KW_WORDS, NULL, NULL, NULL},
     {"RemoteCommand", NC_KW_LINE, NULL, NULL, NULL},
-    {"RemoteForward", NC_KW_ADD_WORDS, NULL, "none", NULL},
+    {"RemoteForward", NC_KW_ADD_WORDS, NULL, NULL, NULL},
     {"RequestTTY", NC_KW_CHOICE, "yes,no,true,false,force,auto", NULL, NULL},
     {"RequiredRSASize", NC_KW_NUMBER, NULL, NULL, NULL},
     {"RevokedHostKeys", NC_KW_TEXT, NULL, NULL, NULL},
@@ -154,9 +154,8 @@ const nc_keyword *nc_keyword_find(nacre_span name)
 static const char harmless[] = "ControlMaster,ControlPath,ControlPersist,ChannelTimeout,LogVerbose,"
                                "ObscureKeystrokeTiming";
 /* They tune what is refused or not there anyway. */
-static const char no_effect[] = "EnableEscapeCommandline,KbdInteractiveDevices,"
-                                "LogVerbose,StreamLocalBindMask,"
-                                "StreamLocalBindUnlink,TunnelDevice";
+static const char no_effect[] =
+    "EnableEscapeCommandline,KbdInteractiveDevices,LogVerbose,TunnelDevice";
 /* Of protocol 1 and of long ago; ssh takes them without a word, too. */
 static const char dead[] =
     "Protocol,Cipher,FallBackToRsh,GlobalKnownHostsFile2,RhostsAuthentication,"

@@ -146,7 +146,7 @@ struct nacre_client {
     nc_opener openers[NC_OPENERS_MAX];      /* openers.c */
     struct nc_agent_forward *agent_forward; /* agent_forward.c; NULL: not asked for */
     struct nc_x11 *x11;                     /* x11.c; likewise */
-    struct nacre_forward *forwards;    /* forward.c */
+    struct nacre_forward *forwards;         /* forward.c */
     struct nc_forward_conn *forward_conns;
     int run_rc; /* what an event function returned; NACRE_AGAIN: nothing yet */
     nacre_error err;
