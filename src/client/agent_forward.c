@@ -284,7 +284,7 @@ static int wait_for_agent(nc_agent_forward *f, const nacre_event *ev, int fd)
 static bool on_open(void *user, nacre_client *c, const nacre_event *ev)
 {
     nc_agent_forward *f = user;
-    nacre_error why;
+    nacre_error why = {0};
     int fd = -1;
     (void)c;
     if (f->stopped) {

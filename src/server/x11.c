@@ -54,7 +54,7 @@ static int carry(const nc_x11_server *s, int fd, nacre_error *why)
 static void accepted(void *user, nc_listen *l, int fd)
 {
     nc_x11_server *s = user;
-    nacre_error why;
+    nacre_error why = {0};
     nacre_net_set_nodelay(fd, true);
     if (carry(s, fd, &why) != NACRE_OK) {
         nc_logf(&s->k->conn->server->log, NACRE_LOG_VERBOSE, "an X11 connection: %s", why.text);
@@ -105,6 +105,7 @@ static int find_number(nc_x11_server *s, const nacre_x11_server_options *o, uint
         if (n > NC_X11_NUMBER_MAX) {
             break;
         }
+        nc_error_clear(&why);
         int rc = nc_listen_tcp(&s->listener, s->k->conn->server->loop, address,
                                (uint16_t)(NC_X11_PORT + n), 0, &calls, &why);
         if (rc == NACRE_OK) {

@@ -27,7 +27,7 @@ static struct {
 
 static nacre_verdict on_agent(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
-    nacre_error err;
+    nacre_error err = {0};
     (void)user;
     T.c = c;
     T.status = nacre_server_agent_forward(c, ev, T.directory, &err);
@@ -38,7 +38,7 @@ static nacre_verdict on_agent(void *user, nacre_server_conn *c, const nacre_even
 
 static nacre_verdict on_x11(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
-    nacre_error err;
+    nacre_error err = {0};
     nacre_x11_request r;
     (void)user;
     T.c = c;
@@ -240,7 +240,7 @@ static uint16_t port_of(const char *display)
 static int connect_to(const char *display)
 {
     int fd = -1;
-    nacre_error err;
+    nacre_error err = {0};
     return nacre_net_connect("127.0.0.1", port_of(display), NULL, &fd, &err) == NACRE_OK ? fd : -1;
 }
 
@@ -314,7 +314,7 @@ static void test_x11_requests_that_are_none(void **state)
     nacre_channel *ch;
     uint8_t data[512];
     nacre_x11_request r;
-    nacre_error err;
+    nacre_error err = {0};
     w->cfg.callbacks.x11 = on_x11;
     peer *p = begin(w, &ch);
     ask(w, p, ch, "x11-req", nothing, false);
