@@ -44,7 +44,7 @@ static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
     nacre_server *s = c->server;
     const nacre_server_callbacks *cb = &s->cfg.callbacks;
     (void)d;
-    nc_forwards_clear(c);
+    nc_conn_forwards_clear(c);
     /* Programs first: the application may look at its channels' leftovers in the callback. */
     while (c->chans) {
         nc_chan *k = c->chans;
@@ -120,7 +120,7 @@ int nc_conn_new(nacre_server_conn **out, nacre_server *s, int in_fd, int out_fd,
 void nc_conn_free(nacre_server_conn *c)
 {
     nacre_server *s = c->server;
-    nc_forwards_clear(c);
+    nc_conn_forwards_clear(c);
     nc_agent_server_free(c->agent);
     c->agent = NULL;
     while (c->chans) {

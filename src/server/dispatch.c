@@ -335,7 +335,7 @@ void nc_conn_event(nacre_server_conn *c, const nacre_event *ev)
         on_open(c, ev);
         break;
     case NACRE_EVENT_GLOBAL_REQUEST:
-        if (!nc_forward_request(c, ev)) {
+        if (!nc_conn_forward_request(c, ev)) {
             answer(c, ev->ticket, plain(ask(c, cb->global_request, ev)));
         }
         break;

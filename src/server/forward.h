@@ -23,7 +23,7 @@ bool nc_direct_open(nc_chan *k, const nacre_event *ev);
 void nc_direct_drop(nc_chan *k);
 
 /* forward_listen.c: is the global request one of forwarding's? Then it is dealt with. */
-bool nc_forward_request(nacre_server_conn *c, const nacre_event *ev);
-void nc_forwards_clear(nacre_server_conn *c);
+bool nc_conn_forward_request(nacre_server_conn *c, const nacre_event *ev);
+void nc_conn_forwards_clear(nacre_server_conn *c);
 
 #endif

@@ -35,7 +35,7 @@ static void forward_free(nc_forward *f)
     nc_free(s->alloc, f);
 }
 
-void nc_forwards_clear(nacre_server_conn *c)
+void nc_conn_forwards_clear(nacre_server_conn *c)
 {
     while (c->forwards) {
         nc_forward *f = c->forwards;
@@ -306,7 +306,7 @@ static bool deal(nacre_server_conn *c, const nacre_event *ev, const struct reque
     return true;
 }
 
-bool nc_forward_request(nacre_server_conn *c, const nacre_event *ev)
+bool nc_conn_forward_request(nacre_server_conn *c, const nacre_event *ev)
 {
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
         if (nc_span_is(ev->u.global.name, requests[i].name) &&
