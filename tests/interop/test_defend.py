@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Strangers at nacre-sshd's door: half-open connections by the thousand, penalties by source, and what a good login
 notices of them."""
+import concurrent.futures
 import os
 import random
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import unittest
@@ -294,6 +296,88 @@ class StalledChannel(unittest.TestCase):
         """The one that serves the connection: the parent's youngest child, or itself."""
         found = run(["pgrep", "-P", server.process.pid]).stdout.split() if ROOT else []
         return [type("Process", (), {"pid": int(pid)}) for pid in found[-1:]] or [server.process]
+
+
+class Source:
+    """Sends zeros: as many as a connection's first line says, or without end."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with connection:
+            try:
+                word = connection.makefile("rb").readline().strip()
+                left = int(word) if word.isdigit() else 1 << 60
+                while word and left > 0:
+                    left -= connection.send(bytes(min(left, 65536)))
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+
+
+def fetch(port, count):
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection:
+        connection.sendall(b"%d\n" % count)
+        got = 0
+        while data := connection.recv(1 << 16):
+            got += len(data)
+        return got
+
+
+class StalledForward(unittest.TestCase):
+    """The same of forwarded connections, and of such as vanish in the middle."""
+
+    def forward(self, program, server):
+        source = Source()
+        self.addCleanup(source.close)
+        port = free_port()
+        options = client_options(place, server, extra=with_defaults(program, ["ExitOnForwardFailure=yes"]))
+        client = subprocess.Popen([str(w) for w in [program, "-p", server.port, *options, "-N", "-L",
+                                                    f"127.0.0.1:{port}:127.0.0.1:{source.port}", f"{ME}@127.0.0.1"]],
+                                  stdin=subprocess.DEVNULL)
+        self.addCleanup(lambda: (client.kill(), client.wait()))
+
+        def works():
+            try:
+                return fetch(port, 1) == 1
+            except OSError:
+                return False
+        wait_until(works, "the forwarding")
+        return client, port
+
+    def go(self, program, make):
+        server = make(place)
+        self.addCleanup(server.stop)
+        client, port = self.forward(program, server)
+        with socket.create_connection(("127.0.0.1", port), DEADLINE) as stalled:
+            stalled.sendall(b"endless\n")
+            self.assertEqual(stalled.recv(1), b"\0")  # and nobody reads on
+            with concurrent.futures.ThreadPoolExecutor(10) as pool:
+                self.assertEqual(list(pool.map(fetch, [port] * 10, [EACH] * 10)), [EACH] * 10)
+            for _ in range(30):
+                with socket.create_connection(("127.0.0.1", port), DEADLINE) as gone:
+                    gone.sendall(b"endless\n")
+                    gone.recv(1)
+                    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.assertEqual(fetch(port, EACH), EACH)
+        self.assertEqual(fetch(port, 5), 5)
+        self.assertIsNone(client.poll())
+
+    def test_openssh_client_of_our_server(self):
+        self.go("ssh", nacre_server)
 
 
 if __name__ == "__main__":
