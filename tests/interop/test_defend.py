@@ -379,6 +379,9 @@ class StalledForward(unittest.TestCase):
     def test_openssh_client_of_our_server(self):
         self.go("ssh", nacre_server)
 
+    def test_our_client_of_openssh(self):
+        self.go(NACRE_SSH, openssh_server)
+
 
 if __name__ == "__main__":
     unittest.main()
