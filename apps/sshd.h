@@ -73,8 +73,9 @@ typedef struct login {
     char method[32];
     nacre_key *key; /* that signed last, or NULL */
     nacre_key_grant grant;
-    uint32_t may;       /* NACRE_MAY_*: what the key was granted and the configuration allows */
-    char auth_info[64]; /* ExposeAuthInfo's file; "" none */
+    uint32_t may;          /* NACRE_MAY_*: what the key was granted and the configuration allows */
+    char auth_info[64];    /* ExposeAuthInfo's file; "" none */
+    nacre_last_login last; /* when 0: not known, or not to be told */
     bool in;
     /* a refusal that waits */
     uint64_t asked_at;
@@ -106,6 +107,8 @@ bool hosts_allow(login *l, const nacre_event *ev);
 /* sshd_user.c: account, allowed, and what holds for him; only the first call does something. */
 void user_look_up(login *l, nacre_span user);
 void user_banner(const login *l);
+/* ChannelTimeout, UnusedConnectionTimeout; false: they cannot be kept. */
+bool user_limit_silence(const login *l);
 /* Names of a user's groups, borrowed until the next call; 0: none, or no such user. */
 size_t user_groups(const char *name, const char *const **names);
 
@@ -163,6 +166,20 @@ void place_forget(login *l);
 void agentx11_callbacks(nacre_server_callbacks *cb);
 /* What SSH_AUTH_SOCK and DISPLAY are for the programs of this session; NULL: they are not set. */
 void agentx11_env(const login *l, nacre_channel *ch, const char **agent, const char **display);
+
+/* sshd_greet.c: notes the login, while we are root; PrintLastLog and PrintMotd, ahead of a shell. */
+void greet_note_login(login *l);
+void greet(const login *l, nacre_channel *ch);
+
+/* sshd_login_files.c: "NAME=value" of the system's files; of ~/.ssh/environment, as PermitUserEnvironment allows. */
+typedef void (*login_pair_fn)(void *user, const char *pair);
+void login_system_pairs(login_pair_fn fn, void *user);
+void login_user_pairs(const login *l, login_pair_fn fn, void *user);
+/* ~/.ssh/rc, else /etc/ssh/sshrc: for nacre_spawn_options.before. False: there is none, or it may not run. */
+typedef struct login_script_words {
+    char *argv[4];
+} login_script_words;
+bool login_script(const login *l, bool subsystem, login_script_words *w);
 
 /* sshd_session.c */
 void session_callbacks(nacre_server_callbacks *cb);

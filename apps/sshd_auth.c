@@ -343,13 +343,14 @@ static nacre_verdict on_authenticated(void *user, nacre_server_conn *c, const ch
     }
     children_tell_login(&l->startup_fd);
     (void)alarm(0); /* LoginGraceTime is kept */
+    greet_note_login(l);
     l->in = become_user(l);
     if (!l->in) {
         return NACRE_REFUSE;
     }
     l->may = l->grant.may & nacre_sshd_config_may(l->config);
     place_tell(l);
-    return NACRE_ACCEPT;
+    return user_limit_silence(l) ? NACRE_ACCEPT : NACRE_REFUSE;
 }
 
 static void on_disconnected(void *user, nacre_server_conn *c, const nacre_error *why)

@@ -16,7 +16,6 @@
 
 enum {
     ENV_MAX = 300, /* the client's, ours, the key's and the administrator's */
-    MOTD_MAX = 64 * 1024,
     ARGS_MAX = 32, /* of internal-sftp */
     COMMAND_MAX = 256 * 1024
 };
@@ -109,6 +108,11 @@ static void env_term(environment *e, const nacre_pty *pty)
     }
 }
 
+static void env_from_file(void *user, const char *pair)
+{
+    env_pair(user, pair);
+}
+
 /* The client's wishes first, so that they cannot replace what the system says. */
 static void env_make(environment *e, const login *l, nacre_channel *ch, const char *original)
 {
@@ -128,6 +132,7 @@ static void env_make(environment *e, const login *l, nacre_channel *ch, const ch
     (void)snprintf(mail, sizeof(mail), "/var/mail/%s", a->name);
     env_set(e, "MAIL", mail);
     env_set(e, "SHELL", a->shell);
+    login_system_pairs(env_from_file, e);
     if (getenv("TZ")) {
         env_set(e, "TZ", getenv("TZ"));
     }
@@ -136,6 +141,7 @@ static void env_make(environment *e, const login *l, nacre_channel *ch, const ch
             env_pair(e, p);
         }
     }
+    login_user_pairs(l, env_from_file, e);
     for (size_t i = 0; i < l->s->set_env.count; i++) {
         env_pair(e, l->s->set_env.items[i]);
     }
@@ -184,6 +190,7 @@ static nacre_verdict run(login *l, nacre_channel *ch, const char *command, const
     const nacre_pty *pty = terminal ? nacre_server_session_pty(l->c, ch) : NULL;
     (void)snprintf(name, sizeof(name), "%s%s", command ? "" : "-", base_name(l->account->shell));
     char flag[] = "-c";
+    login_script_words script;
     char *text = command ? strdup(command) : NULL;
     char *argv[] = {name, command ? flag : NULL, text, NULL};
     env_make(&e, l, ch, original);
@@ -195,6 +202,7 @@ static nacre_verdict run(login *l, nacre_channel *ch, const char *command, const
     o.cwd_optional = true;
     o.umask = (int)l->d->umask;
     o.new_session = true;
+    o.before = login_script(l, !terminal, &script) ? script.argv : NULL;
     o.stdio = NACRE_STDIO_PIPES;
     if (pty) {
         o.stdio = NACRE_STDIO_PTY;
@@ -395,33 +403,6 @@ static nacre_verdict on_exec(void *user, nacre_server_conn *c, const nacre_event
     return v;
 }
 
-/* The message of the day goes ahead of the shell; a terminal wants CR LF. */
-static void greet(const login *l, nacre_channel *ch)
-{
-    char hush[4096];
-    int n = snprintf(hush, sizeof(hush), "%s/.hushlogin", l->account->home);
-    FILE *f = n > 0 && (size_t)n < sizeof(hush) && access(hush, F_OK) != 0
-                  ? fopen("/etc/motd", "re")
-                  : NULL;
-    char *text = f ? malloc(2 * MOTD_MAX) : NULL;
-    size_t len = 0, took = 0;
-    for (int ch1 = f ? fgetc(f) : EOF; text && ch1 != EOF && len + 2 < 2 * MOTD_MAX;
-         ch1 = fgetc(f)) {
-        if (ch1 == '\n') {
-            text[len++] = '\r';
-        }
-        text[len++] = (char)ch1;
-    }
-    /* What the window does not take is not worth waiting for. */
-    if (len > 0 && nacre_channel_write(ch, NACRE_STDOUT, text, len, &took) != NACRE_OK) {
-        say(LOG_LEVEL_DEBUG, "the message of the day was not sent");
-    }
-    free(text);
-    if (f) {
-        (void)fclose(f);
-    }
-}
-
 static nacre_verdict on_shell(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
     login *l = nacre_server_conn_user(c);
@@ -431,7 +412,7 @@ static nacre_verdict on_shell(void *user, nacre_server_conn *c, const nacre_even
         return run_forced(l, ev->channel, NULL);
     }
     log_start(l, "shell", NULL);
-    if (!pty || !l->s->print_motd || ev->ticket == 0) {
+    if (!pty || (!l->s->print_motd && !l->s->print_last_log) || ev->ticket == 0) {
         return run(l, ev->channel, NULL, NULL, true);
     }
     /* The yes must be on its way before the first byte is. */
@@ -473,15 +454,17 @@ static nacre_verdict on_window_change(void *user, nacre_server_conn *c, const na
                                                                                : NACRE_REFUSE;
 }
 
-/* Signals by name; break on a terminal would be the terminal's business, and is none here. */
+/* Signals by name; a break is its terminal's business. */
 static nacre_verdict on_signal(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
     const login *l = nacre_server_conn_user(c);
     static const char brk[] = "break";
     (void)user;
-    bool is_break = ev->u.request.name.n == sizeof(brk) - 1 &&
-                    memcmp(ev->u.request.name.p, brk, sizeof(brk) - 1) == 0;
-    char *name = is_break ? NULL : text_of(ev->u.request.command);
+    if (ev->u.request.name.n == sizeof(brk) - 1 &&
+        memcmp(ev->u.request.name.p, brk, sizeof(brk) - 1) == 0) {
+        return nacre_server_break(c, ev->channel) == NACRE_OK ? NACRE_ACCEPT : NACRE_REFUSE;
+    }
+    char *name = text_of(ev->u.request.command);
     nacre_verdict v = NACRE_REFUSE;
     /* Who is confined to one command must not be able to kill it at a moment of his choice. */
     if (name && !forced_command(l) && nacre_server_signal(c, ev->channel, name) == NACRE_OK) {

@@ -119,6 +119,21 @@ static void limit_connection(const login *l)
     nacre_server_conn_limit_sessions(l->c, l->s->max_sessions);
 }
 
+bool user_limit_silence(const login *l)
+{
+    char pattern[128];
+    uint32_t seconds;
+    for (size_t i = 0;
+         nacre_sshd_config_channel_timeout(l->config, i, pattern, sizeof(pattern), &seconds); i++) {
+        if (nacre_server_conn_channel_timeout(l->c, pattern, milliseconds(seconds)) != NACRE_OK) {
+            say(LOG_LEVEL_ERROR, "cannot keep ChannelTimeout %s", plain_text(pattern));
+            return false;
+        }
+    }
+    nacre_server_conn_unused_timeout(l->c, milliseconds(l->s->unused_timeout_seconds));
+    return true;
+}
+
 /* False: it cannot be told, so that nobody gets in. */
 static bool configure(login *l)
 {

@@ -50,6 +50,21 @@ NACRE_API int nacre_password_matches(const char *hash, nacre_span password) NACR
 NACRE_API int nacre_path_secure(const char *path, int fd, uid_t uid, const char *home,
                                 nacre_error *err) NACRE_MUST_CHECK;
 
+/* When and from where a user logged in last, as lastlog(5) has it. */
+typedef struct nacre_last_login {
+    int64_t when;   /* seconds since 1970 */
+    char line[64];  /* the terminal */
+    char host[264]; /* from where: raw, escape it before showing */
+} nacre_last_login;
+/*
+ * path NULL: /var/log/lastlog. NACRE_NOT_FOUND: never, or this system keeps no such file; NACRE_IO. Writing needs the
+ * right to do so, and never makes the file.
+ */
+NACRE_API int nacre_last_login_read(const char *path, uid_t uid,
+                                    nacre_last_login *out) NACRE_MUST_CHECK;
+NACRE_API int nacre_last_login_write(const char *path, uid_t uid,
+                                     const nacre_last_login *login) NACRE_MUST_CHECK;
+
 /* Who is at the other end of a Unix-domain socket. */
 NACRE_API int nacre_peer_credentials(int fd, uid_t *uid, gid_t *gid) NACRE_MUST_CHECK;
 

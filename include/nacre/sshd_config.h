@@ -118,6 +118,8 @@ typedef struct nacre_sshd_settings {
     /* PerSource...; startups_* of it and exempt are not filled in: they stand above and below */
     nacre_source_rules sources;
     char *penalty_exempt; /* PerSourcePenaltyExemptList */
+    nacre_sshd_list channel_timeouts; /* "type=interval" each, first match; see _channel_timeout */
+    uint32_t unused_timeout_seconds;  /* 0: none */
 } nacre_sshd_settings;
 
 /* One connection, as Match sees it. Borrowed during the call. */
@@ -171,6 +173,12 @@ NACRE_API const char *nacre_sshd_config_warning(const nacre_sshd_config *c, size
 NACRE_API void nacre_sshd_config_dump(const nacre_sshd_config *c,
                                       void (*line)(void *user, const char *text), void *user);
 
+/*
+ * The n-th entry of ChannelTimeout: a pattern over types of channels, and after how many seconds of silence one is
+ * closed (0: never). False: there are no more.
+ */
+NACRE_API bool nacre_sshd_config_channel_timeout(const nacre_sshd_config *c, size_t n,
+                                                 char *pattern, size_t size, uint32_t *seconds);
 /* May a client set this variable (AcceptEnv)? */
 NACRE_API bool nacre_sshd_config_accepts_env(const nacre_sshd_config *c, nacre_span name);
 /* May a key's environment= option set this NAME=value (PermitUserEnvironment)? */

@@ -139,6 +139,7 @@ extern const nc_conf_choice nc_conf_yes_no[], nc_conf_families[], nc_conf_compre
 NC_CONF_SETTER(nc_conf_set_choice);
 NC_CONF_SETTER(nc_conf_set_number);
 NC_CONF_SETTER(nc_conf_set_time);
+NC_CONF_SETTER(nc_conf_set_time_or_none);
 NC_CONF_SETTER(nc_conf_set_text);
 NC_CONF_SETTER(nc_conf_set_text_or_none);
 NC_CONF_SETTER(nc_conf_set_command);
@@ -167,6 +168,7 @@ NC_CONF_SETTER(nc_conf_set_pubkey_options);
 NC_CONF_SETTER(nc_conf_set_user_environment);
 NC_CONF_SETTER(nc_conf_set_targets);
 NC_CONF_SETTER(nc_conf_set_mask);
+NC_CONF_SETTER(nc_conf_set_channel_timeouts);
 
 /* sshd_sources.c: whom to count, and how. */
 NC_CONF_SETTER(nc_conf_set_per_source);
@@ -186,6 +188,8 @@ NC_CONF_PRINTER(nc_conf_print_mask);
 NC_CONF_PRINTER(nc_conf_print_pubkey_options);
 NC_CONF_PRINTER(nc_conf_print_user_environment);
 NC_CONF_PRINTER(nc_conf_print_any_line);
+NC_CONF_PRINTER(nc_conf_print_none_line);
+NC_CONF_PRINTER(nc_conf_print_time_or_none);
 NC_CONF_PRINTER(nc_conf_print_choice);
 NC_CONF_PRINTER(nc_conf_print_number);
 NC_CONF_PRINTER(nc_conf_print_text);

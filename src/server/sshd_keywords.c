@@ -111,6 +111,10 @@ const nc_conf_row nc_conf_rows[] = {
     YES_NO("StreamLocalBindUnlink", streamlocal_bind_unlink, M),
     PATTERN("ChrootDirectory", chroot_directory, M),
     YES_NO("RefuseConnection", refuse_connection, M),
+    {"ChannelTimeout", nc_conf_set_channel_timeouts, nc_conf_print_none_line, M | NC_CONF_LIST, AT(channel_timeouts),
+     NULL, 0, 0},
+    {"UnusedConnectionTimeout", nc_conf_set_time_or_none, nc_conf_print_time_or_none, M, AT(unused_timeout_seconds), NULL,
+     0, 0},
     OWN("Include", nc_conf_include, NULL, M | NC_CONF_NOW),
     OWN("Match", nc_conf_set_match, NULL, M | NC_CONF_NOW),
     ANY_WORDS("AuthenticationMethods", authentication_methods, nc_conf_set_methods, M),
@@ -120,9 +124,9 @@ const nc_conf_row nc_conf_rows[] = {
     CHOICE("IgnoreRhosts", ignore_rhosts, rhosts, M),
     YES_NO("IgnoreUserKnownHosts", ignore_user_known_hosts, G),
     /* Restrictions and methods that are not here: only their absence can be had. */
-    OFF("ChannelTimeout", M), OFF("GSSAPIAuthentication", M), OFF("GSSAPIKeyExchange", G),
+    OFF("GSSAPIAuthentication", M), OFF("GSSAPIKeyExchange", G),
     OFF("HostKeyAgent", G), OFF("KerberosAuthentication", M),
-    OFF("RDomain", M), OFF("UnusedConnectionTimeout", M), OFF("VersionAddendum", G),
+    OFF("RDomain", M), OFF("VersionAddendum", G),
     /* They tune or limit what is not offered at all, or not looked at. */
     FORGOTTEN("DebianBanner", G), FORGOTTEN("GSSAPICleanupCredentials", G),
     FORGOTTEN("GSSAPIDelegateCredentials", G), FORGOTTEN("GSSAPIKexAlgorithms", G),

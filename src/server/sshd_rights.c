@@ -10,6 +10,11 @@
 #include <string.h>
 #include <strings.h>
 
+enum {
+    TIMEOUTS_MAX = 32, /* as many as a connection takes; there are a dozen types */
+    TIMEOUT_TYPE_MAX = 128
+};
+
 static bool is_none(const nc_conf_line *l)
 {
     return l->count == 2 && strcasecmp(l->words[1], "none") == 0;
@@ -179,4 +184,53 @@ int nc_conf_set_mask(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf
         *(uint32_t *)nc_conf_field(c, row) = mask;
     }
     return rc;
+}
+
+/* ---- time limits ----------------------------------------------------------------------------------------- */
+
+/* "type=interval", where the type is a pattern; the equals sign of a list of words stands last. */
+static bool timeout_parts(const char *text, size_t *type_n, uint32_t *seconds)
+{
+    const char *equals = strrchr(text, '=');
+    *type_n = equals ? (size_t)(equals - text) : 0;
+    return *type_n > 0 && *type_n < TIMEOUT_TYPE_MAX && nc_parse_time(equals + 1, seconds);
+}
+
+int nc_conf_set_channel_timeouts(nacre_sshd_config *c, const nc_conf_row *row,
+                                 const nc_conf_line *l, nacre_error *err)
+{
+    size_t n;
+    uint32_t seconds;
+    for (size_t i = 1; i < l->count && !is_none(l); i++) {
+        if (!timeout_parts(l->words[i], &n, &seconds)) {
+            return nc_conf_fail(err, l, NACRE_SYNTAX,
+                                "%s: \"%s\" is not type=interval, as in session:shell=10m",
+                                row->name, NC_ESC(nc_span_cstr(l->words[i])));
+        }
+        if (i > TIMEOUTS_MAX) {
+            return nc_conf_fail(err, l, NACRE_LIMIT, "%s: more than %d types", row->name,
+                                TIMEOUTS_MAX);
+        }
+        if (nc_conf_list_add(c, nc_conf_field(c, row), l->words[i]) != NACRE_OK) {
+            return nc_conf_fail(err, l, NACRE_NO_MEMORY, "%s: out of memory", row->name);
+        }
+    }
+    return NACRE_OK;
+}
+
+bool nacre_sshd_config_channel_timeout(const nacre_sshd_config *c, size_t n, char *pattern,
+                                       size_t size, uint32_t *seconds)
+{
+    size_t type_n;
+    *seconds = 0;
+    if (n >= c->s.channel_timeouts.count || size == 0) {
+        return false;
+    }
+    const char *text = c->s.channel_timeouts.items[n];
+    if (!timeout_parts(text, &type_n, seconds) || type_n >= size) {
+        return false;
+    }
+    memcpy(pattern, text, type_n);
+    pattern[type_n] = '\0';
+    return true;
 }

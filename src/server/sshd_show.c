@@ -177,6 +177,27 @@ void nc_conf_print_any_line(const nacre_sshd_config *c, const nc_conf_row *row,
     }
 }
 
+void nc_conf_print_none_line(const nacre_sshd_config *c, const nc_conf_row *row,
+                             nc_conf_line_fn line, void *user)
+{
+    const nacre_sshd_list *list = nc_conf_field(c, row);
+    if (list->count == 0) {
+        say(row, "none", line, user);
+    } else {
+        nc_conf_print_line(c, row, line, user);
+    }
+}
+
+void nc_conf_print_time_or_none(const nacre_sshd_config *c, const nc_conf_row *row,
+                                nc_conf_line_fn line, void *user)
+{
+    if (*(const uint32_t *)nc_conf_field(c, row) == 0) {
+        say(row, "none", line, user);
+    } else {
+        nc_conf_print_number(c, row, line, user);
+    }
+}
+
 void nc_conf_print_mask(const nacre_sshd_config *c, const nc_conf_row *row, nc_conf_line_fn line,
                         void *user)
 {

@@ -146,6 +146,13 @@ int nc_conf_set_time(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf
     return rc;
 }
 
+int nc_conf_set_time_or_none(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_line *l,
+                             nacre_error *err)
+{
+    return l->count == 2 && strcasecmp(l->words[1], "none") == 0 ? NACRE_OK
+                                                                 : nc_conf_set_time(c, row, l, err);
+}
+
 int nc_conf_set_text(nacre_sshd_config *c, const nc_conf_row *row, const nc_conf_line *l,
                      nacre_error *err)
 {

@@ -440,6 +440,47 @@ static void test_path_secure(void **state)
     rmdir(dir);
 }
 
+/* ---- last logins ---- */
+
+static void test_last_logins(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/nacre-last-XXXXXX", path[64], link[64], text[300];
+    nacre_last_login in = {.when = 1700000000}, out;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/lastlog", dir);
+    (void)snprintf(link, sizeof(link), "%s/link", dir);
+    (void)snprintf(in.line, sizeof(in.line), "pts/7");
+    memset(in.host, 'h', sizeof(in.host) - 1); /* longer than the file's field */
+    /* Never made, only filled. */
+    assert_int_equal(nacre_last_login_write(path, 3, &in), NACRE_NOT_FOUND);
+    assert_int_equal(nacre_last_login_read(path, 3, &out), NACRE_NOT_FOUND);
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(nacre_last_login_write(path, 3, &in), NACRE_OK);
+    assert_int_equal(nacre_last_login_read(path, 3, &out), NACRE_OK);
+    assert_true(out.when == in.when);
+    assert_string_equal(out.line, "pts/7");
+    assert_int_equal(strlen(out.host), 256);
+    assert_int_equal(nacre_last_login_read(path, 2, &out), NACRE_NOT_FOUND); /* a hole */
+    assert_int_equal(nacre_last_login_read(path, 4, &out), NACRE_NOT_FOUND); /* behind the end */
+    assert_true(out.when == 0 && out.host[0] == '\0');
+    memset(text, 'x', sizeof(text));
+    assert_int_equal(pwrite(fd, text, sizeof(text), 292 * 4), sizeof(text));
+    assert_int_equal(nacre_last_login_read(path, 4, &out),
+                     NACRE_OK); /* nonsense is read as it is */
+    assert_int_equal(strlen(out.line), 32);
+    assert_int_equal(ftruncate(fd, 292 * 4 + 100), 0);
+    assert_int_equal(nacre_last_login_read(path, 4, &out), NACRE_NOT_FOUND); /* cut */
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(nacre_last_login_write(link, 3, &in), NACRE_IO);
+    assert_int_equal(nacre_last_login_read(dir, 3, &out), NACRE_IO);
+    (void)close(fd);
+    (void)unlink(link);
+    (void)unlink(path);
+    (void)rmdir(dir);
+}
+
 /* ---- a program that goes first ---- */
 
 static void test_before_runs_first_and_reads_its_input(void **state)
@@ -565,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_before_that_fails_stops_nothing),
         cmocka_unit_test(test_before_gets_no_more_than_a_pipe_holds),
         cmocka_unit_test(test_break),
+        cmocka_unit_test(test_last_logins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

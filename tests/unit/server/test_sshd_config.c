@@ -235,8 +235,16 @@ static void bad_lines_are_named(void **state)
         "VersionAddendum caf\xc3\xa9",
         "PermitUserEnvironment \"\"",
         "FingerprintHash sha1",
-        "ChannelTimeout session:*=5m",
-        "UnusedConnectionTimeout 5m",
+        "ChannelTimeout",
+        "ChannelTimeout session",
+        "ChannelTimeout =5m",
+        "ChannelTimeout session=",
+        "ChannelTimeout session=-1",
+        "ChannelTimeout x11-connection=5m session=x",
+        "ChannelTimeout none session=5m",
+        "UnusedConnectionTimeout",
+        "UnusedConnectionTimeout soon",
+        "UnusedConnectionTimeout 5m 6m",
         "RDomain 3",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -252,6 +260,40 @@ static void bad_lines_are_named(void **state)
         }
         nacre_sshd_config_free(c);
     }
+}
+
+static void limits_of_silence(void **state)
+{
+    (void)state;
+    char pattern[32] = "";
+    uint32_t seconds = 1;
+    nacre_sshd_config *c = read_text("ChannelTimeout session:*=5m x11-connection=0 a=b=7\n"
+                                     "ChannelTimeout later=1\nUnusedConnectionTimeout 1h\n");
+    assert_int_equal(nacre_sshd_config_settings(c)->unused_timeout_seconds, 3600);
+    assert_true(nacre_sshd_config_channel_timeout(c, 0, pattern, sizeof(pattern), &seconds));
+    assert_string_equal(pattern, "session:*");
+    assert_int_equal(seconds, 300);
+    assert_true(nacre_sshd_config_channel_timeout(c, 1, pattern, sizeof(pattern), &seconds));
+    assert_int_equal(seconds, 0);
+    assert_true(nacre_sshd_config_channel_timeout(c, 2, pattern, sizeof(pattern), &seconds));
+    assert_string_equal(pattern, "a=b");
+    assert_false(nacre_sshd_config_channel_timeout(c, 3, pattern, sizeof(pattern), &seconds));
+    assert_false(nacre_sshd_config_channel_timeout(c, 0, pattern, 9, &seconds));
+    assert_false(nacre_sshd_config_channel_timeout(c, 0, pattern, 0, &seconds));
+    nacre_sshd_config_free(c);
+    c = read_text("ChannelTimeout none\nUnusedConnectionTimeout none\n");
+    assert_int_equal(nacre_sshd_config_settings(c)->unused_timeout_seconds, 0);
+    assert_false(nacre_sshd_config_channel_timeout(c, 0, pattern, sizeof(pattern), &seconds));
+    nacre_sshd_config_free(c);
+    char many[2048] = "ChannelTimeout";
+    for (int i = 0; i < 33; i++) {
+        size_t n = strlen(many);
+        (void)snprintf(many + n, sizeof(many) - n, " t%d=1", i);
+    }
+    nacre_error err = {0};
+    c = fresh();
+    assert_int_equal(feed(c, many, &err), NACRE_LIMIT);
+    nacre_sshd_config_free(c);
 }
 
 static void lists_of_methods_and_hosts(void **state)
@@ -526,6 +568,7 @@ int main(void)
         cmocka_unit_test(spelling_is_free_where_openssh_is),
         cmocka_unit_test(first_value_wins),
         cmocka_unit_test(bad_lines_are_named),
+        cmocka_unit_test(limits_of_silence),
         cmocka_unit_test(lists_of_methods_and_hosts),
         cmocka_unit_test(harmless_keywords_are_taken),
         cmocka_unit_test(rules_for_sources),
