@@ -117,7 +117,7 @@ typedef struct nacre_sshd_settings {
     char *hostbased_algorithms; /* OpenSSH's +-^ syntax */
     /* PerSource...; startups_* of it and exempt are not filled in: they stand above and below */
     nacre_source_rules sources;
-    char *penalty_exempt; /* PerSourcePenaltyExemptList */
+    char *penalty_exempt;             /* PerSourcePenaltyExemptList */
     nacre_sshd_list channel_timeouts; /* "type=interval" each, first match; see _channel_timeout */
     uint32_t unused_timeout_seconds;  /* 0: none */
 } nacre_sshd_settings;

@@ -15,6 +15,8 @@ typedef enum state {
     STATE_STATUS_WORDS
 } state;
 
+enum { BLANKS_MAX = 8 }; /* a greeting has one or two */
+
 struct nc_scp_sink {
     const nacre_allocator *alloc;
     nc_scp_sink_ops ops;
@@ -24,6 +26,8 @@ struct nc_scp_sink {
     state state;
     bool begun; /* the first word is said */
     nc_scp_words line;
+    bool spoken;     /* a line with something in it came */
+    unsigned blanks; /* empty ones before */
     uint32_t depth;
     bool has_times; /* for the thing that comes next */
     uint64_t mtime, atime;
@@ -256,6 +260,17 @@ static int on_line(nc_scp_sink *s)
     }
 }
 
+/* Behind an empty line: whatever it says, scp it is not. */
+static int on_noise(nc_scp_sink *s)
+{
+    char text[640];
+    nc_scp_words_show(&s->line, text, sizeof(text));
+    nc_fail(&s->error, NACRE_SCP_PROTOCOL,
+            "the other side said \"%s\" where scp begins (does the remote shell print something?)",
+            text);
+    return accuse(s);
+}
+
 static int take_line(nc_scp_sink *s, nacre_span *in)
 {
     bool whole = nc_scp_words_take(&s->line, in);
@@ -266,7 +281,13 @@ static int take_line(nc_scp_sink *s, nacre_span *in)
     if (!whole) {
         return NACRE_OK;
     }
-    int rc = on_line(s);
+    if (!s->spoken && nc_scp_words_blank(&s->line) && s->blanks < BLANKS_MAX) {
+        s->blanks++; /* the next line may say whose words they are */
+        s->line.len = s->line.total = 0;
+        return NACRE_OK;
+    }
+    s->spoken = true;
+    int rc = s->blanks > 0 ? on_noise(s) : on_line(s);
     s->line.len = s->line.total = 0;
     return rc;
 }
@@ -395,8 +416,10 @@ int nc_scp_sink_eof(nc_scp_sink *s)
     if (s->error.status != NACRE_OK) {
         return s->error.status;
     }
-    if (s->state == STATE_LINE && s->line.total > 0) { /* last words, cut short, or no scp at all */
-        (void)on_line(s);
+    if (s->state == STATE_LINE && s->blanks > 0 && !s->spoken) {
+        (void)on_noise(s);
+    } else if (s->state == STATE_LINE && s->line.total > 0) {
+        (void)on_line(s); /* last words, cut short, or no scp at all */
     }
     if (s->error.status == NACRE_OK && s->state == STATE_STATUS && s->o.eof_ends_file) {
         (void)finish(s);

@@ -435,6 +435,11 @@ static int take_words(nc_scp_source *s, nacre_span *in)
     if (!whole) {
         return NACRE_OK;
     }
+    if (s->code > NC_SCP_FATAL && nc_scp_words_blank(&s->words)) {
+        s->words.len = 0; /* the next line may say whose words they are */
+        s->words.total++;
+        return NACRE_OK;
+    }
     s->in_words = false;
     nc_scp_words_show(&s->words, text, sizeof(text));
     if (s->code > NC_SCP_FATAL) {

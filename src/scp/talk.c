@@ -69,6 +69,16 @@ bool nc_scp_words_take(nc_scp_words *w, nacre_span *in)
     return newline != NULL;
 }
 
+bool nc_scp_words_blank(const nc_scp_words *w)
+{
+    for (size_t i = 0; i < w->len; i++) {
+        if (w->text[i] != ' ' && w->text[i] != '\t' && w->text[i] != '\r') {
+            return false;
+        }
+    }
+    return true;
+}
+
 void nc_scp_words_show(const nc_scp_words *w, char *out, size_t size)
 {
     size_t n = w->len;

@@ -36,6 +36,8 @@ typedef struct nc_scp_words {
 } nc_scp_words;
 /* Takes bytes off *in up to the newline: true when it came. total above NC_SCP_WORDS_MAX: give up. */
 bool nc_scp_words_take(nc_scp_words *w, nacre_span *in);
+/* Nothing in it to be seen: a login script that prints something often begins with an empty line. */
+bool nc_scp_words_blank(const nc_scp_words *w);
 /* The line as a sentence for people, without what stands at its ends. */
 void nc_scp_words_show(const nc_scp_words *w, char *out, size_t size);
 

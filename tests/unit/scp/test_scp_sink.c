@@ -134,6 +134,10 @@ static void test_structure(void **state)
                 {"D0755 0 a\nD0755 0 b\nD0755 0 c\nD0755 0 d\n", NACRE_SCP_PROTOCOL},
                 {"Welcome to this host\nC0644 0 a\n", NACRE_SCP_PROTOCOL},
                 {"\n", NACRE_SCP_PROTOCOL},
+                {"\n\n\n\n\n\n\n\n\n\n\n\n", NACRE_SCP_PROTOCOL},
+                {"\nC0644 0 a\n", NACRE_SCP_PROTOCOL},
+                {"\r\n \nWelcome\n", NACRE_SCP_PROTOCOL},
+                {"D0755 0 a\n\nE\n", NACRE_SCP_PROTOCOL},
                 {"C0644", NACRE_SCP_PROTOCOL},
                 {"", NACRE_OK}};
     fixture f;
