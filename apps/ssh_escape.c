@@ -3,6 +3,8 @@
  */
 #include "ssh_escape.h"
 
+#include "nacre/forward.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -109,6 +111,32 @@ static const char *state_of(const nacre_channel_info *info)
                                                   : "open";
 }
 
+static outcome ask_line(ssh_escape *e)
+{
+    show(e, "C", "");
+    if (nacre_ssh_config_yes(e->session->setup->conf, "EnableEscapeCommandline", false)) {
+        escape_line(e);
+    } else {
+        (void)fprintf(stderr, "commandline disabled: EnableEscapeCommandline is not set\r\n");
+    }
+    return DONE;
+}
+
+/* Listeners that only this process knows; those that the server has are left to it. */
+static void stop_listening(const ssh_escape *e)
+{
+    nacre_client *c = e->session->client;
+    nacre_forward *next = nacre_client_next_forward(c, NULL);
+    while (next) {
+        nacre_forward *f = next;
+        nacre_forward_kind kind = nacre_forward_get_options(f)->kind;
+        next = nacre_client_next_forward(c, f);
+        if (kind == NACRE_FORWARD_LOCAL || kind == NACRE_FORWARD_DYNAMIC) {
+            nacre_forward_cancel(f);
+        }
+    }
+}
+
 static outcome list_channels(ssh_escape *e)
 {
     const nacre_transport *t = nacre_client_transport(e->session->client);
@@ -146,6 +174,7 @@ static outcome background(ssh_escape *e)
         _exit(0); /* what it has is the child's */
     }
     e->in_background(e->user);
+    stop_listening(e);
     return END;
 }
 
@@ -158,6 +187,7 @@ static const struct {
 } rows[] = {
     {'.', ".", "terminate connection", hang_up},
     {'B', "B", "send a BREAK to the remote system", send_break},
+    {'C', "C", "open a command line", ask_line},
     {'R', "R", "request rekey", rekey},
     {'V', "V", "say less (LogLevel)", say_less},
     {'v', "v", "say more (LogLevel)", say_more},

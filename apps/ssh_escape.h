@@ -21,5 +21,7 @@ typedef struct ssh_escape {
 
 /* The filter of a relay; user is an ssh_escape. */
 size_t escape_filter(void *user, const uint8_t *in, size_t n, uint8_t *out);
+/* ~C (ssh_escape_line.c): asks for a line and does what it says. */
+void escape_line(ssh_escape *e);
 
 #endif

@@ -154,8 +154,7 @@ const nc_keyword *nc_keyword_find(nacre_span name)
 static const char harmless[] = "ControlMaster,ControlPath,ControlPersist,ChannelTimeout,LogVerbose,"
                                "ObscureKeystrokeTiming";
 /* They tune what is refused or not there anyway. */
-static const char no_effect[] =
-    "EnableEscapeCommandline,KbdInteractiveDevices,LogVerbose,TunnelDevice";
+static const char no_effect[] = "KbdInteractiveDevices,LogVerbose,TunnelDevice";
 /* Of protocol 1 and of long ago; ssh takes them without a word, too. */
 static const char dead[] =
     "Protocol,Cipher,FallBackToRsh,GlobalKnownHostsFile2,RhostsAuthentication,"

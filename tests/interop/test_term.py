@@ -70,7 +70,7 @@ class Escapes(Session):
         self.begin(t)
         t.send(b"\r~?")
         shown = t.expect(b"recognized immediately after newline.)")
-        for one in (b"~.  ", b"~B  ", b"~R  ", b"~V  ", b"~v  ", b"~^Z ", b"~#  ", b"~&  ", b"~?  ", b"~~  "):
+        for one in (b"~.  ", b"~B  ", b"~C  ", b"~R  ", b"~V  ", b"~v  ", b"~^Z ", b"~#  ", b"~&  ", b"~?  ", b"~~  "):
             self.assertIn(one, shown)
         t.send(b"~#")
         t.expect(b"The following connections are open:\r\n  #0 session (open, #0 there, ")
@@ -112,6 +112,94 @@ class Escapes(Session):
         self.assertEqual(t.wait(), 0)
         self.check_sane(t)
         wait_until(done.exists, "the end over there")
+
+
+def greeting(port):
+    """What is said at a port; b"" when nobody listens."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 5) as c:
+            c.settimeout(DEADLINE)
+            return c.recv(8)
+    except ConnectionRefusedError:
+        return b""
+
+
+class CommandLine(Session):
+    def ask(self, t, line, answer):
+        t.send(b"~C")
+        t.expect(b"ssh> ")
+        t.send(line.encode() + b"\r")
+        return t.expect(answer)
+
+    def test_forwardings_come_and_go(self):
+        there = servers["sshd"].port
+        for name in servers:
+            self.server = name
+            here = free_port()
+            t = self.session("stty -echo; echo ready; exec cat", options=["EnableEscapeCommandline=yes"])
+            self.begin(t)
+            t.send(b"\r")
+            self.ask(t, f"-L {here}:127.0.0.1:{there}", b"Forwarding port.")
+            self.assertEqual(greeting(here), b"SSH-2.0-")
+            self.ask(t, f"-KL {here}", b"Canceled forwarding.")
+            self.assertEqual(greeting(here), b"")
+            self.ask(t, f"-KL {here}", b"Unknown port forwarding.")
+            self.ask(t, f"R 0:127.0.0.1:{there}", b"Allocated port ")
+            far = int(t.expect(b" for remote forward"))
+            self.assertEqual(greeting(far), b"SSH-2.0-")
+            self.ask(t, f"-KR {far}", b"Canceled forwarding.")
+            wait_until(lambda: greeting(far) == b"", "the end of the remote forward")
+            t.send(b"~.")
+            self.assertEqual(t.wait(), 255)
+            self.check_sane(t)
+
+    def test_what_else_is_typed(self):
+        t = self.session("stty -echo; echo ready; exec cat", options=["EnableEscapeCommandline=yes", "PermitLocalCommand=yes"])
+        self.begin(t)
+        t.send(b"\r")
+        self.assertIn(b"-KD", self.ask(t, "help", b"Execute local command"))
+        self.ask(t, "what is this", b"Invalid command.")
+        self.ask(t, "-L nonsense", b"Bad forwarding specification")
+        self.ask(t, "-KL nonsense", b"Bad forwarding close specification")
+        self.ask(t, f"-L 127.0.0.1:{servers['sshd'].port}:a:1", b"cannot listen")
+        self.ask(t, "!echo 6 times 7 is $((6*7))", b"6 times 7 is 42\r\n")
+        t.send(b"~C")
+        t.expect(b"ssh> ")
+        t.send(b"not meant\x03\r")  # a line taken back, and an empty one
+        wait_until(t.is_raw, "raw mode")
+        t.send(b"still here\r")
+        t.expect(b"still here")
+        t.send(b"\x04")
+        self.assertEqual(t.wait(), 0)
+        self.check_sane(t)
+
+    def test_not_allowed(self):
+        t = self.session("stty -echo; echo ready; exec cat")
+        self.begin(t)
+        t.send(b"\r~C")
+        t.expect(b"commandline disabled")
+        t.send(b"\x04")
+        self.assertEqual(t.wait(), 0)
+
+    def test_connections_outlive_the_program(self):
+        here = free_port()
+        t = self.session("stty -echo; echo ready; cat; exit 3", options=["EnableEscapeCommandline=yes"])
+        self.begin(t)
+        t.send(b"\r")
+        self.ask(t, f"-L {here}:127.0.0.1:{servers['sshd'].port}", b"Forwarding port.")
+        with socket.create_connection(("127.0.0.1", here)) as c:
+            self.assertEqual(c.recv(4), b"SSH-")
+            t.send(b"~#")
+            t.expect(b"direct-tcpip (open")
+            t.send(b"\x04")
+            wait_until(lambda: not t.is_raw(), "the end of the program over there")
+            c.sendall(b"SSH-2.0-x\r\n")
+            c.settimeout(DEADLINE)
+            while b"curve25519" not in c.recv(4096):  # the server's part of a key exchange
+                pass
+            self.assertIsNone(t.process.poll())
+        self.assertEqual(t.wait(), 3)
+        self.check_sane(t)
 
 
 class Jobs(Session):
