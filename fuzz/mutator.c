@@ -538,3 +538,33 @@ size_t fuzz_mutate(const fuzz_shape *shape, uint8_t *data, size_t n, size_t max,
     free(w);
     return n;
 }
+
+static size_t alone(uint8_t *payload, size_t n, size_t max, uint64_t *seed, void (*edit)(work *w))
+{
+    static const fuzz_shape packets = {FUZZ_PACKETS, 0};
+    work *w = n <= MAX_PAYLOAD ? malloc(sizeof(*w)) : NULL;
+    if (!w) {
+        return n;
+    }
+    w->shape = &packets;
+    w->seed = seed;
+    memcpy(w->payload, payload, n);
+    w->payload_n = n;
+    edit(w);
+    if (w->payload_n <= max) {
+        n = w->payload_n;
+        memcpy(payload, w->payload, n);
+    }
+    free(w);
+    return n;
+}
+
+size_t fuzz_mutate_payload(uint8_t *payload, size_t n, size_t max, uint64_t *seed)
+{
+    return alone(payload, n, max, seed, edit_payload);
+}
+
+size_t fuzz_invent_payload(uint8_t *payload, size_t max, uint64_t *seed)
+{
+    return alone(payload, 0, max, seed, invent_payload);
+}

@@ -25,5 +25,9 @@ extern const fuzz_shape fuzz_input_shape;
 
 /* Changes data in place, max bytes at most; the new size. *seed: the random source's state. */
 size_t fuzz_mutate(const fuzz_shape *shape, uint8_t *data, size_t n, size_t max, uint64_t *seed);
+/* The same for the payload of one SSH packet (RFC 4253 6), number byte included. */
+size_t fuzz_mutate_payload(uint8_t *payload, size_t n, size_t max, uint64_t *seed);
+/* A message of nobody, from the layouts and the words of the protocol. */
+size_t fuzz_invent_payload(uint8_t *payload, size_t max, uint64_t *seed);
 
 #endif
