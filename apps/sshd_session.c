@@ -64,7 +64,7 @@ static void env_set(environment *e, const char *name, const char *value)
     free(pair);
 }
 
-/* What only we may say: a client must not say it where we say nothing. */
+/* What only we may say: neither client nor user must say it where we say nothing. */
 static void env_drop(environment *e, const char *name)
 {
     size_t n = strlen(name);
@@ -122,9 +122,6 @@ static void env_make(environment *e, const login *l, nacre_channel *ch, const ch
     for (char *const *p = nacre_server_session_env(l->c, ch); *p; p++) {
         env_pair(e, *p);
     }
-    env_drop(e, "SSH_ORIGINAL_COMMAND");
-    env_drop(e, "SSH_TTY");
-    env_drop(e, "SSH_USER_AUTH");
     env_set(e, "USER", a->name);
     env_set(e, "LOGNAME", a->name);
     env_set(e, "HOME", a->home);
@@ -142,6 +139,9 @@ static void env_make(environment *e, const login *l, nacre_channel *ch, const ch
         }
     }
     login_user_pairs(l, env_from_file, e);
+    env_drop(e, "SSH_ORIGINAL_COMMAND");
+    env_drop(e, "SSH_TTY");
+    env_drop(e, "SSH_USER_AUTH");
     for (size_t i = 0; i < l->s->set_env.count; i++) {
         env_pair(e, l->s->set_env.items[i]);
     }

@@ -101,6 +101,11 @@ class Clients(unittest.TestCase):
         result = self.exec("echo out; echo err >&2; exit 7", check=7)
         self.assertEqual((result.stdout, result.stderr), (b"out\n", b"err\n"))
 
+    def test_lines(self):
+        result = run([EXAMPLES / "example-lines", ME, "127.0.0.1", "echo one; echo two; printf three; exit 5",
+                      self.server.port, place.keys["ed25519"]], env={"HOME": str(self.home)}, check=5)
+        self.assertEqual(result.stdout, b"     1  one\n     2  two\n     3  three\n")
+
     def test_terminal(self):
         t = Terminal([EXAMPLES / "example-terminal", ME, "127.0.0.1", self.server.port, place.keys["ed25519"]], rows=30, columns=90,
                      env={"HOME": str(self.home)})

@@ -138,9 +138,9 @@ class Logins(unittest.TestCase):
         return ssh("ssh", place, server, *command, user=self.user.name, **kwargs)
 
     def test_users_environment(self):
-        self.put(".ssh/environment", "# a comment\n\n FROM_FILE=yes\nnonsense\n=x\nSSH_CLIENT=lie\nSET=mine\n")
-        result = self.ssh(nacre, "echo $FROM_FILE,$SET,$SSH_CLIENT", check=0)
-        self.assertRegex(result.stdout, rb"^yes,by-server,127\.0\.0\.1 ")
+        self.put(".ssh/environment", "# a comment\n\n FROM_FILE=yes\nnonsense\n=x\nSSH_CLIENT=lie\nSET=mine\nSSH_TTY=lie\n")
+        result = self.ssh(nacre, "echo $FROM_FILE,$SET,$SSH_TTY,$SSH_CLIENT", check=0)
+        self.assertRegex(result.stdout, rb"^yes,by-server,,127\.0\.0\.1 ")
         other = nacre_server(place, "PermitUserEnvironment SE*")
         self.assertEqual(self.ssh(other, "echo $FROM_FILE,$SET", check=0).stdout, b",mine\n")
         other.stop()
