@@ -3,7 +3,7 @@
  * status. 255 is ours, everything else the remote program's.
  */
 #include "ssh_forward.h"
-#include "ssh_session.h"
+#include "ssh_mux.h"
 
 #include "nacre/process.h"
 
@@ -28,7 +28,9 @@ enum {
 typedef struct command_line {
     ssh_setup setup;
     ssh_session session;
-    int tty_flag; /* how often -t */
+    ssh_mux mux;
+    int master_flag; /* how often -M */
+    int tty_flag;    /* how often -t */
     bool no_tty, print_config;
     const char *target;
     const char *stdio; /* -W */
@@ -38,11 +40,12 @@ typedef struct command_line {
 static void usage(void)
 {
     (void)fprintf(stderr,
-                  "usage: nacre-ssh [-46AaCGgNnqsTtVvXxYy] [-B bind_interface] [-b bind_address]\n"
+                  "usage: nacre-ssh [-46AaCGgMNnqsTtVvXxYy] [-B bind_interface] [-b bind_address]\n"
                   "                 [-c cipher_spec] [-D [bind_address:]port] [-E log_file]\n"
                   "                 [-e escape_char] [-F configfile] [-i identity_file]\n"
                   "                 [-J destination] [-L address] [-l login_name] [-m mac_spec]\n"
-                  "                 [-o option] [-p port] [-R address] [-S none] [-W host:port]\n"
+                  "                 [-O ctl_cmd] [-o option] [-p port] [-R address]\n"
+                  "                 [-S ctl_path] [-W host:port]\n"
                   "                 destination [command [argument ...]]\n"
                   "       nacre-ssh [-Q query_option]\n");
 }
@@ -80,7 +83,7 @@ static const struct {
     {'g', "GatewayPorts", "yes"},
 };
 
-static const char later[] = "IKMOw";
+static const char later[] = "IKw";
 
 static bool is_set(const command_line *c, const char *keyword)
 {
@@ -144,6 +147,11 @@ static int one_option(command_line *c, int letter, const char *argument)
     case 'G':
         c->print_config = true;
         return 0;
+    case 'M':
+        c->master_flag++;
+        return 0;
+    case 'O':
+        return mux_command(&c->mux, &c->setup, argument) ? 0 : EXIT_OURS;
     case 'o':
         return add_option(c, argument);
     case 'q':
@@ -200,7 +208,7 @@ static int read_options(command_line *c, int argc, char **argv)
     }
 }
 
-/* -t, -T and -N say something about the terminal, too. */
+/* -t, -T and -N say something about the terminal, too; -M may come twice. */
 static int tell_terminal(command_line *c)
 {
     const char *type = nacre_ssh_config_get(c->setup.conf, "SessionType");
@@ -209,6 +217,9 @@ static int tell_terminal(command_line *c)
                        : c->tty_flag == 1                      ? "yes"
                        : type && strcasecmp(type, "none") == 0 ? "no"
                                                                : NULL;
+    if (c->master_flag > 0 && set(c, "ControlMaster", c->master_flag > 1 ? "ask" : "yes") != 0) {
+        return EXIT_OURS;
+    }
     return want ? set(c, "RequestTTY", want) : 0;
 }
 
@@ -400,7 +411,30 @@ static int serve(command_line *c)
         return forward_stdio(&c->setup, s->client, c->stdio);
     }
     rc = rc == 0 ? run_local(c) : rc;
-    return rc == 0 ? session_run(s) : rc;
+    if (rc == 0 && mux_share(&c->mux, &rc)) {
+        rc = session_run(s);
+        mux_linger(&c->mux);
+    }
+    return rc;
+}
+
+static int connect_and_run(command_line *c)
+{
+    int rc = EXIT_OURS;
+    if (!mux_setup(&c->mux, &c->session)) {
+        return EXIT_OURS;
+    }
+    if (mux_use(&c->mux, &c->session.client, &rc)) {
+        return rc;
+    }
+    if (!c->session.client && !setup_connect(&c->setup, &c->session.client)) {
+        return EXIT_OURS;
+    }
+    rc = serve(c);
+    mux_clear(&c->mux);
+    nacre_client_disconnect(c->session.client);
+    nacre_client_free(c->session.client);
+    return rc;
 }
 
 static int go(command_line *c, int argc, char **argv)
@@ -431,13 +465,7 @@ static int go(command_line *c, int argc, char **argv)
     if (forward_wanted(&c->setup)) {
         c->setup.cfg.transport.max_channels = CHANNELS_MAX;
     }
-    if (!setup_connect(&c->setup, &c->session.client)) {
-        return EXIT_OURS;
-    }
-    rc = serve(c);
-    nacre_client_disconnect(c->session.client);
-    nacre_client_free(c->session.client);
-    return rc;
+    return connect_and_run(c);
 }
 
 int main(int argc, char **argv)

@@ -65,6 +65,15 @@ static bool says(const char *answer, const char *word)
     return strcasecmp(answer, word) == 0;
 }
 
+bool ask_permission(const ssh_setup *s, const char *question)
+{
+    char answer[ANSWER_MAX];
+    int n = ask(s, question, "confirm", true, answer, sizeof(answer) - 1);
+    answer[n > 0 ? n : 0] = '\0';
+    /* As ssh: an empty answer is one, too, for programs that only have an OK button. */
+    return n == 0 || (n > 0 && says(answer, "yes"));
+}
+
 bool ask_add_key(void *user, const nacre_key *key, const char *path)
 {
     const ssh_setup *s = user;

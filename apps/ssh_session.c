@@ -145,7 +145,10 @@ static void on_winch(void *user, int signo)
     nacre_pty size;
     (void)signo;
     memset(&size, 0, sizeof(size));
-    if (nacre_tty_size(STDIN_FILENO, &size) == NACRE_OK &&
+    if (r->s->resized) {
+        r->s->resized(r->s->resized_user);
+    }
+    if (r->pty && nacre_tty_size(STDIN_FILENO, &size) == NACRE_OK &&
         nacre_channel_window_change(r->ch, &size) == NACRE_OK) {
         nacre_driver_kick(nacre_client_driver(r->s->client));
     }
@@ -174,7 +177,8 @@ static void watch_signals(running *r, bool on)
             setup_debug(r->s->setup, 1, "signal %d cannot be watched", deadly[i]);
         }
     }
-    if (r->pty && nacre_loop_on_signal(loop, SIGWINCH, on ? on_winch : NULL, r) != NACRE_OK && on) {
+    bool sizes = r->pty || r->s->resized;
+    if (sizes && nacre_loop_on_signal(loop, SIGWINCH, on ? on_winch : NULL, r) != NACRE_OK && on) {
         setup_debug(r->s->setup, 1, "the size of the terminal cannot be watched");
     }
 }
@@ -185,6 +189,9 @@ static int outcome(const running *r, int rc, const nacre_relay_result *result)
 {
     const ssh_session *s = r->s;
     bool quiet = s->setup->verbosity < 0;
+    if (s->ended) {
+        return EXIT_FAILED;
+    }
     if (r->signo) {
         if (!quiet) {
             setup_note(s->setup, "Killed by signal %d.", (int)r->signo);
@@ -326,12 +333,13 @@ static int idle(running *r)
         return EXIT_FAILED;
     }
     watch_signals(r, true);
-    int rc = nacre_client_run(r->s->client, never, NULL, NACRE_FOREVER);
+    int rc = nacre_client_run(r->s->client, r->s->over ? r->s->over : never, r->s->over_user,
+                              NACRE_FOREVER);
     watch_signals(r, false);
     return outcome(r, rc, &none);
 }
 
-static bool needs_tty(const ssh_session *s)
+bool session_needs_tty(const ssh_session *s)
 {
     if (!s->want_tty && !s->force_tty) {
         return false;
@@ -352,7 +360,7 @@ int session_run(ssh_session *s)
     if (s->no_session) {
         return idle(&r);
     }
-    r.pty = needs_tty(s);
+    r.pty = session_needs_tty(s);
     setup_quality(s->setup, s->client, r.pty);
     watch_signals(&r, true);
     int status = EXIT_FAILED;

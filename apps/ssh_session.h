@@ -16,7 +16,17 @@ typedef struct ssh_session {
     bool stdin_null;
     bool fork;  /* -f: into the background, once it runs */
     int escape; /* character, or -1: none */
+
+    /* ssh_mux.c, when others share the connection */
+    bool ended;              /* by one of them: the end is no failure */
+    int (*over)(void *user); /* without a session: when to end, see nacre_client_run; NULL: never */
+    void *over_user;
+    void (*resized)(void *user); /* SIGWINCH came: terminals of others, too. NULL ok */
+    void *resized_user;
 } ssh_session;
+
+/* Is a terminal to be had for it? Says so when one was wanted and there is none here. */
+bool session_needs_tty(const ssh_session *s);
 
 /* Runs it to its end; the exit status of the program. */
 int session_run(ssh_session *s);

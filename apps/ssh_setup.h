@@ -116,6 +116,8 @@ void setup_host_auth(ssh_setup *s);
 /* The callbacks of nacre_client; user is the ssh_setup. */
 bool ask_host(void *user, const nacre_host_question *q);
 bool ask_add_key(void *user, const nacre_key *key, const char *path); /* AddKeysToAgent ask */
+/* May another program use the connection so? "yes", or nothing at all, is yes. */
+bool ask_permission(const ssh_setup *s, const char *question);
 /* Any question with an answer in clear, terminated; false: nobody answered. */
 bool ask_text(const ssh_setup *s, const char *prompt, char *out, size_t size);
 int ask_secret(void *user, nacre_answer_kind kind, const char *prompt, bool echo, unsigned attempt,

@@ -31,9 +31,9 @@ static const nc_keyword table[] = {
     {"Compression", NC_KW_YESNO, NULL, NULL, NULL},
     {"ConnectionAttempts", NC_KW_NUMBER, NULL, NULL, NULL},
     {"ConnectTimeout", NC_KW_TIME, NULL, NULL, NULL},
-    {"ControlMaster", NC_KW_CHOICE, "yes,no,true,false,ask,auto,autoask", NO_ONLY, NULL},
-    {"ControlPath", NC_KW_TEXT, NULL, "none", NULL},
-    {"ControlPersist", NC_KW_TEXT, NULL, NO_ONLY, NULL},
+    {"ControlMaster", NC_KW_CHOICE, "yes,no,true,false,ask,auto,autoask", NULL, NULL},
+    {"ControlPath", NC_KW_TEXT, NULL, NULL, NULL},
+    {"ControlPersist", NC_KW_TEXT, NULL, NULL, NULL},
     {"DynamicForward", NC_KW_ADD_WORDS, NULL, NULL, NULL},
     {"DSAAuthentication", NC_KW_CHOICE, NULL, NULL, "PubkeyAuthentication"},
     {"EnableEscapeCommandline", NC_KW_YESNO, NULL, NULL, NULL},
@@ -151,8 +151,7 @@ const nc_keyword *nc_keyword_find(nacre_span name)
  * Values that ask for comfort or speed that is not there: to pass over them opens nothing and shows nothing to
  * anybody. A warning says so.
  */
-static const char harmless[] = "ControlMaster,ControlPath,ControlPersist,ChannelTimeout,LogVerbose,"
-                               "ObscureKeystrokeTiming";
+static const char harmless[] = "ChannelTimeout,LogVerbose,ObscureKeystrokeTiming";
 /* They tune what is refused or not there anyway. */
 static const char no_effect[] = "KbdInteractiveDevices,LogVerbose,TunnelDevice";
 /* Of protocol 1 and of long ago; ssh takes them without a word, too. */
