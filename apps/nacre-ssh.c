@@ -421,6 +421,7 @@ static int serve(command_line *c)
 static int connect_and_run(command_line *c)
 {
     int rc = EXIT_OURS;
+    c->mux.stdio = c->stdio;
     if (!mux_setup(&c->mux, &c->session)) {
         return EXIT_OURS;
     }

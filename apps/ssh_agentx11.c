@@ -137,9 +137,11 @@ static bool request_x11(ssh_session *s, nacre_channel *ch)
     return rc == NACRE_OK;
 }
 
-bool session_request_forwards(ssh_session *s, nacre_channel *ch)
+bool session_request_forwards(ssh_session *s, nacre_channel *ch, bool agent, bool x11)
 {
-    bool x11 = request_x11(s, ch);
-    request_agent(s, ch);
-    return x11;
+    bool asked = x11 && request_x11(s, ch);
+    if (agent) {
+        request_agent(s, ch);
+    }
+    return asked;
 }

@@ -140,13 +140,11 @@ static bool permit(void *user, nacre_forward *f, const char *host, uint16_t port
 
 /* ---- starting them ---- */
 
-bool forward_add(ssh_setup *s, nacre_client *c, const nacre_forward_options *given)
+void forward_fill(ssh_setup *s, nacre_forward_options *out)
 {
-    nacre_forward_options o = *given;
-    nacre_error why = {0};
+    nacre_forward_options o = *out;
     const char *mask = nacre_ssh_config_get(s->conf, "StreamLocalBindMask");
     const char *family = nacre_ssh_config_get(s->conf, "AddressFamily");
-    bool remote = is_remote(&o);
     o.gateway_ports = nacre_ssh_config_yes(s->conf, "GatewayPorts", false);
     o.bind_mask = mask ? (unsigned)strtoul(mask, NULL, 8) & 0777 : 0177;
     o.bind_unlink = nacre_ssh_config_yes(s->conf, "StreamLocalBindUnlink", false);
@@ -158,6 +156,15 @@ bool forward_add(ssh_setup *s, nacre_client *c, const nacre_forward_options *giv
     o.on_ready = on_ready;
     o.on_failure = on_failure;
     o.user = s;
+    *out = o;
+}
+
+bool forward_add(ssh_setup *s, nacre_client *c, const nacre_forward_options *given)
+{
+    nacre_forward_options o = *given;
+    nacre_error why = {0};
+    bool remote = is_remote(&o);
+    forward_fill(s, &o);
     if (nacre_client_forward(c, &o, NULL, &why) == NACRE_OK) {
         return true;
     }
@@ -178,7 +185,8 @@ static bool expand_path(ssh_setup *s, const char *keyword, const char **path, ch
     return true;
 }
 
-static bool start_one(ssh_setup *s, nacre_client *c, size_t kind, const char *value)
+/* One of the configuration to fn; false: it has complained, or fn has. */
+static bool read_one(ssh_setup *s, size_t kind, const char *value, forward_fn fn, void *user)
 {
     nacre_forward_options o;
     nacre_forward_text text;
@@ -198,7 +206,37 @@ static bool start_one(ssh_setup *s, nacre_client *c, size_t kind, const char *va
         return false;
     }
     setup_debug(s, 1, "%s forwarding: %s", kinds[kind].what, value);
-    return forward_add(s, c, &o);
+    return fn(user, &o);
+}
+
+bool forward_each(ssh_setup *s, forward_fn fn, void *user)
+{
+    bool good = true;
+    for (size_t i = 0; forward_wanted(s) && i < KINDS; i++) {
+        size_t n = nacre_ssh_config_count(s->conf, kinds[i].keyword);
+        for (size_t k = 0; k < n; k++) {
+            const char *value = nacre_ssh_config_value(s->conf, kinds[i].keyword, k);
+            good = read_one(s, i, value, fn, user) && good;
+        }
+    }
+    return good;
+}
+
+typedef struct starting {
+    ssh_setup *s;
+    nacre_client *c;
+} starting;
+
+static bool start_it(void *user, const nacre_forward_options *o)
+{
+    starting *j = user;
+    return forward_add(j->s, j->c, o);
+}
+
+static bool start_one(ssh_setup *s, nacre_client *c, size_t kind, const char *value)
+{
+    starting j = {s, c};
+    return read_one(s, kind, value, start_it, &j);
 }
 
 /* Until the server has said yes or no to every one of them; true: never no. */
@@ -243,7 +281,7 @@ int forward_start(ssh_setup *s, nacre_client *c, bool wait)
 /* ---- -W ---- */
 
 /* "host:port", "[::1]:port", "/socket": as what is listened on, but for what it means. */
-static bool parse_stdio(const char *text, nacre_forward_options *o, nacre_forward_text *room)
+bool forward_stdio_target(const char *text, nacre_forward_options *o, nacre_forward_text *room)
 {
     nacre_forward_options_init(o);
     if (nacre_forward_parse(NACRE_FORWARD_DYNAMIC, text, o, room, NULL) != NACRE_OK) {
@@ -256,7 +294,7 @@ bool forward_stdio_check(const ssh_setup *s, const char *text)
 {
     nacre_forward_options o;
     nacre_forward_text room;
-    if (parse_stdio(text, &o, &room)) {
+    if (forward_stdio_target(text, &o, &room)) {
         return true;
     }
     setup_say(s, "Bad stdio forwarding specification '%s'", text);
@@ -270,7 +308,7 @@ int forward_stdio(ssh_setup *s, nacre_client *c, const char *text)
     nacre_relay_options relay;
     nacre_relay_result result;
     nacre_channel *ch = NULL;
-    if (!parse_stdio(text, &o, &room)) {
+    if (!forward_stdio_target(text, &o, &room)) {
         return EXIT_OURS;
     }
     int rc = o.listen.path ? nacre_client_direct_streamlocal(c, o.listen.path, NACRE_FOREVER, &ch)

@@ -16,6 +16,13 @@ bool forward_wanted(const ssh_setup *s);
  * ExitOnForwardFailure. 0, or 255: one failed, and that shall be the end.
  */
 int forward_start(ssh_setup *s, nacre_client *c, bool wait);
+/* Each of the configuration to fn, which returns false when it has complained; false: something has. */
+typedef bool (*forward_fn)(void *user, const nacre_forward_options *o);
+bool forward_each(ssh_setup *s, forward_fn fn, void *user);
+/* What the configuration says about every forwarding, and who is told of it. */
+void forward_fill(ssh_setup *s, nacre_forward_options *o);
+/* Where -W goes to; listen is the end. */
+bool forward_stdio_target(const char *where, nacre_forward_options *o, nacre_forward_text *room);
 /* One more, with everything that the configuration says about forwardings; false: it has complained. */
 bool forward_add(ssh_setup *s, nacre_client *c, const nacre_forward_options *o);
 /* -W: our standard input and output are the connection; the exit status. */

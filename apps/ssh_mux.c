@@ -4,6 +4,8 @@
  */
 #include "ssh_mux.h"
 
+#include "ssh_forward.h"
+
 #include "ssh_passenger.h"
 
 #include <errno.h>
@@ -96,6 +98,20 @@ static bool on_env(void *user, const char *name)
     return false;
 }
 
+/* What a client wants of agent and X11, as far as the configuration here has it, too. */
+static void on_session(void *user, nacre_channel *ch, bool agent, bool x11)
+{
+    const ssh_mux *m = user;
+    (void)session_request_forwards(m->session, ch, agent, x11);
+}
+
+static bool on_forward(void *user, nacre_forward_options *o)
+{
+    const ssh_mux *m = user;
+    forward_fill(m->session->setup, o);
+    return true;
+}
+
 static void on_terminate(void *user)
 {
     ssh_mux *m = user;
@@ -133,6 +149,8 @@ static int listen_at(ssh_mux *m)
     nacre_mux_master_options_init(&o);
     o.ask = m->ask ? on_ask : NULL;
     o.permit_env = on_env;
+    o.session = on_session;
+    o.forward = on_forward;
     o.terminate = on_terminate;
     o.stopped = on_stopped;
     o.idle = on_idle;

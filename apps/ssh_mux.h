@@ -11,6 +11,7 @@
 typedef struct ssh_mux {
     ssh_session *session;
     const char *command; /* of -O; NULL: none */
+    const char *stdio;   /* of -W; NULL: none */
     char path[4096];     /* of the socket; "": nothing is shared */
     bool master, ask;    /* ControlMaster: be one; ask before others use it */
     bool find;           /* ... use one that is there */

@@ -4,6 +4,8 @@
  */
 #include "ssh_passenger.h"
 
+#include "ssh_forward.h"
+
 #include "nacre/process.h"
 
 #include <errno.h>
@@ -82,12 +84,56 @@ static int run_info(ssh_mux *m, nacre_mux *x)
     return 0;
 }
 
+/* ---- forwardings ---- */
+
+typedef struct asking {
+    const ssh_mux *m;
+    nacre_mux *x;
+    bool cancel;
+} asking;
+
+static bool ask_one(void *user, const nacre_forward_options *o)
+{
+    const asking *a = user;
+    const ssh_setup *s = a->m->session->setup;
+    uint16_t port = 0;
+    int rc = a->cancel ? nacre_mux_cancel_forward(a->x, o) : nacre_mux_forward(a->x, o, &port);
+    if (rc != NACRE_OK) {
+        setup_say(s, "%s", nacre_mux_error(a->x)->text);
+        return false;
+    }
+    if (port) {
+        setup_debug(s, 1, "Allocated port %u for remote forward", (unsigned)port);
+        if (a->m->command) {
+            (void)printf("%u\n", (unsigned)port);
+        }
+    }
+    return true;
+}
+
+static bool ask_forwards(ssh_mux *m, nacre_mux *x, bool cancel)
+{
+    asking a = {m, x, cancel};
+    return forward_each(m->session->setup, ask_one, &a);
+}
+
+static int run_forward(ssh_mux *m, nacre_mux *x)
+{
+    return ask_forwards(m, x, false) ? 0 : EXIT_OURS;
+}
+
+static int run_cancel(ssh_mux *m, nacre_mux *x)
+{
+    return ask_forwards(m, x, true) ? 0 : EXIT_OURS;
+}
+
 static const struct {
     const char *name;
     int (*run)(ssh_mux *m, nacre_mux *x);
 } commands[] = {
-    {"check", run_check},   {"exit", run_exit},     {"stop", run_stop},
-    {"conninfo", run_info}, {"channels", run_info},
+    {"check", run_check},     {"exit", run_exit},     {"stop", run_stop},
+    {"forward", run_forward}, {"cancel", run_cancel}, {"conninfo", run_info},
+    {"channels", run_info},
 };
 
 static int run_command(ssh_mux *m, nacre_mux *x)
@@ -97,8 +143,7 @@ static int run_command(ssh_mux *m, nacre_mux *x)
             return commands[i].run(m, x);
         }
     }
-    setup_say(m->session->setup, "-O %s is not supported yet", m->command);
-    return EXIT_OURS;
+    return EXIT_OURS; /* proxy, which is not run so */
 }
 
 static int run_proxy(ssh_mux *m, nacre_mux *x, nacre_client **client)
@@ -282,9 +327,35 @@ static int run_session(ssh_mux *m, nacre_mux *x)
     return rc == NACRE_OK && result.exited ? (int)(result.status & 0xff) : EXIT_OURS;
 }
 
-/* -N by way of a master: there is nothing to run, and nothing to wait for. */
+/* -W */
+static int run_stdio(ssh_mux *m, nacre_mux *x)
+{
+    static const int fds[] = {STDIN_FILENO, STDOUT_FILENO};
+    nacre_forward_options o;
+    nacre_forward_text room;
+    nacre_mux_result result;
+    if (!forward_stdio_target(m->stdio, &o, &room)) {
+        return EXIT_OURS; /* it was looked at before */
+    }
+    if (nacre_mux_open_stdio(x, &o.listen, fds) != NACRE_OK) {
+        return failed(m, x);
+    }
+    catch_signals(x);
+    int rc = nacre_mux_wait(x, 0, &result);
+    let_signals();
+    return rc == NACRE_OK || signaled ? 0 : failed(m, x);
+}
+
+/* -1: as run_session. By -N there is nothing to run, and nothing to wait for. */
 static int run_it(ssh_mux *m, nacre_mux *x)
 {
+    if (m->stdio) {
+        return run_stdio(m, x);
+    }
+    if (!ask_forwards(m, x, false)) {
+        setup_say(m->session->setup, "master forward request failed");
+        return -1;
+    }
     return m->session->no_session ? 0 : run_session(m, x);
 }
 

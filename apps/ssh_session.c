@@ -96,7 +96,7 @@ static int send_pty(const running *r)
 static int send_requests(running *r)
 {
     ssh_session *s = r->s;
-    r->x11 = session_request_forwards(s, r->ch);
+    r->x11 = session_request_forwards(s, r->ch, true, true);
     int rc = r->pty ? send_pty(r) : NACRE_OK;
     if (rc != NACRE_OK) {
         return rc;

@@ -37,7 +37,7 @@ int session_run(ssh_session *s);
  * Asks for what of agent and X11 the configuration wants to have forwarded. True: one reply (to x11-req)
  * will come before those of later requests.
  */
-bool session_request_forwards(ssh_session *s, nacre_channel *ch);
+bool session_request_forwards(ssh_session *s, nacre_channel *ch, bool agent, bool x11);
 
 /* ---- ssh_query.c ---- */
 

@@ -11,6 +11,7 @@
 #define NACRE_MUX_H
 
 #include "nacre/client.h"
+#include "nacre/forward.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -52,6 +53,17 @@ NACRE_API int nacre_mux_stop(nacre_mux *m) NACRE_MUST_CHECK;
 NACRE_API int nacre_mux_info(nacre_mux *m, const char *what, char **text,
                              size_t *length) NACRE_MUST_CHECK;
 
+/*
+ * -O forward: a forwarding of the master's connection, which stays when m is freed; one that is there already is
+ * granted again. Of o kind, listen and connect count. *port (NULL ok): the one that the server chose for a REMOTE
+ * one with port 0, else 0.
+ */
+NACRE_API int nacre_mux_forward(nacre_mux *m, const nacre_forward_options *o,
+                                uint16_t *port) NACRE_MUST_CHECK;
+/* -O cancel: one that was asked for in the same words, by whomever. */
+NACRE_API int nacre_mux_cancel_forward(nacre_mux *m,
+                                       const nacre_forward_options *o) NACRE_MUST_CHECK;
+
 /* A session that the master drives: it gets our descriptors, and reads and writes them itself. */
 typedef struct nacre_mux_session {
     size_t size;         /* set by nacre_mux_session_init */
@@ -72,8 +84,8 @@ typedef struct nacre_mux_session {
 NACRE_API void nacre_mux_session_init(nacre_mux_session *s);
 /* Opens it; it runs when this returns. One for each nacre_mux. */
 NACRE_API int nacre_mux_open_session(nacre_mux *m, const nacre_mux_session *s) NACRE_MUST_CHECK;
-/* -W: fds[0] and fds[1] become the ends of a connection from the server to host and port. */
-NACRE_API int nacre_mux_open_stdio(nacre_mux *m, const char *host, uint16_t port,
+/* -W: fds[0] and fds[1] become the ends of a connection from the server to there. */
+NACRE_API int nacre_mux_open_stdio(nacre_mux *m, const nacre_forward_end *where,
                                    const int fds[2]) NACRE_MUST_CHECK;
 /*
  * Waits for the end of what was opened. exited false: it ended without an exit status, or the master went.
@@ -112,6 +124,11 @@ typedef struct nacre_mux_master_options {
      * such as for agent and X11. NULL ok.
      */
     void (*session)(void *user, nacre_channel *ch, bool agent, bool x11);
+    /*
+     * A client asks for a forwarding, with what it may say filled in; the rest may be set: on_failure, permit,
+     * bind_mask and so on, and their user. False: refused. NULL: as it is asked for.
+     */
+    bool (*forward)(void *user, nacre_forward_options *o);
     /* A client asked for the end; it has been told that it comes. NULL: refused. */
     void (*terminate)(void *user);
     /* A client asked that no more be taken; the socket is gone. NULL ok. */

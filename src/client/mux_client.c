@@ -356,6 +356,74 @@ int nacre_mux_info(nacre_mux *m, const char *what, char **text, size_t *length)
     return *text ? NACRE_OK : failed(m, NACRE_NO_MEMORY, "out of memory");
 }
 
+/* ---- forwardings ---- */
+
+/* As OpenSSH writes them: "" is its default of where to listen, "*" is everywhere. */
+static void write_end(const nacre_forward_end *e, bool listen, nacre_span *host, uint32_t *port)
+{
+    const char *name = e->path ? e->path : listen && e->host && !*e->host ? "*" : e->host;
+    *host = nc_span_cstr(name);
+    *port = e->path ? NC_CTL_PORT_PATH : e->port;
+}
+
+static int ask_forward(nacre_mux *m, uint32_t type, const nacre_forward_options *o, nc_ctl_msg *msg)
+{
+    int rc = begin(m);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    if (!o || o->size == 0) {
+        return failed(m, NACRE_INVALID_ARGUMENT,
+                      "a forwarding was not made by nacre_forward_options_init");
+    }
+    memset(msg, 0, sizeof(*msg));
+    msg->type = type;
+    msg->id = m->next_id;
+    msg->u.forward.kind = o->kind == NACRE_FORWARD_LOCAL     ? NC_CTL_LOCAL
+                          : o->kind == NACRE_FORWARD_DYNAMIC ? NC_CTL_DYNAMIC
+                                                             : NC_CTL_REMOTE;
+    write_end(&o->listen, true, &msg->u.forward.listen_host, &msg->u.forward.listen_port);
+    if (o->kind == NACRE_FORWARD_LOCAL || o->kind == NACRE_FORWARD_REMOTE) {
+        write_end(&o->connect, false, &msg->u.forward.connect_host, &msg->u.forward.connect_port);
+    } else {
+        msg->u.forward.connect_host = nc_span_cstr("socks");
+    }
+    return send_msg(m, msg, until(m->timeout_ms));
+}
+
+int nacre_mux_forward(nacre_mux *m, const nacre_forward_options *o, uint16_t *port)
+{
+    static const char what[] = "forwarding request";
+    nc_ctl_msg msg;
+    uint16_t none;
+    port = port ? port : &none;
+    *port = 0;
+    int rc = ask_forward(m, NC_CTL_C_OPEN_FORWARD, o, &msg);
+    if (rc != NACRE_OK) {
+        return rc;
+    }
+    /* People may be asked, and the server is: there is no deadline. */
+    bool chosen = (o->kind == NACRE_FORWARD_REMOTE || o->kind == NACRE_FORWARD_REMOTE_DYNAMIC) &&
+                  !o->listen.path && o->listen.port == 0;
+    rc = answer(m, chosen ? NC_CTL_S_PORT : NC_CTL_S_OK, what, &msg, UINT64_MAX);
+    if (rc == NACRE_OK && chosen) {
+        if (msg.u.number == 0 || msg.u.number > UINT16_MAX) {
+            return failed(m, NACRE_PROTOCOL,
+                          "%s: the master says that the server listens on port %" PRIu32, what,
+                          msg.u.number);
+        }
+        *port = (uint16_t)msg.u.number;
+    }
+    return rc;
+}
+
+int nacre_mux_cancel_forward(nacre_mux *m, const nacre_forward_options *o)
+{
+    nc_ctl_msg msg;
+    int rc = ask_forward(m, NC_CTL_C_CLOSE_FORWARD, o, &msg);
+    return rc == NACRE_OK ? answer(m, NC_CTL_S_OK, "cancellation request", &msg, UINT64_MAX) : rc;
+}
+
 /* ---- sessions ---- */
 
 void nacre_mux_session_init(nacre_mux_session *s)
@@ -449,15 +517,14 @@ int nacre_mux_open_session(nacre_mux *m, const nacre_mux_session *s)
     return rc;
 }
 
-int nacre_mux_open_stdio(nacre_mux *m, const char *host, uint16_t port, const int fds[2])
+int nacre_mux_open_stdio(nacre_mux *m, const nacre_forward_end *where, const int fds[2])
 {
     nc_ctl_msg msg = {.type = NC_CTL_C_NEW_STDIO};
     int rc = begin(m);
     if (rc != NACRE_OK) {
         return rc;
     }
-    msg.u.stdio.host = nc_span_cstr(host);
-    msg.u.stdio.port = port;
+    write_end(where, false, &msg.u.stdio.host, &msg.u.stdio.port);
     m->is_session = false;
     return open_with(m, &msg, fds, 2, "stdio forwarding request");
 }

@@ -53,7 +53,7 @@ typedef struct nc_mux_conn {
     bool hung_up;             /* by ~. */
 
     /* mux_forward.c */
-    void *forward; /* what is being made for it */
+    nacre_forward *forward; /* the server has not answered for it yet */
 
     nc_mux_bridge *bridge; /* mux_bridge.c: it has become a proxy */
 } nc_mux_conn;
@@ -105,6 +105,11 @@ void nc_mux_session_drop(nc_mux_conn *x);
 void nc_mux_session_resized(nc_mux_conn *x);
 /* The connection was lost: what has no relay yet will never have one. */
 void nc_mux_session_over(nc_mux_conn *x);
+
+/* ---- mux_forward.c: as nc_mux_serve ---- */
+
+bool nc_mux_open_forward(nc_mux_conn *x);
+bool nc_mux_close_forward(nc_mux_conn *x);
 
 /* ---- mux_escape.c ---- */
 

@@ -161,12 +161,6 @@ static bool serve_info(nc_mux_conn *x)
     return true;
 }
 
-static bool serve_forward(nc_mux_conn *x)
-{
-    nc_mux_refuse(x, NC_CTL_S_FAILURE, x->msg.id, "this master forwards nothing");
-    return true;
-}
-
 static const struct {
     uint32_t type;
     bool (*serve)(nc_mux_conn *x);
@@ -178,8 +172,8 @@ static const struct {
     {NC_CTL_C_STOP, serve_stop},
     {NC_CTL_C_PROXY, serve_proxy},
     {NC_CTL_C_INFO, serve_info},
-    {NC_CTL_C_OPEN_FORWARD, serve_forward},
-    {NC_CTL_C_CLOSE_FORWARD, serve_forward},
+    {NC_CTL_C_OPEN_FORWARD, nc_mux_open_forward},
+    {NC_CTL_C_CLOSE_FORWARD, nc_mux_close_forward},
 };
 
 bool nc_mux_serve(nc_mux_conn *x)

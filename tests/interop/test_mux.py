@@ -14,7 +14,7 @@ from terminal import Terminal
 
 OPENSSH = "/usr/bin/ssh"
 PAIRS = [(OPENSSH, NACRE_SSH), (NACRE_SSH, OPENSSH), (NACRE_SSH, NACRE_SSH)]
-BULK = 16 * 1024 * 1024
+BULK = 8 * 1024 * 1024
 place = server = echo = None
 
 
@@ -79,6 +79,25 @@ class Master:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(DEADLINE)
+
+
+def through(where, greeting=b""):
+    """Whether what is sent to where comes back."""
+    data = os.urandom(100000)
+    with socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET) as s:
+        s.settimeout(DEADLINE)
+        if s.connect_ex(where) != 0:
+            return False
+        s.sendall(greeting)
+        if greeting and s.recv(8, socket.MSG_WAITALL)[1:2] != b"\x5a":
+            return False
+        sender = threading.Thread(target=s.sendall, args=(data,))
+        sender.start()
+        back = b""
+        while len(back) < len(data) and (more := s.recv(65536)):
+            back += more
+        sender.join()
+        return back == data
 
 
 def logins():
@@ -154,9 +173,8 @@ class Pairs(unittest.TestCase):
 
     def connections_and_proxies(self, master, program):
         data = os.urandom(1024 * 1024)
-        if program == OPENSSH:  # by its own client of the master
-            result = master.client(program, "-W", f"127.0.0.1:{echo.port}", "127.0.0.1", stdin=data, check=0)
-            self.assertEqual(result.stdout, data)
+        result = master.client(program, "-W", f"127.0.0.1:{echo.port}", "127.0.0.1", stdin=data, check=0)
+        self.assertEqual(result.stdout, data)
         data = os.urandom(BULK)
         result = master.client(program, "-O", "proxy", "127.0.0.1", "cat; echo aside >&2; exit 5", stdin=data, check=5)
         self.assertEqual(hashlib.sha256(result.stdout).digest(), hashlib.sha256(data).digest())
@@ -165,6 +183,32 @@ class Pairs(unittest.TestCase):
         self.assertEqual(master.client(program, "127.0.0.1", "echo on", check=0).stdout, b"on\n")
         self.assertIn(b"Exit request sent.", master.ask(program, "exit", check=0).stderr)
         master.process.wait(DEADLINE)
+
+    def test_forwardings(self):
+        self.each(self.forwardings)
+
+    def forwardings(self, master, program):
+        target = f"127.0.0.1:{echo.port}"
+        local, dynamic, path = free_port(), free_port(), place.fresh("sock")
+        ways = (["-L", f"127.0.0.1:{local}:{target}"], ["-L", f"{path}:{target}"], ["-D", f"127.0.0.1:{dynamic}"])
+        for way in ways:
+            master.ask(program, "forward", *way, check=0)
+            master.ask(program, "forward", *way, check=0)  # it is there: that is good
+        self.assertTrue(through(("127.0.0.1", local)))
+        self.assertTrue(through(str(path)))
+        self.assertTrue(through(("127.0.0.1", dynamic), b"\4\1" + struct.pack(">H", echo.port) + b"\x7f\0\0\1me\0"))
+        remote = int(master.ask(program, "forward", "-R", f"127.0.0.1:0:{target}", check=0).stdout)
+        self.assertTrue(through(("127.0.0.1", remote)))
+        self.assertEqual(master.ask(program, "forward", "-R", f"127.0.0.1:{server.port}:{target}").returncode, 255)
+        master.ask(program, "check", check=0)
+        for way in ways:
+            master.ask(program, "cancel", *way, check=0)
+        self.assertFalse(through(("127.0.0.1", local)))
+        self.assertFalse(through(("127.0.0.1", dynamic)))
+        self.assertIn(b"port not forwarded", master.ask(program, "cancel", *ways[0]).stderr)
+        # those that are asked for with a session stay
+        self.assertEqual(master.client(program, "-L", f"127.0.0.1:{local}:{target}", "127.0.0.1", "echo x", check=0).stdout, b"x\n")
+        self.assertTrue(through(("127.0.0.1", local)))
 
     def test_terminals(self):
         self.each(self.terminals)

@@ -190,6 +190,7 @@ static void requests_are_served(void **state)
 static void ask_denied(share *sh)
 {
     int fds[3] = {0, 1, 2};
+    const nacre_forward_end where = {.host = "h", .port = 1};
     nacre_mux_session o;
     nacre_mux *x = join(sh);
     nacre_mux_session_init(&o);
@@ -198,7 +199,7 @@ static void ask_denied(share *sh)
     bool all = nacre_mux_terminate(x) == NACRE_REQUEST_REFUSED &&
                nacre_mux_stop(x) == NACRE_REQUEST_REFUSED &&
                nacre_mux_open_session(x, &o) == NACRE_REQUEST_REFUSED &&
-               nacre_mux_open_stdio(x, "h", 1, fds) == NACRE_REQUEST_REFUSED &&
+               nacre_mux_open_stdio(x, &where, fds) == NACRE_REQUEST_REFUSED &&
                nacre_mux_proxy(x, &fd) == NACRE_REQUEST_REFUSED;
     sh->rc =
         all && strstr(nacre_mux_error(x)->text, "Permission denied") ? NACRE_OK : NACRE_MISMATCH;
