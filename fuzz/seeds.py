@@ -335,7 +335,22 @@ x11s = {
     "setup": b"\2\x3f" + x11_setup,
     "pieces": b"\2" + b"".join(b"\0" + bytes([b]) for b in x11_setup),
 }
+forwards = {
+    "tcp": b"\0" + string("host") + u32(80) + string("::1") + u32(65535),
+    "listen": b"\0" + string("") + u32(0),
+    "path": b"\0" + string("/run/socket") + u32(0) + u32(0),
+    "x11": b"\0\1" + string("MIT-MAGIC-COOKIE-1") + string("00ff") + u32(0),
+    "socks4": b"\x40\4\1\0\x50\xc0\0\2\1me\0",
+    "socks4a": b"\x9f\4\1\1\xbb\0\0\0\1\0there.example\0data",
+    "socks5": b"\x41\5\2\0\2\5\1\0\3\5there\0\x16data",
+    "socks5v6": b"\x9f\5\1\0\5\1\0\4" + bytes(15) + b"\1\0\x16",
+    "local": b"\xa0127.0.0.1:8080:host:80",
+    "remote": b"\xa1/run/here:/run/there",
+    "dynamic": b"\xa2[::1]:1080",
+    "words": b"\xa48080 [2001:db8::1]:80",
+}
 corpora = {
+    "forward": forwards,
     "control": controls,
     "x11": x11s,
     "publickey": rfc4819,

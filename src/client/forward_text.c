@@ -85,10 +85,11 @@ static bool take_listen(const fields *f, size_t *i, size_t rest, uint32_t min,
         out->path = f->text[(*i)++];
         return true;
     }
-    if (n == 2) {
+    if (n == 2 && !f->path[*i]) {
         out->host = f->text[(*i)++];
+        n--;
     }
-    return (n == 1 || n == 2) && port_of(f->text[(*i)++], min, &out->port);
+    return n == 1 && port_of(f->text[(*i)++], min, &out->port);
 }
 
 static bool take_connect(const fields *f, size_t *i, nacre_forward_end *out)
@@ -98,7 +99,7 @@ static bool take_connect(const fields *f, size_t *i, nacre_forward_end *out)
         out->path = f->text[(*i)++];
         return true;
     }
-    if (n != 2 || f->text[*i][0] == '\0') {
+    if (n != 2 || f->text[*i][0] == '\0' || f->path[*i]) {
         return false;
     }
     out->host = f->text[(*i)++];
