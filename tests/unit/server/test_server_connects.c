@@ -362,7 +362,7 @@ static void what_fails_is_said(void **state)
     peer *p = serve(w);
     (void)close(listener);
     assert_int_equal(answer(w, p, ask_tcp(p, "127.0.0.1", port)), 2);
-    assert_int_equal(answer(w, p, ask_tcp(p, "no such name", port)), 2);
+    assert_int_equal(answer(w, p, ask_tcp(p, "no..such.name", port)), 2);
     world_leave(p);
 }
 
@@ -448,6 +448,44 @@ static void the_client_leaves_while_it_connects(void **state)
         assert_int_equal(nacre_loop_run_once(w->loop, 10), NACRE_OK);
     }
     (void)close(before);
+}
+
+/* All in one breath: what there is room for is tried, the rest refused, and all is as before. */
+static void hundreds_of_opens_at_once(void **state)
+{
+    enum { OPENS = 255, ROOM = 40 };
+    world *w = *state;
+    uint16_t port = 0;
+    int listener = listen_here(&port);
+    w->cfg.transport.max_channels = ROOM;
+    peer *p = serve(w);
+    nacre_channel *all[OPENS];
+    for (int i = 0; i < OPENS; i++) {
+        all[i] = ask_tcp(p, i % 2 ? "127.0.0.1" : "localhost", i % 3 ? 9 : port);
+    }
+    uint64_t end = nacre_loop_now(w->loop) + PATIENCE_MS;
+    while (p->opened + p->failed < OPENS) {
+        assert_true(nacre_loop_now(w->loop) < end);
+        assert_int_equal(nacre_loop_run_once(w->loop, 100), NACRE_OK);
+    }
+    assert_true(p->opened > 0 && p->opened <= ROOM);
+    assert_true(p->failed >= OPENS - ROOM);
+    assert_false(p->over);
+    for (int i = 0; i < OPENS; i++) {
+        nacre_channel_free(all[i]);
+    }
+    nacre_driver_kick(p->d);
+    for (int one = accept(listener, NULL, NULL); one >= 0; one = accept(listener, NULL, NULL)) {
+        (void)close(one);
+    }
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(nacre_loop_run_once(w->loop, 2), NACRE_OK);
+    }
+    nacre_channel *ch = ask_tcp(p, "127.0.0.1", port);
+    assert_int_equal(answer(w, p, ch), 0);
+    exchange(w, p, ch, accept_here(w, listener));
+    (void)close(listener);
+    world_leave(p);
 }
 
 /* ---- listening ---- */
@@ -857,6 +895,7 @@ int main(void)
         WITH_WORLD(malformed_requests_to_connect),
         WITH_WORLD(malformed_requests_to_listen),
         WITH_WORLD(the_client_leaves_while_it_connects),
+        WITH_WORLD(hundreds_of_opens_at_once),
         WITH_WORLD(a_port_is_listened_on),
         WITH_WORLD(a_path_is_listened_on),
         WITH_WORLD(where_gateway_ports_lets_listen),
