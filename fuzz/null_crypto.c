@@ -55,6 +55,7 @@ static int put_public(const nc_random *rnd, nc_buf *out)
     uint8_t value[PUBLIC_LEN];
     int rc = nc_random_bytes(rnd, value, sizeof(value));
     value[0] = (uint8_t)(value[0] % 127 + 1); /* an mpint must be positive and short */
+    value[PUBLIC_LEN - 1] &= 0x7F;            /* and this is no bad point */
     return rc == NACRE_OK ? nc_buf_append(out, value, sizeof(value)) : rc;
 }
 

@@ -16,7 +16,7 @@ trap 'rm -f "$log"' EXIT
 if [ $# -gt 0 ]; then
     names=$*
     for name in $names; do
-        ninja -C "$dir" "fuzz/fuzz_$name" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+        ninja -C "$dir" "fuzz/fuzz_$name" fuzz/recorded.stamp >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
     done
 else
     ninja -C "$dir" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
