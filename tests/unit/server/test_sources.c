@@ -307,7 +307,7 @@ static void more_sources_than_are_kept(void **state)
 static void many_sources(void **state)
 {
     (void)state;
-    enum { SOURCES = 3000, STEPS = 40000 };
+    enum { SOURCES = 3000, STEPS = 15000 };
     static uint64_t until[SOURCES];
     static uint32_t waiting[SOURCES];
     memset(until, 0, sizeof(until));
@@ -397,7 +397,7 @@ static void fail_release(void *user, void *p)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    for (int n = 0; n < 400; n++) {
+    for (int n = 0; n < 180; n++) {
         failing f;
         counted_init(&f.m);
         f.real = counted_hook(&f.m);
@@ -414,14 +414,14 @@ static void every_allocation_may_fail(void **state)
             continue;
         }
         uint32_t in = 0, noted = 0;
-        for (uint32_t i = 0; i < 150; i++) {
+        for (uint32_t i = 0; i < 80; i++) {
             in += nacre_sources_enter(s, numbered(i)) == NACRE_OK ? 1 : 0;
-            noted += nacre_sources_penalize(s, numbered(i + 100), NACRE_OFFENCE_CRASH, 0) ? 1 : 0;
+            noted += nacre_sources_penalize(s, numbered(i + 40), NACRE_OFFENCE_CRASH, 0) ? 1 : 0;
         }
-        assert_in_range(in, 149, 150);
+        assert_in_range(in, 79, 80);
         assert_int_equal(counts().waiting, in);
         assert_int_equal(counts().sources4, noted);
-        assert_int_equal(noted + counts().unnoted, 150);
+        assert_int_equal(noted + counts().unnoted, 80);
         nacre_sources_free(s);
         s = NULL;
         assert_int_equal(f.m.live, 0);
@@ -437,7 +437,7 @@ static void memory_of_a_source(void **state)
     nacre_error err;
     rules.max_sources4 = 4096;
     assert_int_equal(nacre_sources_new(&s, &rules, &a, &err), NACRE_OK);
-    for (uint32_t i = 0; i < 100000; i++) {
+    for (uint32_t i = 0; i < 10000; i++) {
         (void)nacre_sources_penalize(s, numbered(i), NACRE_OFFENCE_CRASH, 0);
     }
     /* docs/limits.md: 160 bytes each, wherever they come from. */
