@@ -142,6 +142,21 @@ class X11(unittest.TestCase):
         for bad in ("", "nothing", "$(id):0"):
             self.assertEqual(self.go(NACRE_SSH, nacre, variables(), env={"DISPLAY": bad}, check=0).stdout, b"[][]\n", bad)
 
+    def test_behind_the_end_of_the_session(self):
+        """A program that its shell has left behind keeps the connection, and the connection its exit status."""
+        begun, go, done = (place.fresh(name) for name in ("begun", "go", "done"))
+        command = (f"setsid {program('linger')} {begun} {go} {done} >/dev/null 2>&1 </dev/null & "
+                   f"while ! test -e {begun}; do sleep 0.05; done; exit 5")
+        log = place.fresh("log")
+
+        def when_it_waits():
+            wait_until(lambda: log.exists() and "Waiting for forwarded connections" in log.read_text(), "the session's end")
+            go.touch()
+
+        threading.Thread(target=when_it_waits, daemon=True).start()
+        self.go(NACRE_SSH, openssh, command, ["-Y", "-v", "-E", log], check=5)
+        wait_until(lambda: done.exists() and done.read_text() == "connected same goodbye", "what the program says", 5)
+
     def test_for_others_too(self):
         self.addCleanup(lambda: wide.stop())
         wide = nacre_server(place, "X11Forwarding yes", "X11UseLocalhost no", "X11DisplayOffset 350",

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 MAGIC = b"MIT-MAGIC-COOKIE-1"
 
@@ -126,7 +127,7 @@ def exchange(s, size):
     return f"{same} {read_exactly(s, 100).decode()}".strip()
 
 
-def main(how, count=1):
+def main(how, *extra):
     if how == "none":
         print("display", os.environ.get("DISPLAY", "none"))
         return
@@ -140,6 +141,18 @@ def main(how, count=1):
         s = connect()
         s.sendall(setup(MAGIC, cookie[:-1] + bytes([cookie[-1] ^ 1]), "B"))
         print(answer(s))
+        return
+    if how == "linger":  # behind the end of its session
+        s = connect()
+        s.sendall(setup(MAGIC, cookie))
+        said = answer(s)
+        begun, go, done = extra
+        open(begun, "w").close()
+        while not os.path.exists(go):
+            time.sleep(0.05)
+        said += " " + exchange(s, 1 << 20)
+        with open(done, "w") as f:
+            f.write(said)
         return
     if how == "many":
         sockets = [connect() for _ in range(20)]

@@ -685,6 +685,96 @@ static void test_x11_that_cannot_be_asked_for(void **state)
     stop(&w);
 }
 
+/* ---- without memory ---- */
+
+/* -1: no end of it; else how often there is some still. */
+static int memory_left = -1;
+
+static bool has_memory(void)
+{
+    memory_left -= memory_left > 0 ? 1 : 0;
+    return memory_left != 0;
+}
+
+static void *limited_alloc(void *user, size_t n)
+{
+    (void)user;
+    return has_memory() ? malloc(n) : NULL;
+}
+
+static void *limited_resize(void *user, void *p, size_t n)
+{
+    (void)user;
+    return has_memory() ? realloc(p, n) : NULL;
+}
+
+static void limited_release(void *user, void *p)
+{
+    (void)user;
+    free(p);
+}
+
+static const nacre_allocator limited = {limited_alloc, limited_resize, limited_release, NULL};
+
+/*
+ * Asking for the agent and for X11, and a connection to each, while memory ends at every place in turn: whatever fails,
+ * and be it the whole connection, fails without a trace.
+ */
+static void one_without_memory(int left)
+{
+    static const uint8_t yes[] = {0, 0, 0, 1, 6};
+    world w;
+    uint8_t first[64];
+    nacre_agent_forward_options ao;
+    nacre_x11_options xo;
+    memset(&w, 0, sizeof(w));
+    w.agent_end = -1;
+    memory_left = -1;
+    stage_init(&w.s);
+    w.s.hook = hook;
+    w.s.hook_user = &w;
+    w.s.cfg.transport.allocator = &limited;
+    stage_login(&w.s);
+    assert_int_equal(nacre_client_session(w.s.c, 5000, &w.session), NACRE_OK);
+    nacre_agent_forward_options_init(&ao);
+    ao.connect = give_agent;
+    ao.user = &w;
+    nacre_x11_options_init(&xo);
+    xo.display = "/nowhere/X";
+    xo.want_reply = false;
+    memory_left = left;
+    int agent = nacre_client_forward_agent(w.s.c, w.session, &ao, &w.s.err);
+    int x11 = nacre_client_x11(w.s.c, w.session, &xo, &w.s.err);
+    assert_true(agent == NACRE_OK || w.s.err.text[0]);
+    for (int i = 0; i < 20; i++) {
+        turn(&w);
+    }
+    opened *o[2] = {open_channel(&w, "auth-agent@openssh.com"), open_channel(&w, "x11")};
+    for (int i = 0; i < 40 && !w.s.gone; i++) {
+        turn(&w);
+        if (w.agent_end >= 0 && i == 20) {
+            (void)send(w.agent_end, yes, sizeof(yes), MSG_NOSIGNAL);
+        }
+        if (o[1]->open && w.x11_requests > 0 && i == 20) {
+            size_t took = 0;
+            (void)!nacre_channel_write(o[1]->ch, NACRE_STDOUT, first,
+                                       first_message(&w.x11[0], first), &took);
+        }
+    }
+    assert_true(agent == NACRE_OK || !o[0]->open);
+    assert_true(x11 == NACRE_OK || !o[1]->open);
+    memory_left = -1;
+    stop(&w);
+}
+
+static void test_without_memory(void **state)
+{
+    (void)state;
+    for (int left = 1; left < 24; left++) {
+        one_without_memory(left);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -702,6 +792,7 @@ int main(void)
         cmocka_unit_test(test_x11_of_two_sessions),
         cmocka_unit_test(test_x11_by_the_dozen),
         cmocka_unit_test(test_x11_that_cannot_be_asked_for),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
