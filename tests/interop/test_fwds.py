@@ -192,6 +192,14 @@ class Putty(OthersTests, unittest.TestCase):
             bulk(lambda: socks5(port, "localhost", service.port), SOME)
 
 
+class Ours(OthersTests, unittest.TestCase):
+    def start(self, *forwards, ready):
+        return Client([NACRE_SSH, "-N", "-p", server.port, *client_options(place, server), "-o", "ExitOnForwardFailure=yes",
+                       *forwards, f"{ME}@127.0.0.1"], ready)
+
+    test_socks = Putty.test_socks
+
+
 async def connect(to, key="ed25519", cert=None):
     key = str(place.keys[key])
     return await asyncssh.connect("127.0.0.1", to.port, username=ME, client_keys=[(key, str(cert)) if cert else key],
