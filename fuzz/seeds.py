@@ -349,8 +349,22 @@ forwards = {
     "dynamic": b"\xa2[::1]:1080",
     "words": b"\xa48080 [2001:db8::1]:80",
 }
+# What fuzz/negotiation.c looks at: a version line, lists, an algorithm list of a configuration, a moduli file.
+safe_prime = "F" * 64 + "0" * 447 + "B"
+negotiations = {
+    "version": b"\0SSH-2.0-OpenSSH_9.2p1 Debian-2",
+    "version_server": b"\4SSH-1.99-x y",
+    "banner": b"\0Welcome",
+    "lists": b"\1" + kexinit[1:],
+    "lists_server": b"\5" + gex[1:],
+    "plus": b"\2+diffie-hellman-group14-sha256,-sntrup*",
+    "caret": b"\x0a^aes128-ctr,aes256-*",
+    "moduli": f"\3# Time Type Tests Tries Size Generator Modulus\n20200101000000 2 6 100 2047 2 {safe_prime}\n"
+              f"20200101000000 2 6 100 3071 5 {safe_prime}{'F' * 256}\n1 2 3\n".encode(),
+}
 corpora = {
     "forward": forwards,
+    "negotiation": negotiations,
     "control": controls,
     "x11": x11s,
     "publickey": rfc4819,

@@ -151,6 +151,70 @@ static void test_each_call_fails(void **state)
     }
 }
 
+/* ---- key files -------------------------------------------------------------------------------------- */
+
+/* Written with a passphrase while a call fails: it fails, or what was written needs the passphrase. */
+static bool write_with_failure(const nacre_key *key, nacre_span passphrase, unsigned long n)
+{
+    char *text = NULL;
+    size_t len = 0;
+    nacre_key *back = NULL;
+    crypto_faults_begin(n, false);
+    int rc = nacre_key_to_private(key, passphrase, 1, &text, &len);
+    crypto_faults_end();
+    bool failed = crypto_fault.failed != NULL;
+    assert_true(rc == NACRE_OK || failed);
+    if (rc == NACRE_OK) {
+        nacre_span file = nc_span(text, len);
+        assert_int_equal(nacre_key_from_private(&back, NULL, file, nc_span(NULL, 0), NULL),
+                         NACRE_NEED_PASSPHRASE);
+        assert_int_equal(nacre_key_from_private(&back, NULL, file, passphrase, NULL), NACRE_OK);
+        assert_true(nacre_key_equal(key, back));
+        nacre_key_free(back);
+    }
+    nacre_secret_free(NULL, text, len);
+    return failed;
+}
+
+static bool read_with_failure(const nacre_key *key, nacre_span file, nacre_span passphrase,
+                              unsigned long n)
+{
+    nacre_key *back = NULL;
+    crypto_faults_begin(n, false);
+    int rc = nacre_key_from_private(&back, NULL, file, passphrase, NULL);
+    crypto_faults_end();
+    bool failed = crypto_fault.failed != NULL;
+    assert_true(rc == NACRE_OK || failed);
+    assert_true(rc != NACRE_OK || nacre_key_equal(key, back));
+    assert_true(rc == NACRE_OK || back == NULL);
+    nacre_key_free(back);
+    return failed;
+}
+
+static void test_key_files(void **state)
+{
+    (void)state;
+    const nacre_span passphrase = nc_span_cstr("open sesame");
+    static const family kinds[] = {{.key = "ed25519"}, {.key = "ecdsa", .bits = 256}};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        nacre_key *key = pair_key(kinds[i].key, kinds[i].bits);
+        char *text = NULL;
+        size_t len = 0;
+        unsigned long n = 1;
+        while (write_with_failure(key, passphrase, n)) {
+            n++;
+        }
+        assert_true(n > 3);
+        assert_int_equal(nacre_key_to_private(key, passphrase, 1, &text, &len), NACRE_OK);
+        n = 1;
+        while (read_with_failure(key, nc_span(text, len), passphrase, n)) {
+            n++;
+        }
+        assert_true(n > 3);
+        nacre_secret_free(NULL, text, len);
+    }
+}
+
 static int cleanup(void **state)
 {
     (void)state;
@@ -162,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_call_fails),
+        cmocka_unit_test(test_key_files),
     };
     return cmocka_run_group_tests(tests, NULL, cleanup);
 }
