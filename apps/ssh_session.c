@@ -354,10 +354,23 @@ bool session_needs_tty(const ssh_session *s)
     return true;
 }
 
+/* Ours is the only session, unless others share the connection: nobody shall open one over it later. */
+static void no_more_sessions(const ssh_session *s)
+{
+    const char *peer = nacre_transport_peer_version(nacre_client_transport(s->client));
+    bool knows =
+        strncmp(peer, "SSH-2.0-OpenSSH_", 16) == 0 || strncmp(peer, "SSH-2.0-nacre_", 14) == 0;
+    if (!s->over && knows &&
+        nacre_no_more_sessions(nacre_client_transport(s->client)) == NACRE_OK) {
+        nacre_driver_kick(nacre_client_driver(s->client));
+    }
+}
+
 int session_run(ssh_session *s)
 {
     running r = {.s = s};
     if (s->no_session) {
+        no_more_sessions(s);
         return idle(&r);
     }
     r.pty = session_needs_tty(s);
@@ -366,6 +379,7 @@ int session_run(ssh_session *s)
     int status = EXIT_FAILED;
     int rc = nacre_client_session(s->client, NACRE_FOREVER, &r.ch);
     if (rc == NACRE_OK) {
+        no_more_sessions(s);
         rc = send_requests(&r);
         rc = rc == NACRE_OK ? await_replies(&r) : rc;
         if (rc == NACRE_OK && go_behind(&r)) {

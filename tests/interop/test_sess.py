@@ -35,6 +35,17 @@ class Streams(unittest.TestCase):
                 self.assertEqual((result.returncode, result.stdout), (0, b""))
 
 
+class NoMoreSessions(unittest.TestCase):
+    def test_sent_unless_shared(self):
+        watched = openssh_server(place, "LogLevel DEBUG1")
+        said = "rtype no-more-sessions@openssh.com"
+        ssh(NACRE_SSH, place, watched, "true", options=["ControlMaster=yes", f"ControlPath={place.fresh('control')}"], check=0)
+        self.assertNotIn(said, watched.text())
+        ssh(NACRE_SSH, place, watched, "true", check=0)
+        self.assertIn(said, watched.text())
+        watched.stop()
+
+
 class Terminals(unittest.TestCase):
     # What travels, by the names of stty: RFC 4254 8 has no opcode for the others.
     FLAGS = """ignpar parmrk inpck istrip inlcr igncr icrnl iuclc ixon ixany ixoff imaxbel iutf8 isig icanon xcase echo echoe
