@@ -2,11 +2,11 @@
 connection to OpenSSH's sshd; ControlPersist; programs at the socket that lie."""
 import hashlib
 import os
-import signal
 import socket
 import struct
 import subprocess
 import threading
+import time
 import unittest
 
 from harness import *
@@ -215,16 +215,18 @@ class Pairs(unittest.TestCase):
 
     def terminals(self, master, program):
         t = Terminal([program, "-S", master.path, *options(), *plain(program), "-tt", "127.0.0.1",
-                      "trap 'stty size' WINCH; stty size; echo ready; while read -r x; do echo \"<$x>\"; [ \"$x\" = end ] && exit 6; done"],
+                      "stty size; echo ready; while read -r x; do stty size; [ \"$x\" = end ] && echo over && exit 6; done"],
                      rows=30, columns=99)
         t.expect(b"30 99")
         t.expect(b"ready")
         t.resize(41, 107)
-        t.process.send_signal(signal.SIGWINCH)
-        t.send(b"one\n")
+        end = time.monotonic() + DEADLINE
+        while b"41 107" not in t.seen and time.monotonic() < end:  # it is told by signals, beside what is typed
+            t.send(b"\n")
+            t.read(0.1)
         t.expect(b"41 107")
         t.send(b"end\n")
-        t.expect(b"<end>")
+        t.expect(b"over")
         t.expect(b"Shared connection to 127.0.0.1 closed.")
         self.assertEqual(t.process.wait(DEADLINE), 6)
         self.assertEqual(t.attributes(), t.before)
