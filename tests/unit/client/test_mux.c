@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,8 +28,16 @@
 
 enum { LONG_MS = 20000 };
 
+/* The memory of the client that is the master, and of nobody else. */
+typedef struct memory {
+    nacre_allocator hook;
+    size_t calls, fail_at, live; /* fail_at 0: never */
+    bool failed;
+} memory;
+
 typedef struct share {
     stage s;
+    memory memory;
     nacre_mux_master *m;
     char path[160];
     bool deny;
@@ -41,6 +50,36 @@ typedef struct share {
     pthread_t thread;
     int rc;
 } share;
+
+static bool fails(memory *m)
+{
+    bool now = m->fail_at && ++m->calls == m->fail_at;
+    m->failed = m->failed || now;
+    return now;
+}
+
+static void *get_memory(void *user, size_t size)
+{
+    memory *m = user;
+    void *p = fails(m) ? NULL : malloc(size);
+    m->live += p != NULL;
+    return p;
+}
+
+static void *resize_memory(void *user, void *old, size_t size)
+{
+    memory *m = user;
+    void *p = fails(m) ? NULL : realloc(old, size);
+    m->live += p && !old;
+    return p;
+}
+
+static void give_memory(void *user, void *p)
+{
+    memory *m = user;
+    m->live -= p != NULL;
+    free(p);
+}
 
 /* ---- the master's application ---- */
 
@@ -82,6 +121,8 @@ static void set_up(share *sh, bool ask, uint32_t idle_ms)
     nacre_error why;
     memset(sh, 0, sizeof(*sh));
     stage_init(&sh->s);
+    sh->memory.hook = (nacre_allocator){get_memory, resize_memory, give_memory, &sh->memory};
+    sh->s.cfg.transport.allocator = &sh->memory.hook;
     stage_login(&sh->s);
     (void)snprintf(sh->path, sizeof(sh->path), "%s/control", sh->s.dir);
     nacre_mux_master_options_init(&o);
@@ -102,6 +143,7 @@ static void tear_down(share *sh)
     assert_int_equal(stat(sh->path, &st), -1);
     stage_close(&sh->s);
     stage_clear(&sh->s);
+    assert_int_equal(sh->memory.live, 0);
 }
 
 static void *run_work(void *arg)
@@ -402,10 +444,13 @@ static void proxied(share *sh)
 {
     nacre_client_config cfg;
     nacre_client *c = NULL;
-    nacre_exec_result r;
+    nacre_exec_result r = {0};
     nacre_error why;
     int fd = -1;
     nacre_mux *x = join(sh);
+    if (!x) {
+        return;
+    }
     nacre_client_config_init(&cfg);
     sh->rc = nacre_mux_proxy(x, &fd);
     nacre_mux_free(x);
@@ -685,6 +730,86 @@ static void idleness_is_told(void **state)
     tear_down(&sh);
 }
 
+/* ---- memory ---- */
+
+/*
+ * Each allocation of the master fails in turn. Something that is asked for may be refused, a client hung up on, the
+ * connection lost; who waits is never left waiting, and nothing is left behind.
+ */
+static void without_memory(void (*work)(share *sh))
+{
+    bool failed = true;
+    size_t n = 0;
+    while (failed && n < 1000) {
+        share sh;
+        set_up(&sh, false, 0);
+        sh.memory.fail_at = ++n;
+        beside(&sh, work);
+        failed = sh.memory.failed;
+        sh.memory.fail_at = 0;
+        assert_true(failed || sh.rc == NACRE_OK);
+        turn_until_alone(&sh);
+        tear_down(&sh);
+    }
+    assert_true(n > 10 && !failed);
+}
+
+static void memory_fails_in_sessions(void **state)
+{
+    (void)state;
+    without_memory(one_session);
+}
+
+static void memory_fails_in_requests(void **state)
+{
+    (void)state;
+    without_memory(ask_all);
+}
+
+static void memory_fails_in_proxies(void **state)
+{
+    (void)state;
+    without_memory(proxied);
+}
+
+static void ask_forwarding(share *sh)
+{
+    nacre_forward_options o;
+    nacre_mux *x = join(sh);
+    uint16_t port = 0;
+    if (!x) {
+        return;
+    }
+    nacre_forward_options_init(&o);
+    o.connect = (nacre_forward_end){.host = "there", .port = 80};
+    sh->rc = nacre_mux_forward(x, &o, &port);
+    sh->rc = sh->rc == NACRE_OK ? nacre_mux_forward(x, &o, &port) : sh->rc;
+    sh->rc = sh->rc == NACRE_OK ? nacre_mux_cancel_forward(x, &o) : sh->rc;
+    if (sh->rc == NACRE_OK && nacre_mux_cancel_forward(x, &o) != NACRE_REQUEST_REFUSED) {
+        sh->rc = NACRE_MISMATCH;
+    }
+    o.kind = NACRE_FORWARD_REMOTE; /* the server listens for nobody */
+    if (sh->rc == NACRE_OK && nacre_mux_forward(x, &o, &port) != NACRE_REQUEST_REFUSED) {
+        sh->rc = NACRE_MISMATCH;
+    }
+    nacre_mux_free(x);
+}
+
+static void forwardings_are_asked_for(void **state)
+{
+    share sh;
+    (void)state;
+    set_up(&sh, true, 0);
+    beside(&sh, ask_forwarding);
+    assert_int_equal(sh.rc, NACRE_OK);
+    assert_int_equal(sh.asked, 2);
+    assert_non_null(strstr(sh.question, "Open remote forward"));
+    turn_until_alone(&sh);
+    assert_null(nacre_client_next_forward(sh.s.c, NULL));
+    tear_down(&sh);
+    without_memory(ask_forwarding);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -699,6 +824,10 @@ int main(void)
         cmocka_unit_test(masters_that_lie),
         cmocka_unit_test(sockets_and_names),
         cmocka_unit_test(idleness_is_told),
+        cmocka_unit_test(forwardings_are_asked_for),
+        cmocka_unit_test(memory_fails_in_requests),
+        cmocka_unit_test(memory_fails_in_sessions),
+        cmocka_unit_test(memory_fails_in_proxies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
