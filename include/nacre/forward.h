@@ -60,8 +60,8 @@ typedef struct nacre_forward_options {
     /* REMOTE_DYNAMIC: may the server's clients be connected to this host and port? NULL: anywhere. */
     bool (*permit)(void *user, nacre_forward *f, const char *host, uint16_t port);
     /*
-     * Once: it listens (NACRE_OK), or not and why. Local ones: before nacre_client_forward returns. A
-     * forwarding that failed may be cancelled in it, and is then gone.
+     * Once: it listens (NACRE_OK), or not and why. Local ones: before nacre_client_forward returns. It may be
+     * cancelled in it, and is then gone. Not when the client is freed before.
      */
     void (*on_ready)(void *user, nacre_forward *f, int status, const nacre_error *err);
     /* A connection of it could not be made: one line, escaped. The forwarding goes on. */

@@ -108,7 +108,7 @@ static size_t count(const nacre_client *c)
     return n;
 }
 
-static bool is_listed(const nacre_client *c, const nacre_forward *wanted)
+bool nc_forward_is_listed(const nacre_client *c, const nacre_forward *wanted)
 {
     const nacre_forward *f = c->forwards;
     while (f && f != wanted) {
@@ -192,7 +192,7 @@ int nacre_client_forward(nacre_client *c, const nacre_forward_options *o, nacre_
         memset(&none, 0, sizeof(none));
         f->o.on_ready(f->o.user, f, NACRE_OK, &none);
     }
-    if (out && is_listed(c, f)) {
+    if (out && nc_forward_is_listed(c, f)) {
         *out = f;
     }
     return NACRE_OK;
@@ -253,7 +253,7 @@ typedef struct wait_job {
 static int is_ready(void *user)
 {
     const wait_job *j = user;
-    if (!is_listed(j->c, j->f) || j->f->cancelled) {
+    if (!nc_forward_is_listed(j->c, j->f) || j->f->cancelled) {
         return nc_client_fail(j->c, NACRE_NOT_FOUND, "the forwarding was cancelled");
     }
     /* Of the end of the connection the waiting itself tells. */
@@ -307,6 +307,24 @@ void nacre_forward_cancel(nacre_forward *f)
     destroy(f);
 }
 
+/* Those that the server has not answered are told; they may cancel each other in it. */
+static void end_waiting(nacre_client *c)
+{
+    nacre_forward *f = c->forwards;
+    while (f) {
+        if (f->status != NACRE_AGAIN) {
+            f = f->next;
+            continue;
+        }
+        f->status = nc_fail(&f->why, NACRE_CLOSED, "%s: the connection is over", c->where);
+        if (!f->cancelled && f->o.on_ready) {
+            nacre_error why = f->why;
+            f->o.on_ready(f->o.user, f, NACRE_CLOSED, &why);
+        }
+        f = c->forwards;
+    }
+}
+
 /* The connection is over: nothing can be forwarded any more. Relays end by themselves. */
 void nc_forwards_closed(nacre_client *c)
 {
@@ -314,7 +332,7 @@ void nc_forwards_closed(nacre_client *c)
         nc_listen_free(f->listener);
         f->listener = NULL;
         nc_forward_refuse_queue(f);
-        f->status = f->status < NACRE_OK && f->status != NACRE_AGAIN ? f->status : NACRE_CLOSED;
+        f->status = f->status == NACRE_OK ? NACRE_CLOSED : f->status;
     }
     for (nc_forward_conn *k = c->forward_conns, *next; k; k = next) {
         next = k->next;
@@ -322,6 +340,7 @@ void nc_forwards_closed(nacre_client *c)
             nc_forward_conn_free(k);
         }
     }
+    end_waiting(c);
 }
 
 void nc_forwards_clear(nacre_client *c)

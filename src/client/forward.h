@@ -39,6 +39,7 @@ typedef struct nc_forward_conn {
     nacre_client *c;
     nacre_forward *f; /* NULL: cancelled */
     nc_forward_stage stage;
+    bool from_server;  /* the channel was there first, and the descriptor comes second */
     int fd;            /* -1: none yet, or the relay's */
     nacre_channel *ch; /* NULL: none yet, or the relay's */
     uint32_t ticket;   /* of the server's question for ch; 0: answered, or ours */
@@ -83,6 +84,8 @@ struct nacre_forward {
 int nc_forward_new(nacre_client *c, const nacre_forward_options *o, bool bare, nacre_forward **out,
                    nacre_error *err) NACRE_MUST_CHECK;
 bool nc_forward_is_remote(const nacre_forward *f);
+/* Is it still there? */
+bool nc_forward_is_listed(const nacre_client *c, const nacre_forward *f);
 
 /* ---- forward_conn.c ---- */
 

@@ -113,10 +113,18 @@ int nacre_client_listen(nacre_client *c, const nacre_forward_end *where, unsigne
     return NACRE_OK;
 }
 
+typedef struct accept_job {
+    nacre_client *c;
+    const nacre_forward *f;
+} accept_job;
+
 static int has_waiting(void *user)
 {
-    const nacre_forward *f = user;
-    return f->queue ? NACRE_OK : NACRE_AGAIN;
+    const accept_job *j = user;
+    if (!nc_forward_is_listed(j->c, j->f)) {
+        return nc_client_fail(j->c, NACRE_NOT_FOUND, "the forwarding was cancelled");
+    }
+    return j->f->queue ? NACRE_OK : NACRE_AGAIN;
 }
 
 int nacre_client_accept(nacre_client *c, nacre_forward *f, uint32_t timeout_ms, nacre_channel **out,
@@ -128,10 +136,11 @@ int nacre_client_accept(nacre_client *c, nacre_forward *f, uint32_t timeout_ms, 
         return nc_client_fail(c, NACRE_INVALID_ARGUMENT,
                               "connections are accepted from nacre_client_listen only");
     }
+    accept_job j = {c, f};
     nc_wait w = nc_client_wait_init(c, timeout_ms, "waiting for a forwarded connection");
     nacre_driver_kick(c->d);
     for (;;) {
-        int rc = nc_client_wait(c, &w, has_waiting, f);
+        int rc = nc_client_wait(c, &w, has_waiting, &j);
         if (rc != NACRE_OK) {
             return rc;
         }

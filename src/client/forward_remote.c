@@ -136,6 +136,7 @@ static void take(nacre_forward *f, const nacre_event *ev, const nacre_endpoint *
         nc_client_refuse_open(c, ev->ticket, NC_REASON_SHORTAGE, "too many connections");
         return;
     }
+    k->from_server = true;
     k->ch = ev->channel;
     k->origin = *origin;
     if (f->o.kind == NACRE_FORWARD_REMOTE_DYNAMIC) {

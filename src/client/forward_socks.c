@@ -17,7 +17,7 @@ static bool answer(nc_forward_conn *k, const uint8_t *p, size_t n)
     if (n == 0) {
         return true;
     }
-    if (k->f && k->f->o.kind == NACRE_FORWARD_DYNAMIC) {
+    if (!k->from_server) {
         return nc_fd_write(k->fd, NC_FD_SOCKET, p, n) == (ssize_t)n;
     }
     size_t took = 0;
@@ -65,7 +65,7 @@ static void go_on(nc_forward_conn *k)
     if (k->port == 0) {
         (void)nc_forward_tell_socks(k, NC_SOCKS_FAILED);
         nc_forward_conn_fail(k, "a client of SOCKS asked for port 0");
-    } else if (k->f->o.kind == NACRE_FORWARD_DYNAMIC) {
+    } else if (!k->from_server) {
         nacre_loop_remove(k->c->loop, k->fd);
         nc_forward_open(k);
     } else if (k->f->o.permit && !k->f->o.permit(k->f->o.user, k->f, k->host, k->port)) {

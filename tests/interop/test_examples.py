@@ -106,6 +106,21 @@ class Clients(unittest.TestCase):
                       self.server.port, place.keys["ed25519"]], env={"HOME": str(self.home)}, check=5)
         self.assertEqual(result.stdout, b"     1  one\n     2  two\n     3  three\n")
 
+    def test_forward(self):
+        service = Service()
+        process = subprocess.Popen([EXAMPLES / "example-forward", ME, "127.0.0.1", str(self.server.port), place.keys["ed25519"],
+                                    f"L{free_port()}:127.0.0.1:{service.port}", f"R0:127.0.0.1:{service.port}",
+                                    f"D{free_port()}"],
+                                   stdout=subprocess.PIPE, env={**os.environ, "HOME": str(self.home)}, text=True)
+        try:
+            ports = {line[0]: int(line.split()[-1]) for line in (process.stdout.readline() for _ in range(3))}
+            for connect in (lambda: dial(ports["L"]), lambda: dial(ports["R"]),
+                            lambda: socks5(ports["D"], "localhost", service.port)):
+                bulk(connect, 1 << 20)
+        finally:
+            process.kill()
+            process.communicate()
+
     def test_terminal(self):
         t = Terminal([EXAMPLES / "example-terminal", ME, "127.0.0.1", self.server.port, place.keys["ed25519"]], rows=30, columns=90,
                      env={"HOME": str(self.home)})
