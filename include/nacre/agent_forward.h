@@ -1,5 +1,5 @@
 /*
- * nacre/agent_forward.h - agent forwarding, both roles (RFC 9987 4, OpenSSH PROTOCOL.agent): programs at the
+ * nacre/agent_forward.h - agent forwarding, both roles (RFC 9987, OpenSSH PROTOCOL.agent): programs at the
  * server ask the agent of the client.
  *
  * Whoever is root at the server, or is the user there, can have the agent sign while the connection lasts;
