@@ -222,12 +222,18 @@ class Others(unittest.TestCase):
                 transport.open_session().request_x11(auth_cookie=cookie)
         channel = transport.open_session()
         channel.request_x11(auth_cookie=COOKIE.hex(), single_connection=True)
-        channel.exec_command(f"{program('none')}; {program('many')} 2>&1 | grep -c refused")
+        channel.exec_command(f"{program('none')}; {program('wrong')}; {program('wrong')} 2>&1 | grep -c Refused")
         x11 = transport.accept(DEADLINE)
-        self.assertIn(COOKIE, x11.recv(1000))
+        said = b""
+        while len(said) < 48:
+            piece = x11.recv(1000)
+            self.assertTrue(piece)
+            said += piece
+        self.assertEqual(said[32:], COOKIE[:-1] + b"\xfe")
         x11.close()
         lines = channel.makefile().read().decode().splitlines()
         self.assertRegex(lines[0], "^display localhost:33[0-9][.]0$")
+        self.assertEqual(lines[1:], ["closed", "1"])
 
     def test_asyncssh(self):
         async def both():
