@@ -7,12 +7,14 @@
 #include "sftp/words.h"
 #include "ssh_setup.h"
 
+#include "nacre/mux.h"
 #include "nacre/process.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,10 +117,45 @@ static bool set_up(ssh_setup *s, const connect_options *o)
     return setup_load(s);
 }
 
+/* ControlPath: by the connection of a master that is there. False: by one of our own. */
+static bool join_master(ssh_setup *s, nacre_client **client)
+{
+    char path[SETUP_PATH_MAX];
+    nacre_mux *x = NULL;
+    nacre_error why = {0};
+    int fd = -1;
+    const char *text = nacre_ssh_config_get(s->conf, "ControlPath");
+    uint64_t seconds = nacre_ssh_config_number(s->conf, "ConnectTimeout", 0);
+    uint32_t ms = seconds > UINT32_MAX / 1000 ? UINT32_MAX : (uint32_t)seconds * 1000;
+    if (!text || strcasecmp(text, "none") == 0 ||
+        !setup_expand(s, "ControlPath", text, path, sizeof(path))) {
+        return false;
+    }
+    int rc = nacre_mux_connect(&x, path, ms, NULL, &why);
+    rc = rc == NACRE_OK ? nacre_mux_proxy(x, &fd) : rc;
+    if (rc == NACRE_OK && nacre_client_new(client, &s->cfg, &why) == NACRE_OK &&
+        nacre_client_connect_proxied(*client, fd, s->host, s->port) != NACRE_OK) {
+        nacre_client_free(*client);
+        *client = NULL;
+    }
+    if (!*client) {
+        setup_debug(s, 1, "no shared connection at %s: %s", path,
+                    x ? nacre_mux_error(x)->text : why.text);
+    }
+    if (fd >= 0 && !*client) {
+        (void)close(fd);
+    }
+    nacre_mux_free(x);
+    return *client != NULL;
+}
+
 static bool log_in(connection *c, const connect_options *o)
 {
     c->has_setup = true;
-    if (!set_up(&c->setup, o) || !setup_connect(&c->setup, &c->client)) {
+    if (!set_up(&c->setup, o)) {
+        return false;
+    }
+    if (!join_master(&c->setup, &c->client) && !setup_connect(&c->setup, &c->client)) {
         return false;
     }
     setup_quality(&c->setup, c->client, false);

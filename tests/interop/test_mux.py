@@ -60,6 +60,7 @@ class Master:
         self.path = place.fresh("ctl")
         self.log = place.fresh("master.log")
         self.program = program
+        before = logins()
         environment = {k: v for k, v in os.environ.items() if k not in ("SSH_AUTH_SOCK", "SSH_ASKPASS", "DISPLAY")}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([str(program), "-M", "-N", "-S", str(self.path), *options(*more), *plain(program),
@@ -68,6 +69,7 @@ class Master:
         wait_until(lambda: self.path.exists() or self.process.poll() is not None, "the master's socket")
         if self.process.poll() is not None:
             raise AssertionError(self.log.read_text())
+        wait_until(lambda: logins() >= before + 1, "the server's word of the login")
 
     def client(self, program, *args, more=(), **kwargs):
         return run([program, "-S", self.path, *options("BatchMode=yes", *more), *plain(program), *args], **kwargs)
@@ -250,6 +252,7 @@ class Ours(unittest.TestCase):
         self.assertEqual(run([NACRE_SSH, *args, "cat; exit 4"], stdin=b"first", check=4).stdout, b"first")
         self.assertEqual(run([NACRE_SSH, *args, "cat"], stdin=b"second", check=0).stdout, b"second")
         self.assertEqual(run([OPENSSH, "-S", path, *options(), "127.0.0.1", "cat"], stdin=b"third", check=0).stdout, b"third")
+        wait_until(lambda: logins() >= before + 1, "the server's word of the login")
         self.assertEqual(logins(), before + 1)
         wait_until(lambda: not path.exists(), "the connection that nobody uses to go")
         # one that nobody serves is in nobody's way
@@ -257,9 +260,28 @@ class Ours(unittest.TestCase):
         stale.bind(str(path))
         stale.close()
         self.assertEqual(run([NACRE_SSH, *args, "echo again"], check=0).stdout, b"again\n")
+        wait_until(lambda: logins() >= before + 2, "the server's word of the login")
         self.assertEqual(logins(), before + 2)
         run([NACRE_SSH, "-O", "exit", *args], check=0)
         wait_until(lambda: not path.exists(), "the master to end")
+
+    def test_files(self):
+        """nacre-sftp and nacre-scp take a connection that is there."""
+        for program in (OPENSSH, NACRE_SSH):
+            master, before = Master(program), logins()
+            try:
+                source, there, back = (place.fresh(name) for name in ("source", "there", "back"))
+                source.write_bytes(os.urandom(3000000))
+                sftp(NACRE_SFTP, place, server, [f"put {source} {there}", f"get {there} {back}"],
+                     options=[f"ControlPath={master.path}"], check=0)
+                self.assertEqual(back.read_bytes(), source.read_bytes())
+                run([APPS / "nacre-scp", "-q", *options(f"ControlPath={master.path}", "WarnWeakCrypto=no"),
+                     f"127.0.0.1:{there}", back], check=0)
+                self.assertEqual(back.read_bytes(), source.read_bytes())
+                self.assertEqual(logins(), before)
+                master.ask(NACRE_SSH, "check", check=0)
+            finally:
+                master.stop()
 
     def test_a_master_with_a_session_waits_for_others(self):
         path = place.fresh("ctl")
