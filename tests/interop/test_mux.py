@@ -14,7 +14,7 @@ from terminal import Terminal
 
 OPENSSH = "/usr/bin/ssh"
 PAIRS = [(OPENSSH, NACRE_SSH), (NACRE_SSH, OPENSSH), (NACRE_SSH, NACRE_SSH)]
-BULK = 8 * 1024 * 1024
+BULK = 4 * 1024 * 1024
 place = server = echo = None
 
 
@@ -148,7 +148,7 @@ class Pairs(unittest.TestCase):
 
     def many(self, master, program):
         """Sessions side by side, each with its own bytes."""
-        many = [self.beside(master, program, "127.0.0.1", "cat") for _ in range(12)]
+        many = [self.beside(master, program, "127.0.0.1", "cat") for _ in range(8)]
         for i, p in enumerate(many):
             p.stdin.write(b"%d" % i * 100000)
             p.stdin.flush() if i % 2 else None
