@@ -42,9 +42,11 @@ static void kick(const ssh_escape *e)
 
 static outcome hang_up(ssh_escape *e)
 {
-    show(e, ".", "");
     e->hung_up = true;
     nacre_client_cancel(e->session->client);
+    if (setup_is_heard()) {
+        show(e, ".", "");
+    }
     return DONE;
 }
 

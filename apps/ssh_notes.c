@@ -7,6 +7,7 @@
 #include "nacre/net.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,6 +74,16 @@ nacre_log_level setup_log_level(int verbosity)
     static const nacre_log_level levels[] = {NACRE_LOG_INFO, NACRE_LOG_VERBOSE, NACRE_LOG_DEBUG,
                                              NACRE_LOG_TRACE};
     return verbosity < 0 ? NACRE_LOG_QUIET : levels[verbosity > 3 ? 3 : verbosity];
+}
+
+bool setup_is_heard(void)
+{
+    struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
+    int rc;
+    do {
+        rc = poll(&p, 1, 500);
+    } while (rc < 0 && errno == EINTR);
+    return rc > 0;
 }
 
 bool setup_log_to(ssh_setup *s, const char *path)

@@ -188,7 +188,8 @@ static void watch_signals(running *r, bool on)
 static int outcome(const running *r, int rc, const nacre_relay_result *result)
 {
     const ssh_session *s = r->s;
-    bool quiet = s->setup->verbosity < 0;
+    /* Nobody is told anything on a terminal that stands still: the end must not wait for it. */
+    bool quiet = s->setup->verbosity < 0 || !setup_is_heard();
     if (s->ended) {
         return EXIT_FAILED;
     }

@@ -95,6 +95,8 @@ bool hosts_setup(ssh_setup *s);
 
 /* ---- ssh_notes.c: setup_say and setup_debug, and ---- */
 
+/* Does standard error take what is written, within half a second? */
+bool setup_is_heard(void);
 /* For -E: messages go to this file; what the program over there says on its standard error does not. */
 bool setup_log_to(ssh_setup *s, const char *path);
 /* What the library logs with so many -v. */

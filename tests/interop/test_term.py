@@ -259,6 +259,19 @@ class Ends(Session):
                 self.assertNotEqual(t.wait(), 0)
                 self.check_sane(t)
 
+    def test_a_terminal_that_stands_still(self):
+        """Nobody reads what is shown, and what ends the session ends it all the same."""
+        for way in ("typed", "TERM"):
+            t = self.session("echo ready; exec yes")
+            self.begin(t)
+            wait_until(lambda: not select.select([], [t.far], [], 0)[1], "a terminal that takes no more")
+            if way == "typed":
+                t.send(b"\r~.")
+            else:
+                t.process.send_signal(signal.SIGTERM)
+            self.assertEqual(t.process.wait(DEADLINE), 255)
+            self.check_sane(t)
+
     def test_restored_when_the_server_dies(self):
         server = nacre_server(place)
         servers["mortal"] = server
