@@ -305,6 +305,7 @@ class Screens(Session):
         text.write_text("".join(f"line-{i}\n" for i in range(1, 200)))
         t = self.session(f"LESS= less {text}", rows=10)
         self.begin(t, b"line-9\r\n")
+        t.expect(b"\x1b[27m\x1b[K")  # the file's name in the last line: from here on it listens
         t.resize(20, 80)
         t.expect(b"line-19\r\n")
         t.send(b"G")
