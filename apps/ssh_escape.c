@@ -158,22 +158,42 @@ static outcome list_channels(ssh_escape *e)
 }
 
 /*
- * Another process goes on with the connection, for the forwardings; whoever waits for this one waits no
- * more. The shell there finds its input at an end.
+ * A process that goes on after this one, and out of reach of its terminal: were this one the leader there, its end would
+ * be a hangup for all. 1: here is the one that goes on; -1: there is none. This one ends in it.
  */
+static int go_on_behind(void)
+{
+    int ready[2];
+    char nothing;
+    if (pipe(ready) != 0) {
+        return -1;
+    }
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)setsid();
+    } else if (pid > 0) {
+        (void)close(ready[1]);
+        while (read(ready[0], &nothing, 1) < 0 && errno == EINTR) {
+        }
+        _exit(0); /* what it has is the child's */
+    }
+    int saved = errno;
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    errno = saved;
+    return pid == 0 ? 1 : -1;
+}
+
+/* For what is forwarded; the shell there finds its input at an end. */
 static outcome background(ssh_escape *e)
 {
     show(e, "&", " [backgrounded]");
     nacre_tty_restore(e->tty);
-    (void)fflush(NULL);
-    pid_t pid = fork();
-    if (pid < 0) {
+    if (go_on_behind() < 0) {
         setup_say(e->session->setup, "cannot go into the background: %s", strerror(errno));
         (void)nacre_tty_resume(e->tty);
         return DONE;
-    }
-    if (pid > 0) {
-        _exit(0); /* what it has is the child's */
     }
     e->in_background(e->user);
     stop_listening(e);
