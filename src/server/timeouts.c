@@ -176,6 +176,7 @@ void nc_timeouts_new_channel(nc_chan *k)
 void nc_timeouts_kind(nc_chan *k, const char *what, nacre_span name)
 {
     set_kind(k, what, name);
+    k->moved_ms = nacre_loop_now(k->conn->server->loop); /* to ask for it is to use it */
     arm_again(k->conn);
 }
 
