@@ -280,7 +280,7 @@ static int open_it(ssh_mux *m, nacre_mux *x, nacre_tty **tty, bool want_tty)
     const char *agent = nacre_ssh_config_get(s->setup->conf, "ForwardAgent");
     o.agent = agent && strcasecmp(agent, "no") != 0 && strcasecmp(agent, "false") != 0;
     o.escape = s->escape;
-    o.term = getenv("TERM");
+    o.term = session_terminal(s);
     o.command = s->command;
     o.env = v.list;
     o.env_count = v.count;

@@ -61,7 +61,7 @@ static void send_environment(const ssh_session *s, nacre_channel *ch)
 }
 
 /* SetEnv may name another one than ours. */
-static const char *terminal_type(const ssh_session *s)
+const char *session_terminal(const ssh_session *s)
 {
     const nacre_ssh_config *conf = s->setup->conf;
     const char *term = getenv("TERM");
@@ -79,7 +79,7 @@ static int send_pty(const running *r)
     uint8_t modes[MODES_MAX];
     size_t n = sizeof(modes);
     nacre_pty pty;
-    const char *term = terminal_type(r->s);
+    const char *term = session_terminal(r->s);
     memset(&pty, 0, sizeof(pty));
     if (nacre_tty_size(STDIN_FILENO, &pty) != NACRE_OK) {
         memset(&pty, 0, sizeof(pty));

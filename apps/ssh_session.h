@@ -25,6 +25,8 @@ typedef struct ssh_session {
     void *resized_user;
 } ssh_session;
 
+/* The kind of terminal that is asked for: TERM, or what SetEnv says it is. */
+const char *session_terminal(const ssh_session *s);
 /* Is a terminal to be had for it? Says so when one was wanted and there is none here. */
 bool session_needs_tty(const ssh_session *s);
 
