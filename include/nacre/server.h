@@ -143,8 +143,9 @@ typedef struct nacre_server_config {
     uint32_t max_sessions; /* session channels of one connection; default 10 */
     nacre_server_callbacks callbacks;
     /*
-     * What is counted by source address: PerSourceMaxStartups, PerSourcePenalties (on by default). Its startups_*
-     * are those above. Behind a proxy all clients have one address: then penalties are to be switched off.
+     * What is counted by source address: PerSourceMaxStartups, PerSourcePenalties. Its startups_* are those above.
+     * Penalties are off until sources.penalties is set: behind a proxy all clients have one address, and one
+     * of them that forgets its password would shut all of them out for a while.
      */
     nacre_source_rules sources;
 } nacre_server_config;

@@ -23,6 +23,8 @@ void nacre_server_config_init(nacre_server_config *cfg)
     cfg->max_sessions = 10;
     cfg->callbacks.size = sizeof(cfg->callbacks);
     nacre_source_rules_init(&cfg->sources);
+    /* Who stands behind a proxy or NAT is the application's to know. */
+    cfg->sources.penalties = false;
 }
 
 /* The engine reads them when a connection is made, which is later than our caller's strings may live. */

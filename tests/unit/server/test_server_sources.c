@@ -130,6 +130,8 @@ static void a_limit_of_each_source(void **state)
 static void who_goes_without_a_try_is_refused_for_a_time(void **state)
 {
     world *w = *state;
+    assert_false(w->cfg.sources.penalties);
+    w->cfg.sources.penalties = true;
     w->cfg.sources.penalty_min_ms = 0;
     w->cfg.sources.penalty_ms[NACRE_OFFENCE_NO_AUTH] = 60000;
     w->cfg.sources.exempt = "127.0.0.9";
