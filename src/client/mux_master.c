@@ -270,17 +270,17 @@ static void on_conn(void *user, int fd, unsigned ready)
     (void)fd;
     (void)ready;
     bool drained = flush(x, &broken);
-    while (drained && !broken && r == READ_MORE && !x->paused && !x->closing) {
+    while (drained && !broken && r == READ_MORE && !x->paused && !x->closing && !x->terminate_due) {
         r = read_request(x);
         drained = flush(x, &broken);
+    }
+    if (x->terminate_due && (drained || broken)) { /* also when who asked is gone already */
+        x->terminate_due = false;
+        x->m->opts.terminate(x->m->opts.user);
     }
     if (broken || r == READ_OVER || (x->closing && drained)) {
         conn_free(x);
         return;
-    }
-    if (x->terminate_due && drained) {
-        x->terminate_due = false;
-        x->m->opts.terminate(x->m->opts.user);
     }
     if (x->proxy_due && drained) {
         x->proxy_due = false;

@@ -230,7 +230,7 @@ static void test_show_and_warnings(void **state)
     nacre_error err;
     char port[16] = "";
     assert_int_equal(
-        read_as(&c, &w, "h", "Port 5\nXAuthLocation /x\nObscureKeystrokeTiming yes\n", NULL, &err),
+        read_as(&c, &w, "h", "Port 5\nTunnelDevice 1\nObscureKeystrokeTiming yes\n", NULL, &err),
         NACRE_OK);
     assert_int_equal(nacre_ssh_config_supported(c, &err), NACRE_OK);
     assert_int_equal(w.warned, 2);
