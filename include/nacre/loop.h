@@ -157,7 +157,8 @@ typedef struct nacre_relay_options {
     int sink_err;   /* extended data 1 likewise; -1: it is dropped */
     /*
      * The fds are inherited and other processes use the same open files: they are left in blocking
-     * mode and open; nothing that is done here outlives the relay. Otherwise the relay takes them.
+     * mode and open; nothing that is done here outlives the relay. Otherwise the relay takes them, and a CLOSE
+     * of the peer is held (nacre_channel_hold_close) until sink has all that came before it.
      */
     bool shared;
     bool peer_closes; /* never close the channel ourselves: the peer does, after its exit-status */
@@ -188,7 +189,7 @@ NACRE_API int nacre_relay_new(nacre_relay **out, nacre_loop *loop, nacre_driver 
 /* Stops; closes the fds unless shared; a child that still runs goes on and is reaped. NULL ok. */
 NACRE_API void nacre_relay_free(nacre_relay *r);
 /*
- * Feed every event of this channel (DATA, EOF, WRITABLE, CLOSED, EXIT_*, and the request
+ * Feed every event of this channel (DATA, EOF, WRITABLE, PEER_CLOSED, CLOSED, EXIT_*, and the request
  * eow@openssh.com). True: it was the relay's, and is dealt with.
  */
 NACRE_API bool nacre_relay_event(nacre_relay *r, const nacre_event *ev);

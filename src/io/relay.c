@@ -449,7 +449,8 @@ static void stop(nacre_relay *r)
 
 /*
  * The peer is gone from the channel, the program is not: it finds its input at an end, its output
- * without a reader and its terminal hung up, and its exit status is still told.
+ * without a reader and its terminal hung up, and its exit status is still told. The same with a socket: it
+ * gets the rest, and the channel is closed behind that.
  */
 static void peer_closed(nacre_relay *r)
 {
@@ -653,7 +654,10 @@ int nacre_relay_new(nacre_relay **out, nacre_loop *loop, nacre_driver *d, nacre_
         undo(r);
         return rc;
     }
-    if (r->opts.child > 0) {
+    /* The child has a status to tell; a descriptor of ours is owed what has come, and who hears of the end
+       of the channel before it has that may leave, and end the connection. */
+    r->holds = r->opts.child > 0 || (!r->opts.shared && !r->opts.peer_closes);
+    if (r->holds) {
         ignore(nacre_channel_hold_close(ch, true));
     }
     conclude(r);
@@ -668,8 +672,8 @@ void nacre_relay_free(nacre_relay *r)
     }
     const nacre_allocator *a = nc_loop_allocator(r->loop);
     nc_loop_undefer(r->loop, &r->task);
-    if (r->ch && !r->closed && r->opts.child > 0) {
-        ignore(nacre_channel_hold_close(r->ch, false)); /* nobody waits for the child any more */
+    if (r->ch && !r->closed && r->holds) {
+        ignore(nacre_channel_hold_close(r->ch, false)); /* nobody waits for anything any more */
     }
     if (!r->finished && r->opts.child > 0 && !r->child_done) {
         ignore(nacre_loop_on_child(r->loop, r->opts.child, NULL, NULL));

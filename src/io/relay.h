@@ -41,6 +41,7 @@ struct nacre_relay {
     size_t filtered_at, filtered_len;
     bool eof_sent, eof_received;
     bool exit_sent, close_sent, closed, finished, eow_sent;
+    bool holds; /* the peer's CLOSE, until nothing is owed any more */
     bool child_done;
     int child_status;
     nacre_relay_result result;

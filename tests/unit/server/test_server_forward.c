@@ -139,6 +139,47 @@ static void both_halves_of_an_attached_channel(void **state)
     world_leave(p);
 }
 
+/*
+ * The client ends its channel while the socket takes nothing: what it has sent is owed to the socket, and the channel
+ * is over only then. A client that believed otherwise would leave, and take the rest with it.
+ */
+static void an_end_waits_for_what_is_owed(void **state)
+{
+    world *w = *state;
+    nacre_channel *ch = NULL;
+    static char text[64 * 1024];
+    size_t sent = 0, took = 1, heard = 0;
+    peer *p = asking(w, &ch);
+    accept_it();
+    assert_int_equal(attach(T.ch), NACRE_OK);
+    world_until(w, &p->opened, 1);
+    while (sent < (size_t)1024 * 1024 && took > 0) {
+        assert_int_equal(nacre_channel_write(ch, NACRE_STDOUT, text, sizeof(text), &took),
+                         NACRE_OK);
+        sent += took;
+        nacre_driver_kick(p->d);
+        assert_int_equal(nacre_loop_run_once(w->loop, 0), NACRE_OK);
+    }
+    assert_true(sent >= (size_t)512 * 1024); /* more than a socket keeps */
+    assert_int_equal(nacre_channel_close(ch), NACRE_OK);
+    nacre_driver_kick(p->d);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(nacre_loop_run_once(w->loop, 2), NACRE_OK);
+    }
+    assert_int_equal(p->closed, 0);
+    assert_int_equal(T.finished, 0);
+    for (ssize_t got = 1; got > 0; heard += (size_t)got) {
+        got = hear(w, T.pair[1], text, sizeof(text));
+        assert_true(got >= 0);
+    }
+    assert_int_equal(heard, sent);
+    world_until(w, &p->closed, 1);
+    world_until(w, &T.closed, 1);
+    assert_int_equal(T.finished, 1);
+    (void)close(T.pair[1]);
+    world_leave(p);
+}
+
 static void hear_event(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
     (void)user;
@@ -303,6 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_WORLD(both_halves_of_an_attached_channel),
+        WITH_WORLD(an_end_waits_for_what_is_owed),
         WITH_WORLD(an_end_that_came_first),
         WITH_WORLD(the_connection_ends_first),
         WITH_WORLD(what_cannot_be_attached),
