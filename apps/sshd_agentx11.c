@@ -63,6 +63,7 @@ static bool grant_x11(const login *l, const nacre_event *ev, nacre_error *why)
     nacre_x11_server_options_init(&o);
     o.display_offset = (uint16_t)l->s->x11_display_offset;
     o.any_address = !l->s->x11_use_localhost;
+    o.family = l->d->cmd_family >= 0 ? l->d->cmd_family : l->s->family;
     if (nacre_x11_request_parse(ev->u.request.data, &r) != NACRE_OK) {
         (void)snprintf(why->text, sizeof(why->text), "the request is malformed");
         return false;

@@ -98,6 +98,7 @@ typedef struct nacre_x11_server_options {
     uint16_t display_offset;  /* the first number that is tried; default 10 */
     bool any_address;         /* listen everywhere, not on the loopback addresses alone */
     const char *display_host; /* with any_address: what $DISPLAY calls this host; NULL: its name */
+    int family;               /* of the addresses that are listened on: 0 any, 4, 6 */
 } nacre_x11_server_options;
 NACRE_API void nacre_x11_server_options_init(nacre_x11_server_options *o);
 /*

@@ -107,7 +107,7 @@ static int find_number(nc_x11_server *s, const nacre_x11_server_options *o, uint
         }
         nc_error_clear(&why);
         int rc = nc_listen_tcp(&s->listener, s->k->conn->server->loop, address,
-                               (uint16_t)(NC_X11_PORT + n), 0, &calls, &why);
+                               (uint16_t)(NC_X11_PORT + n), o->family, &calls, &why);
         if (rc == NACRE_OK) {
             *number = (uint16_t)n;
             return rc;

@@ -8,6 +8,7 @@
 #include "nacre/net.h"
 #include "nacre/x11.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,6 +291,30 @@ static void test_x11(void **state)
     world_leave(p);
 }
 
+/* Where all addresses are meant, those of one family: AddressFamily counts for displays too. */
+static void test_x11_of_one_family(void **state)
+{
+    world *w = *state;
+    nacre_channel *ch;
+    uint8_t data[512];
+    w->cfg.callbacks.x11 = on_x11;
+    peer *p = begin(w, &ch);
+    T.x11.family = 4;
+    T.x11.any_address = true;
+    T.x11.display_host = "here";
+    ask(w, p, ch, "x11-req", x11_data(data, false, magic, cookie, 0), true);
+    int fd = -1, four = connect_to(T.display);
+    nacre_error err = {0};
+    assert_true(four >= 0);
+    int rc = nacre_net_listen("::", port_of(T.display), 6, 1, &fd, NULL, &err);
+    assert_true(rc == NACRE_OK || err.detail != EADDRINUSE); /* a host may have no IPv6 */
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    (void)close(four);
+    world_leave(p);
+}
+
 static void test_x11_for_one_connection(void **state)
 {
     world *w = *state;
@@ -371,6 +396,7 @@ int main(void)
         WITH_WORLD(test_agent_that_is_not_granted),
         WITH_WORLD(test_agent_requests_that_are_none),
         WITH_WORLD(test_x11),
+        WITH_WORLD(test_x11_of_one_family),
         WITH_WORLD(test_x11_for_one_connection),
         WITH_WORLD(test_x11_requests_that_are_none),
         WITH_WORLD(test_x11_without_a_number),
