@@ -56,6 +56,13 @@ static int talk(nc_forward_conn *k, nacre_span all, size_t *used)
     }
 }
 
+/* The forwarding may be cancelled in the question: then nobody has anything to permit any more. */
+static bool is_permitted(const nc_forward_conn *k)
+{
+    const nacre_forward_options *o = &k->f->o;
+    return !o->permit || (o->permit(o->user, k->f, k->host, k->port) && k->f);
+}
+
 static void go_on(nc_forward_conn *k)
 {
     nacre_loop_cancel(k->c->loop, k->timer);
@@ -68,7 +75,7 @@ static void go_on(nc_forward_conn *k)
     } else if (!k->from_server) {
         nacre_loop_remove(k->c->loop, k->fd);
         nc_forward_open(k);
-    } else if (k->f->o.permit && !k->f->o.permit(k->f->o.user, k->f, k->host, k->port)) {
+    } else if (!is_permitted(k)) {
         (void)nc_forward_tell_socks(k, NC_SOCKS_PROHIBITED);
         nc_forward_conn_fail(k, "connection for the server: %s: not permitted",
                              nc_forward_target(k).text);

@@ -251,6 +251,45 @@ static void test_remote_dynamic(void **state)
     forward_end(&s);
 }
 
+/* Whoever is asked may be done with the forwarding: the connection that waits for the word ends with it. */
+static bool cancels(void *user, nacre_forward *f, const char *host, uint16_t port)
+{
+    (void)host;
+    (void)port;
+    nacre_forward_cancel(f);
+    return *(bool *)user;
+}
+
+static void test_cancelled_by_who_is_asked(void **state)
+{
+    static const uint8_t words[] = "\5\1\0\5\1\0\1\x7f\0\0\1\0\1";
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        stage s;
+        nacre_forward *f = NULL;
+        bool word = i == 1;
+        size_t took;
+        forward_begin(&s);
+        nacre_forward_options o = forward_options(NACRE_FORWARD_REMOTE_DYNAMIC);
+        o.listen.port = 7000;
+        o.permit = cancels;
+        o.on_ready = NULL;
+        o.on_failure = NULL;
+        o.user = &word;
+        assert_int_equal(forward_start(&s, &o, &f), NACRE_OK);
+        assert_int_equal(nacre_client_forward_wait(s.c, f, 5000), NACRE_OK);
+        server_opens_tcp(&s, "localhost", 7000);
+        UNTIL(&s, script.opened);
+        assert_int_equal(nacre_channel_write(script.ch, NACRE_STDOUT, words, 13, &took), NACRE_OK);
+        nacre_driver_kick(s.d);
+        UNTIL(&s, script.closed);
+        assert_int_equal(script.got_n, 12); /* no connection, and it is said */
+        assert_int_equal(script.got[3], 2);
+        assert_null(nacre_client_next_forward(s.c, NULL));
+        forward_end(&s);
+    }
+}
+
 /* ---- bare ---- */
 
 static void test_bare(void **state)
@@ -311,7 +350,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_remote),         cmocka_unit_test(test_unasked),
         cmocka_unit_test(test_answers),        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_remote_dynamic), cmocka_unit_test(test_bare),
+        cmocka_unit_test(test_remote_dynamic), cmocka_unit_test(test_cancelled_by_who_is_asked),
+        cmocka_unit_test(test_bare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
