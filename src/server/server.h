@@ -76,6 +76,7 @@ typedef struct nc_timeouts {
     size_t count;
     uint32_t global_ms, unused_ms;
     uint64_t timer;       /* 0: none */
+    uint64_t look_at;     /* when it rings */
     uint64_t unused_from; /* there has been no channel since */
 } nc_timeouts;
 

@@ -65,7 +65,10 @@ static void least(uint32_t *ms, uint32_t other)
 
 static void on_timer(void *user);
 
-/* Begins to look when there is something to look at. */
+/*
+ * Begins to look when there is something to look at. A look that comes soon enough stays: whoever opens one channel
+ * after the other must not put it off.
+ */
 static void arm(nacre_server_conn *c)
 {
     nc_timeouts *t = &c->timeouts;
@@ -74,13 +77,18 @@ static void arm(nacre_server_conn *c)
         least(&ms, limit_of(k));
         least(&ms, t->global_ms);
     }
+    uint32_t look = ms / 4;
+    look = look < LEAST_LOOK_MS ? LEAST_LOOK_MS : look > MOST_LOOK_MS ? MOST_LOOK_MS : look;
+    uint64_t at = nacre_loop_now(c->server->loop) + look;
+    if (ms > 0 && t->timer != 0 && t->look_at <= at) {
+        return;
+    }
     nacre_loop_cancel(c->server->loop, t->timer);
     t->timer = 0;
     if (ms == 0) {
         return;
     }
-    uint32_t look = ms / 4;
-    look = look < LEAST_LOOK_MS ? LEAST_LOOK_MS : look > MOST_LOOK_MS ? MOST_LOOK_MS : look;
+    t->look_at = at;
     if (nacre_loop_timer(c->server->loop, look, on_timer, c, &t->timer) != NACRE_OK) {
         /* A limit that cannot be kept: nobody shall believe in it. */
         nacre_server_conn_disconnect(c, BY_APPLICATION, "no memory for a time limit");

@@ -386,6 +386,31 @@ static void an_idle_program_is_ended_and_its_neighbour_is_not(void **state)
     world_leave(p);
 }
 
+/* Channels that come and go all the time put no look at the others off. */
+static void an_idle_program_is_ended_however_busy_its_neighbours_are(void **state)
+{
+    world *w = *state;
+    peer *p = limited(w);
+    nacre_channel *command = session_of(w, p, 1);
+    start_cat(w, p, command, false);
+    assert_int_equal(nacre_server_conn_channel_timeout(w->conn, "session:command", 400), NACRE_OK);
+    nacre_channel_info info = {0};
+    for (int i = 2; i < 150 && !info.close_received; i++) {
+        int closed = p->closed;
+        nacre_channel *other = session_of(w, p, i);
+        uint64_t until = nacre_loop_now(w->loop) + 20;
+        assert_int_equal(nacre_channel_close(other), NACRE_OK);
+        nacre_driver_kick(p->d);
+        world_until(w, &p->closed, closed + 1);
+        while (nacre_loop_now(w->loop) < until) {
+            assert_int_equal(nacre_loop_run_once(w->loop, 5), NACRE_OK);
+        }
+        nacre_channel_get_info(command, &info);
+    }
+    assert_true(info.close_received);
+    world_leave(p);
+}
+
 static void all_sessions_by_one_word(void **state)
 {
     world *w = *state;
@@ -474,6 +499,7 @@ int main(void)
         SESSION_TEST(a_subsystem_on_a_descriptor),
         SESSION_TEST(limits_that_are_none),
         SESSION_TEST(an_idle_program_is_ended_and_its_neighbour_is_not),
+        SESSION_TEST(an_idle_program_is_ended_however_busy_its_neighbours_are),
         SESSION_TEST(all_sessions_by_one_word),
         SESSION_TEST(all_channels_when_all_are_silent),
         SESSION_TEST(a_connection_that_is_not_used),
