@@ -48,7 +48,6 @@ static void fill_transport(const sshd *d, nacre_config *t)
     t->compression_c2s = t->compression_s2c = s->compression ? "none,zlib@openssh.com" : "none";
     t->signature = s->pubkey_algorithms;
     t->hostbased = s->hostbased_algorithms;
-    t->untouched_keys = true; /* the login's own demand decides: nacre_key_grant_signature */
     t->untouched_keys = true; /* each login's own demand decides: nacre_key_grant_signature */
     t->min_rsa_bits = s->required_rsa_bits;
     t->rekey_bytes = s->rekey_bytes;
