@@ -29,20 +29,6 @@ static void send_environment(const ssh_session *s, nacre_channel *ch)
 {
     extern char **environ;
     const nacre_ssh_config *conf = s->setup->conf;
-    for (size_t i = 0; i < nacre_ssh_config_count(conf, "SetEnv"); i++) {
-        char name[256];
-        const char *text = nacre_ssh_config_value(conf, "SetEnv", i);
-        const char *eq = strchr(text, '=');
-        if (!eq || eq == text || (size_t)(eq - text) >= sizeof(name)) {
-            setup_say(s->setup, "SetEnv needs NAME=value");
-            continue;
-        }
-        (void)snprintf(name, sizeof(name), "%.*s", (int)(eq - text), text);
-        setup_debug(s->setup, 1, "channel 0: setting env %s", name);
-        if (nacre_channel_env(ch, name, eq + 1, false) != NACRE_OK) {
-            setup_say(s->setup, "the environment variable %s could not be sent", name);
-        }
-    }
     for (char **e = environ; *e; e++) {
         char name[256];
         size_t n = strcspn(*e, "=");
@@ -56,6 +42,21 @@ static void send_environment(const ssh_session *s, nacre_channel *ch)
         }
         if (hit && nacre_channel_env(ch, name, *e + n + 1, false) == NACRE_OK) {
             setup_debug(s->setup, 1, "channel 0: setting env %s", name);
+        }
+    }
+    /* Behind those, because of two values the server takes the later one: what is said beats what is at hand. */
+    for (size_t i = 0; i < nacre_ssh_config_count(conf, "SetEnv"); i++) {
+        char name[256];
+        const char *text = nacre_ssh_config_value(conf, "SetEnv", i);
+        const char *eq = strchr(text, '=');
+        if (!eq || eq == text || (size_t)(eq - text) >= sizeof(name)) {
+            setup_say(s->setup, "SetEnv needs NAME=value");
+            continue;
+        }
+        (void)snprintf(name, sizeof(name), "%.*s", (int)(eq - text), text);
+        setup_debug(s->setup, 1, "channel 0: setting env %s", name);
+        if (nacre_channel_env(ch, name, eq + 1, false) != NACRE_OK) {
+            setup_say(s->setup, "the environment variable %s could not be sent", name);
         }
     }
 }

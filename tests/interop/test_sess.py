@@ -128,6 +128,14 @@ class Environment(unittest.TestCase):
                 self.assertRegex(result.stdout.decode(), rf"^x,,by-server,127\.0\.0\.1 \d+ {nacre.port},{ME}\n$")
 
 
+    def test_what_is_said_beats_what_is_at_hand(self):
+        for program in ("ssh", NACRE_SSH):
+            with self.subTest(program=str(program)):
+                result = ssh(program, place, nacre, "echo $NACRE_X", options=["SendEnv=NACRE_X", "SetEnv=NACRE_X=said"],
+                             env={**os.environ, "NACRE_X": "at hand"}, check=0)
+                self.assertEqual(result.stdout, b"said\n")
+
+
 @unittest.skipUnless(ROOT, "only root can make users and note their logins")
 class Logins(unittest.TestCase):
     @classmethod
