@@ -179,9 +179,12 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* command NULL: a login shell. original: what the client asked for when something else is run. */
+/*
+ * command NULL: a login shell. original: what the client asked for when something else is run. subsystem: that was
+ * one, whose protocol no script of the user's shall disturb.
+ */
 static nacre_verdict run(login *l, nacre_channel *ch, const char *command, const char *original,
-                         bool terminal)
+                         bool terminal, bool subsystem)
 {
     environment e;
     char name[256];
@@ -202,7 +205,7 @@ static nacre_verdict run(login *l, nacre_channel *ch, const char *command, const
     o.cwd_optional = true;
     o.umask = (int)l->d->umask;
     o.new_session = true;
-    o.before = login_script(l, !terminal, &script) ? script.argv : NULL;
+    o.before = login_script(l, subsystem, &script) ? script.argv : NULL;
     o.stdio = NACRE_STDIO_PIPES;
     if (pty) {
         o.stdio = NACRE_STDIO_PTY;
@@ -349,7 +352,7 @@ static const char *forced_command(const login *l)
 }
 
 /* The forced command instead of what was asked; NULL in asked: a shell was. */
-static nacre_verdict run_forced(login *l, nacre_channel *ch, const char *asked)
+static nacre_verdict run_forced(login *l, nacre_channel *ch, const char *asked, bool subsystem)
 {
     const char *forced = forced_command(l);
     if (is_internal_sftp(forced)) {
@@ -357,7 +360,7 @@ static nacre_verdict run_forced(login *l, nacre_channel *ch, const char *asked)
         return run_sftp(l, ch, forced);
     }
     log_start(l, "forced-command", forced);
-    return run(l, ch, forced, asked, true);
+    return run(l, ch, forced, asked, true, subsystem);
 }
 
 static char *text_of(nacre_span s)
@@ -393,11 +396,11 @@ static nacre_verdict on_exec(void *user, nacre_server_conn *c, const nacre_event
     char *command = text_of(ev->u.request.command);
     (void)user;
     if (command && forced_command(l)) {
-        v = run_forced(l, ev->channel, command);
+        v = run_forced(l, ev->channel, command, false);
     } else if (command) {
         log_start(l, "command", NULL);
         v = run_scp(l, ev->channel, command) ? NACRE_ACCEPT
-                                             : run(l, ev->channel, command, NULL, true);
+                                             : run(l, ev->channel, command, NULL, true, false);
     }
     free(command);
     return v;
@@ -409,16 +412,16 @@ static nacre_verdict on_shell(void *user, nacre_server_conn *c, const nacre_even
     const nacre_pty *pty = nacre_server_session_pty(c, ev->channel);
     (void)user;
     if (forced_command(l)) {
-        return run_forced(l, ev->channel, NULL);
+        return run_forced(l, ev->channel, NULL, false);
     }
     log_start(l, "shell", NULL);
     if (!pty || (!l->s->print_motd && !l->s->print_last_log) || ev->ticket == 0) {
-        return run(l, ev->channel, NULL, NULL, true);
+        return run(l, ev->channel, NULL, NULL, true, false);
     }
     /* The yes must be on its way before the first byte is. */
     (void)nacre_transport_accept(nacre_server_conn_transport(c), ev->ticket);
     greet(l, ev->channel);
-    if (run(l, ev->channel, NULL, NULL, true) != NACRE_ACCEPT) {
+    if (run(l, ev->channel, NULL, NULL, true, false) != NACRE_ACCEPT) {
         (void)nacre_channel_close(ev->channel);
     }
     return NACRE_LATER;
@@ -436,11 +439,12 @@ static nacre_verdict on_subsystem(void *user, nacre_server_conn *c, const nacre_
             continue;
         }
         if (forced_command(l)) {
-            return run_forced(l, ev->channel, sub->command);
+            return run_forced(l, ev->channel, sub->command, true);
         }
         log_start(l, "subsystem", sub->name);
-        return is_internal_sftp(sub->command) ? run_sftp(l, ev->channel, sub->command)
-                                              : run(l, ev->channel, sub->command, NULL, false);
+        return is_internal_sftp(sub->command)
+                   ? run_sftp(l, ev->channel, sub->command)
+                   : run(l, ev->channel, sub->command, NULL, false, true);
     }
     say(LOG_LEVEL_INFO, "subsystem request for %s by user %s failed, subsystem not found",
         plain(ev->u.request.command), plain_text(l->user));

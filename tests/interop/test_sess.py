@@ -179,6 +179,18 @@ class Logins(unittest.TestCase):
             self.assertEqual(self.ssh(other, "echo ran", check=0).stdout, b"ran\n")
             other.stop()
 
+    def test_rc_and_a_key_that_forces_a_server_of_files(self):
+        self.put(".ssh/rc", "echo rc\n")
+        forced = place.fresh("forced")
+        forced.write_text(f'command="{SFTP_SERVER}" ' + place.path("user_ed25519.pub").read_text())
+        forced.chmod(0o644)
+        for make in (openssh_server, nacre_server):
+            other = make(place, f"AuthorizedKeysFile {forced}")
+            with self.subTest(other.name):
+                self.assertIn(b"rc\n", self.ssh(other, "anything").stdout)
+                sftp("sftp", place, other, ["pwd"], user=self.user.name, check=0)
+            other.stop()
+
     def shell(self, server):
         options = client_options(place, server)
         t = Terminal(["ssh", "-tt", "-p", server.port, *options, f"{self.user.name}@127.0.0.1"])
