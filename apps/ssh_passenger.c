@@ -312,7 +312,7 @@ static int run_session(ssh_mux *m, nacre_mux *x)
         return EXIT_OURS;
     }
     catch_signals(x);
-    if (want_tty && !s->fork) {
+    if (want_tty && !s->stdin_null) {
         go_raw(s->setup, &tty);
     }
     int rc = nacre_mux_wait(x, 0, &result);

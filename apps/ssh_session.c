@@ -231,7 +231,8 @@ static void on_background(void *user)
 static void go_raw(running *r)
 {
     nacre_error why = {0};
-    if (!r->pty || !isatty(STDIN_FILENO)) {
+    /* Who does not read the keys leaves them to the terminal: Ctrl-C is the only way out then. */
+    if (!r->pty || r->s->stdin_null || !isatty(STDIN_FILENO)) {
         return;
     }
     if (nacre_tty_raw(&r->escape.tty, STDIN_FILENO, &why) != NACRE_OK ||
@@ -346,7 +347,7 @@ bool session_needs_tty(const ssh_session *s)
     if (!s->want_tty && !s->force_tty) {
         return false;
     }
-    if (!s->force_tty && !isatty(STDIN_FILENO)) {
+    if (!s->force_tty && (s->stdin_null || !isatty(STDIN_FILENO))) {
         if (s->setup->verbosity >= 0) {
             setup_note(s->setup,
                        "Pseudo-terminal will not be allocated because stdin is not a terminal.");

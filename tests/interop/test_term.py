@@ -380,6 +380,17 @@ class Wishes(Session):
                 t.wait()
                 self.check_sane(t)
 
+    def test_no_input(self):
+        """Who reads nothing from the terminal neither asks for another one nor makes this one raw: Ctrl-C still ends it."""
+        for args, there in ((["-n", "-t"], b"not a tty"), (["-n", "-tt"], b"/dev/pts/")):
+            with self.subTest(args=args):
+                t = self.in_terminal(self.command("tty; echo ready; exec sleep 100", args=args))
+                self.assertIn(there, t.expect(b"ready"))
+                self.check_sane(t)
+                t.send(b"\x03")
+                self.assertEqual(t.wait(), 255)
+                self.check_sane(t)
+
     def test_nothing_runs(self):
         t = self.in_terminal(self.command(args=["-v", "-N"]))
         t.expect(b"Authenticated to 127.0.0.1 ([127.0.0.1]:%d) using \"publickey\"." % servers[self.server].port)
