@@ -171,20 +171,6 @@ static int listen_at(ssh_mux *m)
     return 0;
 }
 
-static void detach_stdio(const ssh_setup *s)
-{
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0) {
-        return;
-    }
-    (void)dup2(null, STDIN_FILENO);
-    (void)dup2(null, STDOUT_FILENO);
-    if (s->verbosity <= 0) { /* who reads our errors must not wait for the end of them */
-        (void)dup2(null, STDERR_FILENO);
-    }
-    (void)close(null);
-}
-
 /* What this process had of it is the other's from now on. Kept in view: nothing of it may say goodbye. */
 static nacre_client *left_behind;
 
@@ -222,7 +208,7 @@ static bool persist(ssh_mux *m, int *status)
         _exit(0);
     }
     (void)setsid();
-    detach_stdio(s->setup);
+    session_detach_stdio(s->setup);
     s->no_session = true;
     s->fork = false;
     s->stdin_null = true;

@@ -321,6 +321,20 @@ static bool go_behind(running *r)
     return false;
 }
 
+void session_detach_stdio(const ssh_setup *s)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) {
+        return;
+    }
+    (void)dup2(null, STDIN_FILENO);
+    (void)dup2(null, STDOUT_FILENO);
+    if (s->verbosity <= 0) { /* who reads our errors must not wait for the end of them */
+        (void)dup2(null, STDERR_FILENO);
+    }
+    (void)close(null);
+}
+
 static int never(void *user)
 {
     (void)user;
@@ -334,6 +348,9 @@ static int idle(running *r)
     memset(&none, 0, sizeof(none));
     if (!go_behind(r)) {
         return EXIT_FAILED;
+    }
+    if (r->s->fork) {
+        session_detach_stdio(r->s->setup);
     }
     watch_signals(r, true);
     int rc = nacre_client_run(r->s->client, r->s->over ? r->s->over : never, r->s->over_user,

@@ -30,6 +30,9 @@ const char *session_terminal(const ssh_session *s);
 /* Is a terminal to be had for it? Says so when one was wanted and there is none here. */
 bool session_needs_tty(const ssh_session *s);
 
+/* A process behind its caller: nobody shall wait for the end of what it has of the caller's 0, 1 and 2. */
+void session_detach_stdio(const ssh_setup *s);
+
 /* Runs it to its end; the exit status of the program. */
 int session_run(ssh_session *s);
 

@@ -410,6 +410,15 @@ class Wishes(Session):
         os.kill(int(found[0]), signal.SIGTERM)
         wait_until(lambda: not run(["pgrep", "-f", f"nacre-ssh .*{begun}"]).stdout, "its end")
 
+    def test_nothing_in_the_background(self):
+        """-f -N keeps nothing of what it was given: who reads our output to its end does not wait for ours."""
+        mark = place.fresh("mark")
+        run(self.command(args=["-f", "-N"], options=[f"SetEnv=MARK={mark}"]), check=0)
+        found = run(["pgrep", "-f", f"nacre-ssh .*{mark}"]).stdout.split()
+        self.assertEqual(len(found), 1)
+        os.kill(int(found[0]), signal.SIGTERM)
+        wait_until(lambda: not run(["pgrep", "-f", f"nacre-ssh .*{mark}"]).stdout, "its end")
+
     def test_subsystem(self):
         with self.piped(self.command("sftp", args=["-s"])) as p:
             p.stdin.write(b"\0\0\0\x05\x01\0\0\0\x03")
