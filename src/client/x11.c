@@ -260,8 +260,7 @@ static const char *why_not(const nacre_client *c, uint32_t *reason)
     *reason = PROHIBITED;
     for (const grant *g = x->grants; g; g = g->next) {
         if (is_live(c, g)) {
-            *reason = RESOURCE_SHORTAGE;
-            return x->count < PENDING_MAX ? NULL : "too many X11 connections begin at once";
+            return NULL;
         }
     }
     return x->grants && x->grants->single && x->grants->used
@@ -270,11 +269,33 @@ static const char *why_not(const nacre_client *c, uint32_t *reason)
                        : "X11 connection rejected: no session wants it any more.";
 }
 
+/*
+ * Anybody at the server can connect to a display there and say nothing: the one that has done so for longest
+ * gives way. Who has shown a cookie stays.
+ */
+static bool make_room(nacre_client *c)
+{
+    pending *oldest = NULL;
+    for (pending *p = c->x11->list; p; p = p->next) {
+        oldest = p->dialing || p->over ? oldest : p;
+    }
+    if (!oldest) {
+        return false;
+    }
+    forget(oldest, true);
+    say(c, "X11 connection rejected: it said nothing, and too many begin at once.");
+    return true;
+}
+
 static bool on_open(void *user, nacre_client *c, const nacre_event *ev)
 {
     uint32_t reason;
     const char *no = why_not(c, &reason);
     (void)user;
+    if (!no && c->x11->count >= PENDING_MAX && !make_room(c)) {
+        no = "too many X11 connections begin at once";
+        reason = RESOURCE_SHORTAGE;
+    }
     if (no) {
         say(c, no);
         nc_client_refuse_open(c, ev->ticket, reason, "X11 is not available");
