@@ -97,7 +97,7 @@ typedef struct nacre_server_callbacks {
     void (*event)(void *user, nacre_server_conn *c, const nacre_event *ev);
     /* The channel is closed, its program or SFTP server is over; the handle dies after the call. */
     void (*channel_closed)(void *user, nacre_server_conn *c, nacre_channel *ch);
-    /* The connection is over; the handle dies after the call. */
+    /* The connection is over, or gave way to another source's (NACRE_LIMIT); the handle dies after the call. */
     void (*disconnected)(void *user, nacre_server_conn *c, const nacre_error *why);
     void *user;
     /*

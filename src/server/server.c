@@ -176,10 +176,12 @@ void nacre_server_free(nacre_server *s)
 
 /* ---- accepting -------------------------------------------------------------------------------------- */
 
-/* The one of the most crowded source that has waited longest goes without a word. */
+/* The one of the most crowded source that has waited longest goes without a word to it; the application hears of it. */
 static void drop_one(nacre_server *s)
 {
+    const nacre_server_callbacks *cb = &s->cfg.callbacks;
     nacre_server_conn *oldest = NULL;
+    nacre_error why = {0};
     for (nacre_server_conn *c = s->conns; c; c = c->next) {
         if (!c->authenticated && nacre_sources_crowded(s->sources, &c->peer)) {
             oldest = c;
@@ -188,6 +190,12 @@ static void drop_one(nacre_server *s)
     if (oldest) {
         nc_logf(&s->log, NACRE_LOG_INFO, "server: dropped a connection of %s for another source's",
                 oldest->peer.address);
+        s->counts.ended_before_login++;
+        (void)nc_fail(&why, NACRE_LIMIT,
+                      "too many connections are not logged in, and its source has the most");
+        if (cb->disconnected) {
+            cb->disconnected(cb->user, oldest, &why);
+        }
         nc_conn_free(oldest);
     }
 }

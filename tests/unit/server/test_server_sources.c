@@ -77,11 +77,20 @@ static nacre_source_counts counts(world *w)
     return c;
 }
 
+static void gone(void *user, nacre_server_conn *c, const nacre_error *why)
+{
+    world *w = user;
+    (void)c;
+    w->gone++;
+    assert_true(w->gone > 1 || why->status == NACRE_LIMIT);
+}
+
 static void one_source_does_not_keep_others_out(void **state)
 {
     world *w = *state;
     int crowd[5], other = -1;
     w->cfg.startups_begin = w->cfg.startups_full = 4;
+    w->cfg.callbacks.disconnected = gone;
     listen_here(w);
     for (size_t i = 0; i < 4; i++) {
         crowd[i] = dial_from("127.0.0.2");
@@ -92,6 +101,7 @@ static void one_source_does_not_keep_others_out(void **state)
     other = dial_from("127.0.0.3");
     assert_true(served(w, other));
     assert_true(ended(w, crowd[0])); /* it had waited longest */
+    assert_int_equal(w->gone, 1);    /* what the application kept for it is its to free */
     assert_int_equal(nacre_server_connections(w->server), 4);
     assert_int_equal(counts(w).instead, 1);
     assert_int_equal(counts(w).refused_startups, 1);
@@ -102,6 +112,7 @@ static void one_source_does_not_keep_others_out(void **state)
     }
     (void)close(other);
     until_connections(w, 0);
+    assert_int_equal(w->gone, 5);
     assert_int_equal(counts(w).waiting, 0);
     assert_int_equal(counts(w).offences[NACRE_OFFENCE_NO_AUTH], 4);
 }
