@@ -92,6 +92,17 @@ static nacre_forward *make(nacre_client *c, const nacre_forward_options *o)
     return f;
 }
 
+/* Whoever keeps it in mind is to forget it. */
+static void tell_gone(nacre_forward *f)
+{
+    void (*gone)(void *owner, nacre_forward *f) = f->gone;
+    f->gone = NULL;
+    f->take = NULL;
+    if (gone) {
+        gone(f->owner, f);
+    }
+}
+
 static void destroy(nacre_forward *f)
 {
     nc_listen_free(f->listener);
@@ -292,6 +303,7 @@ void nacre_forward_cancel(nacre_forward *f)
         return;
     }
     nacre_client *c = f->c;
+    tell_gone(f);
     leave_connections(f);
     nc_listen_free(f->listener);
     f->listener = NULL;
@@ -351,6 +363,7 @@ void nc_forwards_clear(nacre_client *c)
     while (c->forwards) {
         nacre_forward *f = c->forwards;
         c->forwards = f->next;
+        tell_gone(f);
         nc_forward_refuse_queue(f);
         destroy(f);
     }

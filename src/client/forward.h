@@ -77,6 +77,13 @@ struct nacre_forward {
     unsigned count; /* connections */
     unsigned queue_max, queued;
     nc_forward_waiting *queue;
+
+    /* Who made it for somebody else (mux_forward.c, mux_listen.c). */
+    void *owner;
+    void (*gone)(void *owner,
+                 nacre_forward *f); /* it was cancelled, or ends with the client; once */
+    /* Gets the server's channels, and answers for them. NULL: they are connected, or queued. */
+    void (*take)(void *owner, const nacre_event *ev);
 };
 
 /* ---- forward.c ---- */

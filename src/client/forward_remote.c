@@ -127,6 +127,10 @@ static void origin_of(const nc_fwd_tcp *m, nacre_endpoint *out)
 static void take(nacre_forward *f, const nacre_event *ev, const nacre_endpoint *origin)
 {
     nacre_client *c = f->c;
+    if (f->take) {
+        f->take(f->owner, ev);
+        return;
+    }
     if (f->bare) {
         nc_forward_enqueue(f, ev, origin);
         return;

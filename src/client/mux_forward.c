@@ -140,7 +140,7 @@ static void on_ready(void *user, nacre_forward *f, int status, const nacre_error
         x = x->next;
     }
     if (x) {
-        x->forward = NULL;
+        nc_mux_forward_forget(x);
         if (status == NACRE_OK) {
             listening(x, x->request_id, f);
         } else {
@@ -150,6 +150,24 @@ static void on_ready(void *user, nacre_forward *f, int status, const nacre_error
     }
     if (status != NACRE_OK) {
         nacre_forward_cancel(f);
+    }
+}
+
+/* Another client, or the application, cancelled what this one waits for. */
+static void on_gone(void *owner, nacre_forward *f)
+{
+    nc_mux_conn *x = owner;
+    (void)f;
+    x->forward = NULL;
+    nc_mux_refuse(x, NC_CTL_S_FAILURE, x->request_id, "Port forwarding was cancelled");
+    nc_mux_resume(x);
+}
+
+void nc_mux_forward_forget(nc_mux_conn *x)
+{
+    if (x->forward) {
+        x->forward->gone = NULL;
+        x->forward = NULL;
     }
 }
 
@@ -173,6 +191,8 @@ static void start(nc_mux_conn *x, nacre_forward_options *o)
         nc_mux_refuse(x, NC_CTL_S_FAILURE, id, "Port forwarding failed");
     } else if (remote) {
         x->forward = f;
+        f->owner = x;
+        f->gone = on_gone;
         x->request_id = id;
         x->paused = true;
     } else {

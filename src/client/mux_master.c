@@ -38,18 +38,36 @@ static void watch(nc_mux_conn *x)
     (void)nacre_loop_modify(x->m->c->loop, x->fd, events);
 }
 
+void nc_mux_take_fds(nc_mux_conn *x)
+{
+    for (unsigned i = 0; i < NC_MUX_FDS; i++) {
+        x->fds[i] = x->came[i];
+        x->came[i] = -1;
+    }
+    x->came_count = 0;
+}
+
 void nc_mux_close_fds(nc_mux_conn *x)
 {
     for (unsigned i = 0; i < NC_MUX_FDS; i++) {
         nc_fd_close(&x->fds[i]);
     }
-    x->fd_count = 0;
+}
+
+/* Those that nobody took. */
+static void drop_came(nc_mux_conn *x)
+{
+    for (unsigned i = 0; i < NC_MUX_FDS; i++) {
+        nc_fd_close(&x->came[i]);
+    }
+    x->came_count = 0;
 }
 
 static void conn_free(nc_mux_conn *x)
 {
     nacre_mux_master *m = x->m;
     nc_mux_session_drop(x);
+    nc_mux_forward_forget(x);
     nc_mux_bridge_free(x->bridge);
     for (nc_mux_conn **at = &m->conns; *at; at = &(*at)->next) {
         if (*at == x) {
@@ -63,6 +81,7 @@ static void conn_free(nc_mux_conn *x)
         nc_fd_close(&x->fd);
     }
     nc_mux_close_fds(x);
+    drop_came(x);
     nc_buf_clear(&x->in);
     nc_queue_clear(&x->out);
     nc_buf_clear(&x->env);
@@ -228,7 +247,7 @@ static reading read_packet(nc_mux_conn *x)
 
 static reading read_descriptors(nc_mux_conn *x)
 {
-    while (x->fd_count < nc_ctl_descriptors(x->msg.type)) {
+    while (x->came_count < nc_ctl_descriptors(x->msg.type)) {
         int fd;
         int rc = nc_control_receive_fd(x->fd, &fd);
         if (rc == NACRE_AGAIN) {
@@ -239,7 +258,7 @@ static reading read_descriptors(nc_mux_conn *x)
             x->closing = true;
             return READ_WAIT;
         }
-        x->fds[x->fd_count++] = fd;
+        x->came[x->came_count++] = fd;
     }
     return READ_MORE;
 }
@@ -258,6 +277,7 @@ static reading read_request(nc_mux_conn *x)
     if (!nc_mux_serve(x)) {
         return complain(x, "its request makes no sense");
     }
+    drop_came(x);
     nc_buf_clear(&x->in);
     return READ_MORE;
 }
@@ -314,7 +334,9 @@ static int conn_new(nacre_mux_master *m, int fd)
     }
     x->m = m;
     x->fd = fd;
-    x->fds[0] = x->fds[1] = x->fds[2] = -1;
+    for (unsigned i = 0; i < NC_MUX_FDS; i++) {
+        x->fds[i] = x->came[i] = -1;
+    }
     x->line_start = true;
     nc_buf_init(&x->in, m->alloc, NC_CTL_MAX_PACKET + 4);
     nc_buf_init(&x->env, m->alloc, NC_CTL_MAX_PACKET);

@@ -20,6 +20,7 @@ enum {
 };
 
 typedef struct nc_mux_bridge nc_mux_bridge;
+typedef struct nc_mux_listen nc_mux_listen;
 
 /* A client of the master. */
 typedef struct nc_mux_conn {
@@ -31,15 +32,16 @@ typedef struct nc_mux_conn {
     nc_ctl_msg msg; /* the request that is being served; its spans lie in in */
     bool has_msg;   /* it waits for its descriptors */
     bool greeted;
-    bool paused;        /* an answer is awaited from the server: nothing is read */
-    bool proxy_due;     /* when the answer to that is out, it becomes one */
-    bool terminate_due; /* when it has been told so, the application is */
-    bool closing;       /* hangs up as soon as the answers are out */
-    int fds[NC_MUX_FDS];
-    unsigned fd_count;
+    bool paused;          /* an answer is awaited from the server: nothing is read */
+    bool proxy_due;       /* when the answer to that is out, it becomes one */
+    bool terminate_due;   /* when it has been told so, the application is */
+    bool closing;         /* hangs up as soon as the answers are out */
+    int came[NC_MUX_FDS]; /* descriptors of the request that is being read or served */
+    unsigned came_count;
 
     /* mux_session.c: a session, or a connection for -W */
-    nacre_channel *ch; /* NULL: none */
+    nacre_channel *ch;   /* NULL: none */
+    int fds[NC_MUX_FDS]; /* its descriptors, which the relay uses */
     nacre_relay *relay;
     uint32_t request_id;
     bool is_session, pty, filtered, opened;
@@ -55,7 +57,8 @@ typedef struct nc_mux_conn {
     /* mux_forward.c */
     nacre_forward *forward; /* the server has not answered for it yet */
 
-    nc_mux_bridge *bridge; /* mux_bridge.c: it has become a proxy */
+    nc_mux_bridge *bridge;  /* mux_bridge.c: it has become a proxy */
+    nc_mux_listen *listens; /* mux_listen.c: where the server listens for it */
 } nc_mux_conn;
 
 struct nacre_mux_master {
@@ -86,6 +89,8 @@ void nc_mux_hang_up(nc_mux_conn *x);
 void nc_mux_gone(nc_mux_conn *x);
 /* The application allows it; else the answer is on its way. */
 bool nc_mux_may(nc_mux_conn *x, uint32_t id, const char *fmt, ...) NACRE_PRINTF(3, 4);
+/* The descriptors that came with the request become those of the session. */
+void nc_mux_take_fds(nc_mux_conn *x);
 void nc_mux_close_fds(nc_mux_conn *x);
 /* For client.c and channels.c: the connection is over; a channel came or went. */
 void nc_mux_master_over(nacre_mux_master *m);
@@ -110,6 +115,8 @@ void nc_mux_session_over(nc_mux_conn *x);
 
 bool nc_mux_open_forward(nc_mux_conn *x);
 bool nc_mux_close_forward(nc_mux_conn *x);
+/* x goes, or has its answer. */
+void nc_mux_forward_forget(nc_mux_conn *x);
 
 /* ---- mux_escape.c ---- */
 
@@ -123,5 +130,17 @@ int nc_mux_bridge_start(nc_mux_conn *x) NACRE_MUST_CHECK;
 /* The connection was lost: what is queued goes, then x. */
 void nc_mux_bridge_end(nc_mux_bridge *b);
 void nc_mux_bridge_free(nc_mux_bridge *b);
+/* What was put into either engine leaves. */
+void nc_mux_bridge_kick(nc_mux_bridge *b);
+/* The engine that the client speaks to. */
+nacre_transport *nc_mux_bridge_transport(const nc_mux_bridge *b);
+/* A channel that the server opens: the client is asked, and its answer is the server's. */
+void nc_mux_bridge_offer(nc_mux_bridge *b, const nacre_event *ev);
+
+/* ---- mux_listen.c ---- */
+
+/* A global request of a proxied client's. */
+void nc_mux_listen_request(nc_mux_conn *x, const nacre_event *ev);
+void nc_mux_listen_clear(nc_mux_conn *x);
 
 #endif

@@ -18,10 +18,9 @@ static bool serve_session(nc_mux_conn *x)
     if (x->ch || x->bridge) {
         nc_mux_refuse(x, NC_CTL_S_FAILURE, id, busy);
     } else if (nc_mux_may(x, id, "Allow shared connection to %s? ", x->m->c->host)) {
+        nc_mux_take_fds(x);
         nc_mux_open_session(x);
-        return true;
     }
-    nc_mux_close_fds(x);
     return true;
 }
 
@@ -37,10 +36,9 @@ static bool serve_stdio(nc_mux_conn *x)
     } else if (path ? nc_mux_may(x, id, "Allow forward to path %s? ", NC_ESC(host))
                     : nc_mux_may(x, id, "Allow forward to [%s]:%" PRIu32 "? ", NC_ESC(host),
                                  x->msg.u.stdio.port)) {
+        nc_mux_take_fds(x);
         nc_mux_open_stdio(x);
-        return true;
     }
-    nc_mux_close_fds(x);
     return true;
 }
 

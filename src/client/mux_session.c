@@ -246,8 +246,8 @@ static int on_channel(void *user, const nacre_event *ev)
         nc_mux_session_drop(x);
         nc_mux_hang_up(x);
         break;
-    case NACRE_EVENT_CHANNEL_DATA: /* likewise: nothing was asked for yet */
-        (void)nacre_channel_consumed(x->ch, ev->u.data.bytes.n);
+    case NACRE_EVENT_CHANNEL_DATA: /* some servers' programs speak before it is said that they run */
+        nc_channels_keep(nc_channels_find(x->m->c, x->ch), ev);
         break;
     case NACRE_EVENT_CHANNEL_REQUEST:
         if (ev->ticket) {
