@@ -126,7 +126,8 @@ typedef struct nacre_mux_master_options {
     void (*session)(void *user, nacre_channel *ch, bool agent, bool x11);
     /*
      * A client asks for a forwarding, with what it may say filled in; the rest may be set: on_failure, permit,
-     * bind_mask and so on, and their user. False: refused. NULL: as it is asked for.
+     * bind_mask and so on, and their user. False: refused. NULL: as it is asked for. A proxied client asks only for the
+     * server's half, with no end to connect to; its connections go to that client, and with it the forwarding ends.
      */
     bool (*forward)(void *user, nacre_forward_options *o);
     /* A client asked for the end; it has been told that it comes. NULL: refused. */

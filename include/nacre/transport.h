@@ -346,7 +346,7 @@ NACRE_API int nacre_transport_new(nacre_transport **out, const nacre_config *cfg
                                   nacre_error *err) NACRE_MUST_CHECK;
 /*
  * An end of a connection that has no transport of its own: the connection protocol alone, in packets without
- * padding, encryption, integrity, version line, key exchange and login, as OpenSSH's masters and their clients
+ * encryption, integrity, version line, key exchange and login, as OpenSSH's masters and their clients
  * speak it after MUX_C_PROXY (PROTOCOL.mux 9). There is nobody to trust here but the other end of the
  * descriptor: use it over a unix socket whose peer was checked (nacre/mux.h does), and never over a network.
  * Of the config what concerns channels counts. Logged in from the beginning; no message outside of 80 to 100

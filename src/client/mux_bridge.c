@@ -1,15 +1,17 @@
 /*
  * mux_bridge.c - a client of a master that speaks the connection protocol itself (PROTOCOL.mux 9). To it we are a
  * server, by an engine of its own; each channel that it opens there is opened anew on the shared connection, and the
- * two are joined. Nothing that one side writes reaches the other unread: the server sees messages of our making
+ * two are joined, and likewise those that the server opens for it (mux_listen.c). Nothing that one side writes reaches the other unread: the server sees messages of our making
  * only, and a client that breaks a rule ends its own connection and nobody else's.
  *
  * Data waits in queues that the windows bound: what is not written gives no window back.
  */
 #include "client/mux_master.h"
+#include "client/openers.h"
 
 #include <string.h>
 
+enum { CONNECT_FAILED = 2, RESOURCE_SHORTAGE = 4 }; /* RFC 4254 5.1 */
 enum {
     TICKETS =
         64 /* requests that a peer may have unanswered on a channel: the engine allows no more */
@@ -30,8 +32,9 @@ typedef struct way {
 typedef struct pair {
     struct pair *next;
     nc_mux_bridge *b;
-    uint32_t open_ticket; /* of the client's open; 0: answered */
-    way up, down;         /* towards the server, towards the client */
+    uint32_t open_ticket;   /* of the client's open; 0: answered, or the server's */
+    uint32_t server_ticket; /* of the server's open; 0: answered, or the client's */
+    way up, down;           /* towards the server, towards the client */
 } pair;
 
 struct nc_mux_bridge {
@@ -60,6 +63,10 @@ static void pair_free(pair *p)
     if (p->up.from) {
         nacre_channel_free(p->up.from);
     }
+    if (p->server_ticket) {
+        nc_client_refuse_open(c, p->server_ticket, CONNECT_FAILED, "the client has gone");
+        p->down.from = NULL; /* gone with its refusal */
+    }
     if (p->down.from) {
         (void)nacre_client_on_channel(c, p->down.from, NULL, NULL);
         nacre_client_channel_free(c, p->down.from);
@@ -67,7 +74,7 @@ static void pair_free(pair *p)
     nc_free(b->x->m->alloc, p);
 }
 
-static void kick(nc_mux_bridge *b)
+void nc_mux_bridge_kick(nc_mux_bridge *b)
 {
     nacre_client *c = b->x->m->c;
     if (!c->closed) {
@@ -245,7 +252,7 @@ static int on_up(void *user, const nacre_event *ev)
     } else if (carry(&p->down, &p->up, ev) && p->up.closed) {
         pair_free(p);
     }
-    kick(b);
+    nc_mux_bridge_kick(b);
     return NACRE_AGAIN;
 }
 
@@ -263,7 +270,6 @@ static void way_init(way *w, const nacre_allocator *a, nacre_transport *t, nacre
 
 static void on_open(nc_mux_bridge *b, const nacre_event *ev)
 {
-    enum { RESOURCE_SHORTAGE = 4 };
     nacre_client *c = b->x->m->c;
     const nacre_answer no = {.reason = RESOURCE_SHORTAGE, .text = "the shared connection"};
     nacre_channel *up = NULL;
@@ -291,6 +297,70 @@ static void on_open(nc_mux_bridge *b, const nacre_event *ev)
     nacre_channel_set_user(ev->channel, p);
 }
 
+/* ---- what the server opens ---- */
+
+void nc_mux_bridge_offer(nc_mux_bridge *b, const nacre_event *ev)
+{
+    nacre_client *c = b->x->m->c;
+    nacre_channel *down = NULL;
+    pair *p = nc_zalloc(b->x->m->alloc, sizeof(*p));
+    int rc =
+        p ? nacre_channel_open(b->t, nacre_channel_type(ev->channel), ev->u.open.data, 0, 0, &down)
+          : NACRE_NO_MEMORY;
+    if (rc != NACRE_OK) {
+        nc_free(b->x->m->alloc, p);
+        nc_client_refuse_open(c, ev->ticket, RESOURCE_SHORTAGE, "too many channels");
+        return;
+    }
+    p->b = b;
+    p->server_ticket = ev->ticket;
+    way_init(&p->up, b->x->m->alloc, b->t, down, ev->channel);
+    way_init(&p->down, b->x->m->alloc, c->t, ev->channel, down);
+    p->next = b->pairs;
+    b->pairs = p;
+    nacre_channel_set_user(down, p);
+    nc_mux_bridge_kick(b);
+}
+
+/* The client takes it. */
+static void taken(pair *p)
+{
+    nacre_client *c = p->b->x->m->c;
+    nacre_channel *ch = p->down.from;
+    uint32_t ticket = p->server_ticket;
+    nacre_error kept = c->err;
+    p->server_ticket = 0;
+    if (!nc_client_accept_open(c, ticket, ch)) {
+        p->down.from = NULL; /* refused, or the connection is over */
+        pair_free(p);
+    } else if (nacre_client_on_channel(c, ch, on_up, p) != NACRE_OK) {
+        pair_free(p);
+    }
+    c->err = kept;
+}
+
+static void not_taken(pair *p, const nacre_event *ev)
+{
+    char text[256];
+    uint32_t ticket = p->server_ticket;
+    p->server_ticket = 0;
+    p->down.from = NULL; /* gone with its refusal */
+    (void)nacre_escape(text, sizeof(text), ev->u.failed.description);
+    nc_client_refuse_open(p->b->x->m->c, ticket, ev->u.failed.reason, text);
+    pair_free(p);
+}
+
+static void on_pair(pair *p, const nacre_event *ev)
+{
+    if (ev->type == NACRE_EVENT_CHANNEL_OPENED) {
+        taken(p);
+    } else if (ev->type == NACRE_EVENT_CHANNEL_FAILED) {
+        not_taken(p, ev);
+    } else if (carry(&p->up, &p->down, ev) && p->down.closed) {
+        pair_free(p);
+    }
+}
+
 static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
 {
     nc_mux_bridge *b = user;
@@ -299,13 +369,15 @@ static void on_event(void *user, nacre_driver *d, const nacre_event *ev)
         on_open(b, ev);
     } else if (ev->channel) {
         pair *p = nacre_channel_user(ev->channel);
-        if (p && carry(&p->up, &p->down, ev) && p->down.closed) {
-            pair_free(p);
+        if (p) {
+            on_pair(p, ev);
         }
+    } else if (ev->type == NACRE_EVENT_GLOBAL_REQUEST) {
+        nc_mux_listen_request(b->x, ev);
     } else if (ev->ticket) {
         (void)nacre_transport_refuse(b->t, ev->ticket);
     }
-    kick(b);
+    nc_mux_bridge_kick(b);
 }
 
 static void on_closed(void *user, nacre_driver *d, const nacre_error *why)
@@ -365,11 +437,17 @@ void nc_mux_bridge_end(nc_mux_bridge *b)
     nacre_driver_close(b->d);
 }
 
+nacre_transport *nc_mux_bridge_transport(const nc_mux_bridge *b)
+{
+    return b->t;
+}
+
 void nc_mux_bridge_free(nc_mux_bridge *b)
 {
     if (!b) {
         return;
     }
+    nc_mux_listen_clear(b->x);
     while (b->pairs) {
         pair_free(b->pairs);
     }

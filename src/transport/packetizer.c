@@ -394,7 +394,7 @@ static int open_packet(nc_packetizer *p, nacre_span *payload, nacre_error *err)
     uint32_t padding = front[LENGTH_BYTES];
     /* A payload has one byte at least: the message number. */
     bool bare = nc_layout_is_bare(&p->in.layout);
-    if (bare ? padding != 0 : padding < MIN_PADDING || padding + 2 > length) {
+    if ((!bare && padding < MIN_PADDING) || padding + 2 > length) {
         return bad_input(p, err, NACRE_MALFORMED,
                          "padding of %" PRIu32 " bytes in a packet of %" PRIu32
                          " is not acceptable",

@@ -65,7 +65,7 @@ int nc_packetizer_set_input_compression(nc_packetizer *p, bool on) NACRE_MUST_CH
 int nc_packetizer_set_output_compression(nc_packetizer *p, bool on) NACRE_MUST_CHECK;
 
 /*
- * Once, before the first byte: packets have no padding, and never any protection. What stays is the frame of
+ * Once, before the first byte: packets have no padding (but to be 5 bytes long), and never any protection. What stays is the frame of
  * PROTOCOL.mux 9, for processes of one user that talk over a socket of their own.
  */
 void nc_packetizer_set_bare(nc_packetizer *p);

@@ -17,6 +17,8 @@ enum {
     MIN_PACKET = 16,
     /* Longest tag of any mode (HMAC-SHA-512). */
     MAX_TAG = 64,
+    /* What the length field of a bare packet says at least. */
+    BARE_LENGTH = 5,
     /* Longest padding that we write: two blocks of 16 and a bit. */
     MAX_PADDING = 40,
     /* Buffers start here and return here when nothing much goes on. */
@@ -87,8 +89,8 @@ static inline bool nc_layout_is_bare(const nc_pktcipher_layout *l)
 /* Padding for a payload of n bytes (RFC 4253 6): a multiple of the block, four at least. */
 static inline size_t nc_packet_padding(const nc_pktcipher_layout *l, size_t n)
 {
-    if (nc_layout_is_bare(l)) {
-        return 0;
+    if (nc_layout_is_bare(l)) { /* OpenSSH takes no packet that says that it is shorter than 5 */
+        return 1 + n < BARE_LENGTH ? BARE_LENGTH - 1 - n : 0;
     }
     size_t counted = (l->length_apart ? 1 : HEADER_BYTES) + n;
     size_t padding = l->block - counted % l->block;

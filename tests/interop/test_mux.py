@@ -265,6 +265,36 @@ class Ours(unittest.TestCase):
         run([NACRE_SSH, "-O", "exit", *args], check=0)
         wait_until(lambda: not path.exists(), "the master to end")
 
+    def test_proxied_clients_have_the_server_listen(self):
+        master, path = Master(NACRE_SSH), place.fresh("sock")
+        try:
+            for program in (OPENSSH, NACRE_SSH):
+                with self.subTest(client=str(program)):
+                    self.listening(master, program, path)
+                    wait_until(lambda: not path.exists() or not through(str(path)), "the socket that listened for it")
+                    path.unlink(missing_ok=True)
+            master.ask(NACRE_SSH, "check", check=0)
+        finally:
+            master.stop()
+
+    def listening(self, master, program, path):
+        log, target = place.fresh("proxied.log"), f"127.0.0.1:{echo.port}"
+        with open(log, "wb") as out:
+            p = subprocess.Popen([str(program), "-S", str(master.path), *options("BatchMode=yes", "LogLevel=INFO"), *plain(program),
+                                  "-O", "proxy", "-N", "-R", f"127.0.0.1:0:{target}", "-R", f"{path}:{target}",
+                                  "-R", f"127.0.0.1:{server.port}:{target}", "127.0.0.1"],
+                                 stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        try:
+            wait_until(lambda: b"Allocated port" in log.read_bytes() and b"failed for listen port" in log.read_bytes()
+                       or p.poll() is not None, "the server's answers")
+            port = int(log.read_bytes().split(b"Allocated port ")[1].split()[0])
+            for where in (("127.0.0.1", port), str(path), ("127.0.0.1", port)):
+                self.assertTrue(through(where), (where, log.read_text()))
+        finally:
+            p.terminate()
+            p.wait(DEADLINE)
+        wait_until(lambda: not through(("127.0.0.1", port)), "the port that listened for it")
+
     def test_files(self):
         """nacre-sftp and nacre-scp take a connection that is there."""
         for program in (OPENSSH, NACRE_SSH):
