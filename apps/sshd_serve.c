@@ -326,6 +326,10 @@ static int serve_fds(sshd *d, int in, int out, int startup_fd)
     (void)umask(d->umask);
     int rc = login_new(d, c, startup_fd) ? nacre_server_run(p.server, true) : NACRE_NO_MEMORY;
     int status = children_status(p.server, rc == NACRE_OK ? 0 : 255);
+    if (nacre_server_connections(p.server) > 0) { /* a signal ended it: nobody told the login */
+        login_free(nacre_server_conn_user(c));
+        nacre_server_conn_set_user(c, NULL);
+    }
     nacre_server_free(p.server);
     return status;
 }

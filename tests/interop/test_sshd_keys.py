@@ -474,6 +474,10 @@ class Places(ServerCase):
         where, what = self.says(server, "echo $SSH_USER_AUTH; cat $SSH_USER_AUTH").splitlines()
         self.assertEqual(what.split()[:3], ["publickey", *public().split()[:2]])
         wait_until(lambda: not os.path.exists(where), "the end of the file")
+        if ROOT:  # else the process is the server's, too
+            result = ssh("ssh", place, server, "echo $SSH_USER_AUTH; kill $PPID; exec sleep 100", check=255)
+            self.assertRegex(result.stdout, b"^/tmp/sshauth\\.")
+            wait_until(lambda: not os.path.exists(result.stdout.strip()), "the end of the file of a session that is ended")
         server.stop()
         server = self.serve("ExposeAuthInfo no")
         self.assertEqual(self.says(server, "echo [$SSH_USER_AUTH]"), "[]\n")
