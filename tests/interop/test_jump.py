@@ -13,7 +13,7 @@ def setUpModule():
     global place, one, two, target, config
     place = Place()
     one, two = openssh_server(place), openssh_server(place, "PermitOpen 127.0.0.1:*")
-    target = nacre_server(place)
+    target = nacre_server(place, "AllowTcpForwarding no")
     known = place.path("known_hosts_of_all")
     known.write_text("".join(place.known_hosts(s.port).read_text() for s in (one, two, target)))
     closed = free_port()
