@@ -295,6 +295,16 @@ class Ours(unittest.TestCase):
             p.wait(DEADLINE)
         wait_until(lambda: not through(("127.0.0.1", port)), "the port that listened for it")
 
+    def test_nothing_to_run(self):
+        """-N: what is forwarded stays, and there is nothing to wait for."""
+        master, local = Master(NACRE_SSH), free_port()
+        try:
+            result = master.client(NACRE_SSH, "-N", "-L", f"127.0.0.1:{local}:127.0.0.1:{echo.port}", "127.0.0.1", stdin=b"echo x\n", check=0)
+            self.assertEqual(result.stdout, b"")
+            self.assertTrue(through(("127.0.0.1", local)))
+        finally:
+            master.stop()
+
     def test_files(self):
         """nacre-sftp and nacre-scp take a connection that is there."""
         for program in (OPENSSH, NACRE_SSH):
