@@ -1,5 +1,6 @@
 """Shared connections (ControlMaster): OpenSSH's ssh and nacre-ssh as master and as client of each, in every pairing, on a
 connection to OpenSSH's sshd; ControlPersist; programs at the socket that lie."""
+import contextlib
 import hashlib
 import os
 import socket
@@ -84,22 +85,30 @@ class Master:
 
 
 def through(where, greeting=b""):
-    """Whether what is sent to where comes back."""
+    """Whether what is sent to where comes back. A connection that is reset does not bring it."""
     data = os.urandom(100000)
-    with socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET) as s:
+
+    def send(s):
+        with contextlib.suppress(OSError):
+            s.sendall(data)
+
+    with socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET) as s, contextlib.suppress(ConnectionError):
         s.settimeout(DEADLINE)
         if s.connect_ex(where) != 0:
             return False
         s.sendall(greeting)
         if greeting and s.recv(8, socket.MSG_WAITALL)[1:2] != b"\x5a":
             return False
-        sender = threading.Thread(target=s.sendall, args=(data,))
+        sender = threading.Thread(target=send, args=(s,))
         sender.start()
         back = b""
-        while len(back) < len(data) and (more := s.recv(65536)):
-            back += more
-        sender.join()
+        try:
+            while len(back) < len(data) and (more := s.recv(65536)):
+                back += more
+        finally:
+            sender.join()
         return back == data
+    return False
 
 
 def logins():
