@@ -13,7 +13,7 @@
 static void version(nacre_span in, nacre_role role)
 {
     nc_line_kind kind;
-    nacre_error err;
+    nacre_error err = {0};
     nc_error_clear(&err);
     if (nc_version_judge(role, in, &kind, &err) != NACRE_OK) {
         if (err.text[0] == 0) {
@@ -33,7 +33,7 @@ static void lists(nacre_span in, nacre_role role)
     nc_proposal ours;
     nc_choice choice;
     nc_msg_kexinit peer;
-    nacre_error err;
+    nacre_error err = {0};
     nc_rd r = nc_rd_init(in);
     if (NC_DECODE(kexinit, &r, &peer) != NACRE_OK) {
         return;
@@ -59,7 +59,7 @@ static void resolve(nacre_span in, int kind)
     size_t n = in.n < sizeof(spec) ? in.n : sizeof(spec) - 1;
     memcpy(spec, n ? in.p : (const uint8_t *)"", n);
     spec[n] = 0;
-    nacre_error err;
+    nacre_error err = {0};
     int rc = nacre_algorithms_resolve((nacre_algorithm_kind)kind, spec, out, sizeof(out), &err);
     if (rc >= 0 && (size_t)rc != strlen(out)) {
         abort();

@@ -18,6 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
 typedef struct seen {
     unsigned accepted, troubles;
     bool free_in_it, pause_in_it;
@@ -209,6 +215,11 @@ static void test_no_descriptors(void **state)
     struct rlimit old, low;
     nc_listen *l = NULL;
     (void)state;
+    if (RUNNING_ON_VALGRIND) {
+        /* valgrind answers setrlimit itself and keeps descriptors of its own. */
+        print_message("the limit of descriptors is valgrind's own: tried without it only\n");
+        return;
+    }
     assert_int_equal(nc_listen_tcp(&l, loop, "127.0.0.1", 0, 0, &calls, NULL), NACRE_OK);
     int fd = dial("127.0.0.1", nc_listen_port(l));
     int next = dup(fd);

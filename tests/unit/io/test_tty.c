@@ -21,6 +21,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
 typedef struct terminal {
     int master, slave;
     struct termios before;
@@ -295,6 +301,11 @@ static int shell(const terminal *t, int signo)
 static void test_job_control(void **state)
 {
     (void)state;
+    if (RUNNING_ON_VALGRIND) {
+        /* valgrind stops and goes on by itself, and asks for the signals in between in its own time. */
+        print_message("job control is tried without valgrind only\n");
+        return;
+    }
     terminal t = make_terminal();
     assert_int_equal(run_child(&t, shell, 0), 0);
     assert_true(is_restored(&t));

@@ -444,6 +444,9 @@ static void memory_of_a_source(void **state)
     assert_true(m.live <= 4096 * 160);
     assert_int_equal(nacre_sources_ask(s, at("192.0.2.1"), MINUTE * 10, 0), NACRE_ADMIT);
     assert_true(m.live <= 4096 * 32);
+    nacre_sources_free(s); /* before its memory's keeper goes */
+    s = NULL;
+    assert_int_equal(m.live, 0);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
