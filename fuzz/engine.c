@@ -1,6 +1,7 @@
 /*
- * A whole engine before login, in cleartext: the first byte chooses the role and how bytes are cut,
- * the rest is what the peer says. Every question is answered yes, as a careless application would.
+ * A whole engine before login, in cleartext, or one without a transport of its own, as clients of a shared
+ * connection have it: the first byte chooses which, the role, and how bytes are cut; the rest is what the peer
+ * says. Every question is answered yes, as a careless application would.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -47,14 +48,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t seed = 1;
     nacre_config cfg;
     nacre_transport *t = NULL;
+    bool proxied = flags & 4;
     nacre_config_init(&cfg, flags & 1 ? NACRE_SERVER : NACRE_CLIENT);
     cfg.random = fuzz_random;
     cfg.random_user = &seed;
-    if (nacre_transport_new(&t, &cfg, 0, NULL) != NACRE_OK) {
+    int rc = proxied ? nacre_transport_new_proxied(&t, &cfg, 0, NULL)
+                     : nacre_transport_new(&t, &cfg, 0, NULL);
+    if (rc != NACRE_OK) {
         return 0;
     }
-    int rc = cfg.role == NACRE_SERVER ? nacre_transport_add_host_key(t, host_key())
+    if (!proxied) {
+        rc = cfg.role == NACRE_SERVER ? nacre_transport_add_host_key(t, host_key())
                                       : nacre_transport_auth_none(t, "user");
+    }
     bool more = rc == NACRE_OK && step(t);
     while (more && in.n) {
         size_t room = 0;

@@ -21,6 +21,11 @@ def packet(payload):
     return u32(1 + len(payload) + padding) + bytes([padding]) + payload + bytes(padding)
 
 
+def bare(payload):
+    """A packet of a connection without a transport of its own."""
+    return u32(1 + len(payload)) + b"\0" + payload
+
+
 def sftp(kind, body):
     return u32(1 + len(body)) + bytes([kind]) + body
 
@@ -40,6 +45,12 @@ wire = {
                   packet(b"\x1f" + string(string("ssh-ed25519") + string(point)) + string(point) +
                          string(string("ssh-ed25519") + string(bytes(64)))) + packet(b"\x15"),
     "client_gex": b"\x02" + version + packet(gex) + packet(b"\x1f" + string(b"\0" + b"\xff" * 256) + string(b"\x02")),
+    "proxied_server": b"\x05" + bare(b"\x5a" + string("session") + u32(3) + u32(65536) + u32(32768)) +
+                      bare(b"\x62" + u32(0) + string("exec") + b"\x01" + string("true")) + bare(b"\x5e" + u32(0) + string("x")) +
+                      bare(b"\x60" + u32(0)) + bare(b"\x61" + u32(0)),
+    "proxied_client": b"\x04" + bare(b"\x50" + string("hostkeys-00@openssh.com") + b"\0") +
+                      bare(b"\x5a" + string("forwarded-tcpip") + u32(3) + u32(65536) + u32(32768) + string("localhost") + u32(80) +
+                           string("127.0.0.1") + u32(4000)) + u32(5) + b"\x03\x52\0\0\0",
     "client_bye": b"\x00" + version + packet(b"\x01" + u32(2) + string("bye") + string("")),
 }
 

@@ -97,12 +97,19 @@ int nc_fwd_write_port(nc_buf *b, uint16_t port)
 
 /* ---- Unix-domain sockets ---- */
 
+/* Three messages that come to a path; where it stands in msg is at found. */
+static int read_path(const nc_msg_desc *d, nacre_span data, void *msg, const nacre_span *found,
+                     nc_fwd_path *out)
+{
+    memset(out, 0, sizeof(*out));
+    int rc = read_whole(d, data, msg);
+    return rc == NACRE_OK ? take_name(*found, out->path, sizeof(out->path)) : rc;
+}
+
 int nc_fwd_read_direct_path(nacre_span data, nc_fwd_path *out)
 {
-    nc_msg_fwd_direct_path m;
-    memset(out, 0, sizeof(*out));
-    int rc = read_whole(&nc_desc_fwd_direct_path, data, &m);
-    return rc == NACRE_OK ? take_name(m.path, out->path, sizeof(out->path)) : rc;
+    nc_msg_fwd_direct_path m = {0};
+    return read_path(&nc_desc_fwd_direct_path, data, &m, &m.path, out);
 }
 
 int nc_fwd_write_direct_path(nc_buf *b, const char *path)
@@ -113,10 +120,8 @@ int nc_fwd_write_direct_path(nc_buf *b, const char *path)
 
 int nc_fwd_read_path(nacre_span data, nc_fwd_path *out)
 {
-    nc_msg_fwd_path m;
-    memset(out, 0, sizeof(*out));
-    int rc = read_whole(&nc_desc_fwd_path, data, &m);
-    return rc == NACRE_OK ? take_name(m.path, out->path, sizeof(out->path)) : rc;
+    nc_msg_fwd_path m = {0};
+    return read_path(&nc_desc_fwd_path, data, &m, &m.path, out);
 }
 
 int nc_fwd_write_path(nc_buf *b, const char *path)
@@ -127,10 +132,8 @@ int nc_fwd_write_path(nc_buf *b, const char *path)
 
 int nc_fwd_read_listen_path(nacre_span data, nc_fwd_path *out)
 {
-    nc_msg_fwd_listen_path m;
-    memset(out, 0, sizeof(*out));
-    int rc = read_whole(&nc_desc_fwd_listen_path, data, &m);
-    return rc == NACRE_OK ? take_name(m.path, out->path, sizeof(out->path)) : rc;
+    nc_msg_fwd_listen_path m = {0};
+    return read_path(&nc_desc_fwd_listen_path, data, &m, &m.path, out);
 }
 
 int nc_fwd_write_listen_path(nc_buf *b, const char *path)
