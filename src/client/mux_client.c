@@ -7,6 +7,7 @@
 #include "channel/control.h"
 #include "io/control_socket.h"
 #include "io/fd.h"
+#include "io/pass_fd.h"
 #include "nacre/mux.h"
 
 #include <errno.h>
@@ -439,7 +440,7 @@ void nacre_mux_session_init(nacre_mux_session *s)
 static int send_fds(nacre_mux *m, const int *fds, size_t count, uint64_t deadline)
 {
     for (size_t i = 0; i < count;) {
-        if (nc_control_send_fd(m->fd, fds[i]) == 0) {
+        if (nc_pass_fd(m->fd, fds[i]) == 0) {
             i++;
             continue;
         }

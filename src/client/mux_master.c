@@ -6,6 +6,7 @@
 
 #include "io/control_socket.h"
 #include "io/fd.h"
+#include "io/pass_fd.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -249,7 +250,7 @@ static reading read_descriptors(nc_mux_conn *x)
 {
     while (x->came_count < nc_ctl_descriptors(x->msg.type)) {
         int fd;
-        int rc = nc_control_receive_fd(x->fd, &fd);
+        int rc = nc_receive_fd(x->fd, &fd);
         if (rc == NACRE_AGAIN) {
             return READ_WAIT;
         }

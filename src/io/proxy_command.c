@@ -4,6 +4,7 @@
 #include "io/proxy_command.h"
 
 #include "io/fd.h"
+#include "io/pass_fd.h"
 #include "io/process.h"
 
 #include <errno.h>
@@ -58,60 +59,22 @@ int nc_proxy_start_shell(nc_proxy *p, const char *command, bool fdpass, nacre_er
     return nc_proxy_start(p, (char *const *)(uintptr_t)argv, fdpass, err);
 }
 
-/* ---- descriptors ---- */
-
-/* The first descriptor of the message; others, if any, are closed. */
-static int take_descriptor(struct msghdr *m)
-{
-    int fd = -1;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
-            continue;
-        }
-        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int one;
-            memcpy(&one, CMSG_DATA(c) + i * sizeof(one), sizeof(one));
-            if (fd < 0) {
-                fd = one;
-            } else {
-                (void)close(one);
-            }
-        }
-    }
-    return fd;
-}
-
 int nc_proxy_receive(nc_proxy *p, int *fd, nacre_error *err)
 {
-    union {
-        char bytes[CMSG_SPACE(sizeof(int) * 4)];
-        struct cmsghdr align;
-    } control;
-    char byte;
-    struct iovec iov = {&byte, 1};
-    struct msghdr m = {.msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = control.bytes,
-                       .msg_controllen = sizeof(control.bytes)};
-    ssize_t got;
-    *fd = -1;
-    do {
-        got = recvmsg(p->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        return NACRE_AGAIN;
+    int rc = nc_receive_fd(p->fd, fd);
+    if (rc == NACRE_AGAIN) {
+        return rc;
     }
-    if (got < 0) {
+    if (rc == NACRE_IO) {
         return nc_os_fail(err, NACRE_CONNECT, errno, "the proxy command's descriptor");
     }
-    *fd = got > 0 ? take_descriptor(&m) : -1;
     nc_fd_close(&p->fd);
-    return *fd >= 0
+    return rc == NACRE_OK
                ? NACRE_OK
                : nc_fail(err, NACRE_CONNECT,
-                         got > 0 ? "the proxy command sent data where a descriptor was expected"
-                                 : "the proxy command ended without passing a descriptor");
+                         rc == NACRE_MALFORMED
+                             ? "the proxy command sent data where a descriptor was expected"
+                             : "the proxy command ended without passing a descriptor");
 }
 
 /* ---- the end ---- */

@@ -12,6 +12,7 @@
 #include "channel/control.h"
 #include "client_server.h"
 #include "io/control_socket.h"
+#include "io/pass_fd.h"
 #include "nacre/mux.h"
 
 #include <errno.h>
@@ -553,7 +554,7 @@ static size_t tell(const char *path, const lie *l, bool *hung_up, share *sh)
     assert_int_equal(nc_control_connect(path, 1000, &fd, NULL), NACRE_OK);
     assert_int_equal(send(fd, l->bytes, l->n, MSG_NOSIGNAL), (ssize_t)l->n);
     for (int i = 0; i < l->fds; i++) {
-        assert_int_equal(nc_control_send_fd(fd, fd), 0);
+        assert_int_equal(nc_pass_fd(fd, fd), 0);
     }
     for (int i = 0; i < l->plain; i++) {
         (void)!send(fd, "", 1, MSG_NOSIGNAL);

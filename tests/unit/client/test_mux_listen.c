@@ -13,6 +13,7 @@
 #include "channel/forward.h"
 #include "client_server.h"
 #include "io/control_socket.h"
+#include "io/pass_fd.h"
 #include "nacre/mux.h"
 
 #include <errno.h>
@@ -163,7 +164,7 @@ static int put(int fd, const nc_ctl_msg *m, const int *fds, size_t count)
     int rc = nc_ctl_write(&b, m);
     rc = rc == NACRE_OK && send(fd, b.data, b.len, MSG_NOSIGNAL) == (ssize_t)b.len ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        rc = nc_control_send_fd(fd, fds[i]);
+        rc = nc_pass_fd(fd, fds[i]);
     }
     nc_buf_clear(&b);
     return rc;
