@@ -8,12 +8,15 @@ import contextlib
 import hashlib
 import os
 import socket
+import stat
 import struct
 import threading
 
 from harness import DEADLINE, wait_until
 
 BLOCK = os.urandom(1 << 20)
+BULK = 64 << 20
+SOME = 2 << 20
 
 
 def reset(s):
@@ -216,3 +219,40 @@ def socks5(port, host, to_port):
         s.close()
         raise
     return s
+
+
+class Traffic:
+    """For a test case whose class has ports and paths (L, R: forwarded from here and from there to the service;
+    U: to the service at a path) and that imports the services: what every forwarding has to carry, whoever makes it."""
+
+    def local(self):
+        return dial(self.ports["L"])
+
+    def remote(self):
+        return dial(self.ports["R"])
+
+    def test_bulk_local(self):
+        bulk(self.local, BULK)
+
+    def test_bulk_remote(self):
+        bulk(self.remote, BULK)
+
+    def test_bulk_of_sockets(self):
+        bulk(lambda: dial(self.ports["U"]), SOME)  # direct-streamlocal
+        bulk(lambda: dial(self.paths["L"]), SOME)  # a socket here, direct-tcpip
+        bulk(lambda: dial(self.paths["R"]), SOME)  # streamlocal-forward
+        self.assertEqual(stat.S_IMODE(os.stat(self.paths[self.own_path]).st_mode), 0o600)
+
+    def test_hundred_at_once(self):
+        many(self.local)
+        many(self.remote)
+
+    def test_half_closes(self):
+        half_closes(self.local, self.service)
+        half_closes(self.remote, self.service)
+        half_closes(lambda: dial(self.ports["U"]), self.path_service)
+        half_closes(lambda: dial(self.paths["R"]), self.path_service)
+
+    def test_sockets_that_vanish(self):
+        vanishing(self.local, self.service)
+        vanishing(self.remote, self.service)

@@ -23,9 +23,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import asyncssh
 
-BULK = 64 << 20
-SOME = 2 << 20
-
 
 def setUpModule():
     global place, server, service, path_service
@@ -73,9 +70,12 @@ def socks4(port, host, to_port, name=True):
     return s
 
 
-class OpenSSH(unittest.TestCase):
+class OpenSSH(Traffic, unittest.TestCase):
+    own_path = "L"  # the socket that nacre makes
+
     @classmethod
     def setUpClass(cls):
+        cls.service, cls.path_service = service, path_service
         cls.ports = {name: free_port() for name in "LRUDSX"}
         cls.paths = {name: place.fresh("socket." + name) for name in "LR"}
         p = cls.ports
@@ -87,38 +87,8 @@ class OpenSSH(unittest.TestCase):
             ready=lambda: all(map(listens, p.values())) and cls.paths["R"].exists())
         cls.addClassCleanup(cls.client.__exit__)
 
-    def local(self):
-        return dial(self.ports["L"])
-
-    def remote(self):
-        return dial(self.ports["R"])
-
-    def test_bulk_local(self):
-        bulk(self.local, BULK)
-
-    def test_bulk_remote(self):
-        bulk(self.remote, BULK)
-
-    def test_bulk_of_sockets(self):
-        bulk(lambda: dial(self.ports["U"]), SOME)  # direct-streamlocal
-        bulk(lambda: dial(self.paths["L"]), SOME)  # a socket here, direct-tcpip
-        bulk(lambda: dial(self.paths["R"]), SOME)  # streamlocal-forward
-        self.assertEqual(stat.S_IMODE(os.stat(self.paths["L"]).st_mode), 0o600)
-
-    def test_hundred_at_once(self):
-        many(self.local)
-        many(self.remote)
+    def test_hundred_by_socks(self):
         many(lambda: socks5(self.ports["D"], "localhost", service.port), 20)
-
-    def test_half_closes(self):
-        half_closes(self.local, service)
-        half_closes(self.remote, service)
-        half_closes(lambda: dial(self.ports["U"]), path_service)
-        half_closes(lambda: dial(self.paths["R"]), path_service)
-
-    def test_sockets_that_vanish(self):
-        vanishing(self.local, service)
-        vanishing(self.remote, service)
 
     def test_both_loopbacks(self):
         with socket.create_connection(("::1", self.ports["L"]), DEADLINE) as s:
