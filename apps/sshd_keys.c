@@ -57,7 +57,11 @@ char *keys_read_all(int fd, size_t size, size_t *got)
         if (n < 0 && errno == EINTR) {
             continue;
         }
-        if (n <= 0) {
+        if (n < 0) { /* half a file is none */
+            free(text);
+            return NULL;
+        }
+        if (n == 0) {
             break;
         }
         *got += (size_t)n;

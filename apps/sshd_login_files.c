@@ -15,69 +15,48 @@ enum { ENV_FILE_MAX = 64 * 1024 };
 
 /* ---- variables ---- */
 
-/* The system's file has quotes around values, and "export" in front, as a shell would read it (pam_env). */
-static char *system_value(char *line)
-{
-    static const char word[] = "export ";
-    if (strncmp(line, word, sizeof(word) - 1) == 0) {
-        line += sizeof(word) - 1;
-        line += strspn(line, " \t");
-    }
-    char *value = strchr(line, '=');
-    size_t n = value ? strlen(++value) : 0;
-    while (n > 0 && strchr(" \t\r", value[n - 1])) {
-        value[--n] = '\0';
-    }
-    if (n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n - 1] == value[0]) {
-        value[n - 1] = '\0';
-        memmove(value, value + 1, n - 1);
-    }
-    return line;
-}
-
-static void take_line(char *line, bool of_system, login_pair_fn fn, void *user)
-{
-    line += strspn(line, " \t");
-    if (*line == '#' || *line == '\0') {
-        return;
-    }
-    if (of_system) {
-        line = system_value(line);
-    }
-    const char *equals = strchr(line, '=');
-    if (equals && equals > line) {
-        fn(user, line);
-    }
-}
-
-static void read_pairs(const char *path, bool of_system, login_pair_fn fn, void *user)
+/* To be freed; NULL: there is none, or it cannot be read whole. */
+static char *load(const char *path, size_t *n)
 {
     struct stat st;
-    size_t n = 0;
     /* Whatever stands there instead of a file must not keep us. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
-        return;
+        return NULL;
     }
     char *text = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= ENV_FILE_MAX
-                     ? keys_read_all(fd, (size_t)st.st_size, &n)
+                     ? keys_read_all(fd, (size_t)st.st_size, n)
                      : NULL;
     (void)close(fd);
     if (!text) {
-        say(LOG_LEVEL_INFO, "%s is not read: no file, or too large", path);
-        return;
+        say(LOG_LEVEL_INFO, "%s is not read: no file, too large, or not readable", path);
     }
-    char *rest = NULL;
-    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        take_line(line, of_system, fn, user);
+    return text;
+}
+
+static void read_pairs(const char *path, nacre_env_syntax syntax, login_pair_fn fn, void *user)
+{
+    nacre_error why = {0};
+    size_t n = 0, line = 0, bad = 0;
+    int rc;
+    char *text = load(path, &n);
+    char *pair = text ? malloc(n + 1) : NULL;
+    nacre_span rest = {(const uint8_t *)text, n};
+    while (pair && (rc = nacre_env_next(&rest, &line, syntax, pair, n + 1, &why)) != 0) {
+        if (rc == 1) {
+            fn(user, pair);
+        } else if (bad++ == 0) { /* the file is the user's, the log is not */
+            say(LOG_LEVEL_INFO, "%s: %s", path, why.text);
+        }
     }
+    free(pair);
     free(text);
 }
 
 void login_system_pairs(login_pair_fn fn, void *user)
 {
-    read_pairs("/etc/environment", true, fn, user);
-    read_pairs("/etc/default/locale", true, fn, user);
+    read_pairs("/etc/environment", NACRE_ENV_SYSTEM, fn, user);
+    read_pairs("/etc/default/locale", NACRE_ENV_SYSTEM, fn, user);
 }
 
 typedef struct checked_pairs {
@@ -100,7 +79,7 @@ void login_user_pairs(const login *l, login_pair_fn fn, void *user)
     checked_pairs c = {l, fn, user};
     int n = snprintf(path, sizeof(path), "%s/.ssh/environment", l->account->home);
     if (l->s->permit_user_environment && n > 0 && (size_t)n < sizeof(path)) {
-        read_pairs(path, false, if_permitted, &c);
+        read_pairs(path, NACRE_ENV_USER, if_permitted, &c);
     }
 }
 

@@ -373,7 +373,15 @@ negotiations = {
     "moduli": f"\3# Time Type Tests Tries Size Generator Modulus\n20200101000000 2 6 100 2047 2 {safe_prime}\n"
               f"20200101000000 2 6 100 3071 5 {safe_prime}{'F' * 256}\n1 2 3\n".encode(),
 }
+# The first byte of fuzz/environment.c: the syntax, and (2) too little room.
+environments = {
+    "user": b"\0# comment\n\nA=1\n  B = two \r\n=none\nnothing\nC=#x=y\nA=3",
+    "system": b"\1export PATH=\"/bin:/usr/bin\"\nLANG='C.UTF-8'  \nX Y=1\nexport\tE=\n\texport =\nQ=\"\nexport",
+    "short": b"\2LONG=0123456789012345678901234567890123456789\nS=1\n",
+    "zero": b"\0A=1\0B=2\nC=3",
+}
 corpora = {
+    "environment": environments,
     "forward": forwards,
     "negotiation": negotiations,
     "control": controls,

@@ -183,6 +183,24 @@ NACRE_API bool nacre_sshd_config_channel_timeout(const nacre_sshd_config *c, siz
 NACRE_API bool nacre_sshd_config_accepts_env(const nacre_sshd_config *c, nacre_span name);
 /* May a key's environment= option set this NAME=value (PermitUserEnvironment)? */
 NACRE_API bool nacre_sshd_config_user_env(const nacre_sshd_config *c, const char *pair);
+
+/* The files of variables that a session starts with. */
+typedef enum nacre_env_syntax {
+    NACRE_ENV_USER, /* ~/.ssh/environment, sshd(8): all that stands behind the first "=" is the value */
+    NACRE_ENV_SYSTEM /* /etc/environment, pam_env(7): "export" in front, blanks behind the value and one
+                      * pair of quotes around it do not count; names of letters, digits and "_" only */
+} nacre_env_syntax;
+/* As OpenSSH: who has more variables than that wants something else. */
+enum { NACRE_ENV_LINES = 1000 };
+/*
+ * The next variable of such a file, as "NAME=value" in pair (size bytes; a pair is never longer than its line, so
+ * text->n + 1 bytes are enough for all). Blanks in front of a line do not count; empty lines and those that
+ * begin with '#' are passed over. text goes forward; *line_number (0 before the first) is that of the line. 1, or 0
+ * behind the last, or, where what was called for next goes on behind that line: NACRE_SYNTAX (no "=", no name, a zero
+ * byte), NACRE_TOO_LARGE; or NACRE_LIMIT behind NACRE_ENV_LINES lines, where all ends. err (NULL ok) says which line.
+ */
+NACRE_API int nacre_env_next(nacre_span *text, size_t *line_number, nacre_env_syntax syntax,
+                             char *pair, size_t size, nacre_error *err) NACRE_MUST_CHECK;
 /*
  * AllowUsers, DenyUsers, AllowGroups, DenyGroups. groups: names of the user's groups. NACRE_OK, or
  * NACRE_AUTH_FAILED with the keyword that forbids it in *why (NULL ok).
