@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
@@ -169,6 +170,28 @@ int nacre_net_connect_unix(const char *path, int *fd, nacre_error *err)
     return NACRE_OK;
 }
 
+/*
+ * The umask takes bits away when bind makes the file. They are given back through a descriptor of what is there: a
+ * name that somebody has put in its place since gives its target nothing. 0 or errno.
+ */
+static int give_mode(const char *path, mode_t mode)
+{
+    struct stat st;
+    char self[48];
+    int why = 0;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        why = errno;
+    } else if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid()) {
+        why = EEXIST;
+    } else if ((st.st_mode & 0777) != mode) {
+        (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+        why = chmod(self, mode) == 0 ? 0 : errno;
+    }
+    nc_fd_close(&fd);
+    return why;
+}
+
 int nacre_net_listen_unix(const char *path, unsigned mode, bool replace, int backlog, int *fd,
                           nacre_error *err)
 {
@@ -188,14 +211,15 @@ int nacre_net_listen_unix(const char *path, unsigned mode, bool replace, int bac
         (void)unlink(path);
     }
     /* bind makes the file with the socket's mode less the umask; the umask is the process's, hence not
-       touched: the narrow mode is set on the socket before there is a name for it. */
-    (void)fchmod(s, (mode_t)mode);
-    bool made = bind(s, (const struct sockaddr *)&sun, sizeof(sun)) == 0;
-    if (made && chmod(path, (mode_t)mode) == 0 && listen(s, backlog > 0 ? backlog : BACKLOG) == 0) {
+       touched: the mode is set on the socket before there is a name for it, so that it is never wider. */
+    bool made = fchmod(s, (mode_t)mode & 0777) == 0 &&
+                bind(s, (const struct sockaddr *)&sun, sizeof(sun)) == 0;
+    int why = made ? give_mode(path, (mode_t)mode & 0777) : errno;
+    if (made && why == 0 && listen(s, backlog > 0 ? backlog : BACKLOG) == 0) {
         *fd = s;
         return NACRE_OK;
     }
-    int why = errno;
+    why = why ? why : errno;
     if (made) {
         (void)unlink(path);
     }

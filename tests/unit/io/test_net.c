@@ -21,6 +21,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static int listener(uint16_t *port)
@@ -253,6 +255,90 @@ static void test_unix_sockets(void **state)
     assert_int_equal(nacre_net_peer(STDIN_FILENO, &e), NACRE_OK);
 }
 
+/* What bind shall do once it has made the file: somebody who may write to the directory is quick. */
+static void (*after_bind)(const char *path);
+
+int bind(int fd, const struct sockaddr *sa, socklen_t n)
+{
+    int rc = (int)syscall(SYS_bind, fd, sa, n);
+    if (rc == 0 && after_bind && sa->sa_family == AF_UNIX) {
+        after_bind(((const struct sockaddr_un *)sa)->sun_path);
+    }
+    return rc;
+}
+
+static unsigned mode_seen;
+
+static void see_mode(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    mode_seen = st.st_mode & 0777;
+}
+
+static void swap_for_link(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("target", path), 0);
+}
+
+static void swap_for_file(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(link("target", path), 0);
+}
+
+static void remove_it(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+}
+
+static void test_unix_modes(void **state)
+{
+    (void)state;
+    static const mode_t masks[] = {0, 022, 077, 0777};
+    static const unsigned modes[] = {0600, 0660, 0666, 0777, 0};
+    static void (*const quick[])(const char *) = {swap_for_link, swap_for_file, remove_it};
+    char dir[] = "/tmp/nacre-net-XXXXXX", here[512];
+    struct stat st;
+    int l = -1;
+    assert_non_null(getcwd(here, sizeof(here)));
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chdir(dir), 0);
+    mode_t before = umask(0);
+    for (size_t m = 0; m < 4; m++) {
+        for (size_t i = 0; i < 5; i++) {
+            (void)umask(masks[m]);
+            after_bind = see_mode;
+            assert_int_equal(nacre_net_listen_unix("s", modes[i], false, 0, &l, NULL), NACRE_OK);
+            assert_int_equal(umask(masks[m]), masks[m]);
+            assert_int_equal(mode_seen & ~modes[i], 0); /* at no moment wider */
+            assert_int_equal(stat("s", &st), 0);
+            assert_int_equal(st.st_mode & 0777, modes[i]);
+            close(l);
+            assert_int_equal(unlink("s"), 0);
+        }
+    }
+    /* What was put in its place stays as it is, and nothing listens. */
+    (void)umask(077);
+    int fd = open("target", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    for (size_t i = 0; i < 3; i++) {
+        after_bind = quick[i];
+        assert_int_equal(nacre_net_listen_unix("s", 0666, false, 0, &l, NULL), NACRE_IO);
+        assert_int_equal(l, -1);
+        assert_int_equal(stat("target", &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+        (void)unlink("s");
+    }
+    after_bind = NULL;
+    (void)umask(before);
+    assert_int_equal(unlink("target"), 0);
+    assert_int_equal(chdir(here), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void test_interleave(void **state)
 {
     (void)state;
@@ -310,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_deadline_and_cancel),
         cmocka_unit_test(test_cancel_in_loop),
         cmocka_unit_test(test_unix_sockets),
+        cmocka_unit_test(test_unix_modes),
         cmocka_unit_test(test_interleave),
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_listen_bad),
