@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { EXIT_OURS = 255, TEXT_MAX = 2048 };
+enum { EXIT_OURS = 255 };
 
 static const struct {
     int letter;
@@ -28,20 +28,15 @@ int forward_option(ssh_setup *s, int letter, const char *argument)
     nacre_forward_options o;
     nacre_forward_text text;
     nacre_error why = {0};
-    char words[TEXT_MAX];
     while (i < KINDS - 1 && kinds[i].letter != letter) {
         i++;
     }
     nacre_forward_options_init(&o);
-    if (nacre_forward_parse(kinds[i].kind, argument, &o, &text, &why) != NACRE_OK ||
-        nacre_forward_format(&o, words, sizeof(words)) != NACRE_OK) {
+    if (nacre_forward_parse(kinds[i].kind, argument, &o, &text, &why) != NACRE_OK) {
         setup_say(s, "Bad %s forwarding specification '%s'", kinds[i].what, argument);
         return EXIT_OURS;
     }
-    if (o.kind == NACRE_FORWARD_REMOTE_DYNAMIC) {
-        words[strcspn(words, " ")] = '\0';
-    }
-    if (nacre_ssh_config_set(s->conf, kinds[i].keyword, words, &why) != NACRE_OK) {
+    if (nacre_ssh_config_set(s->conf, kinds[i].keyword, argument, &why) != NACRE_OK) {
         setup_say(s, "%s", why.text);
         return EXIT_OURS;
     }

@@ -127,16 +127,17 @@ typedef struct nacre_forward_text {
     char room[2048];
 } nacre_forward_text;
 /*
- * Reads what ssh takes behind -L, -R and -D, and what stands behind LocalForward, RemoteForward and DynamicForward:
- * "[address:]port:host:port", "[address:]port:/socket", "/socket:host:port", "/socket:/socket" (a blank may stand in
- * the place of the colon in the middle); "[address:]port" for DYNAMIC. Brackets keep an IPv6 address together, a
- * backslash one character. For REMOTE the target may be missing: that makes kind REMOTE_DYNAMIC. Sets kind, listen
+ * Reads what ssh takes behind -L, -R and -D: "[address:]port:host:port", "[address:]port:/socket",
+ * "/socket:host:port", "/socket:/socket"; "[address:]port" for DYNAMIC. Brackets keep an IPv6 address together, a
+ * backslash keeps one character; a blank is as any other, but in front, where it is passed over. For REMOTE the target
+ * may be missing: that makes kind REMOTE_DYNAMIC. Values of LocalForward, RemoteForward and DynamicForward of a
+ * nacre_ssh_config are such texts, too (a file has a blank in the place of the colon in the middle). Sets kind, listen
  * and connect of o; their names are in text. NACRE_SYNTAX.
  */
 NACRE_API int nacre_forward_parse(nacre_forward_kind kind, const char *what,
                                   nacre_forward_options *o, nacre_forward_text *text,
                                   nacre_error *err) NACRE_MUST_CHECK;
-/* The two words, as ssh -G prints them; NACRE_TOO_LARGE. */
+/* For people: the two words as ssh -G prints them, nothing escaped. NACRE_TOO_LARGE. */
 NACRE_API int nacre_forward_format(const nacre_forward_options *o, char *out,
                                    size_t size) NACRE_MUST_CHECK;
 

@@ -1,5 +1,5 @@
 /*
- * forward_text.c - forwardings as people write them: "8080:host:80", "[::1]:8080 /run/socket", "1080".
+ * forward_text.c - forwardings as people write them: "8080:host:80", "[::1]:8080:/run/socket", "1080".
  */
 #include "base/error.h"
 #include "base/words.h"
@@ -22,8 +22,8 @@ typedef struct fields {
 } fields;
 
 /*
- * One field: brackets keep colons and blanks, a backslash one character. *in goes behind the separator; *more: there
- * was one.
+ * One field: brackets keep colons, a backslash one character (which then makes no path). *in goes behind the separator;
+ * *more: there was one.
  */
 static bool next_field(const char **in, fields *f, bool *more)
 {
@@ -33,17 +33,16 @@ static bool next_field(const char **in, fields *f, bool *more)
     char *out = f->at;
     p += bracket ? 1 : 0;
     f->path[f->count] = false;
-    for (; *p && (bracket ? *p != ']' : *p != ':' && *p != ' '); p++) {
-        if (*p == '\\' && !bracket && p[1]) {
-            p++;
-        }
-        if (n + 1 >= f->left) {
+    for (; *p && (bracket ? *p != ']' : *p != ':'); p++) {
+        bool kept = *p == '\\' && !bracket;
+        p += kept ? 1 : 0;
+        if (!*p || n + 1 >= f->left) {
             return false;
         }
-        f->path[f->count] = f->path[f->count] || *p == '/';
+        f->path[f->count] = f->path[f->count] || (*p == '/' && !kept);
         out[n++] = *p;
     }
-    if (n + 1 > f->left || (bracket && *p++ != ']') || (*p && *p != ':' && *p != ' ')) {
+    if (n + 1 > f->left || (bracket && *p++ != ']') || (*p && *p != ':')) {
         return false;
     }
     out[n++] = '\0';
@@ -58,6 +57,7 @@ static bool next_field(const char **in, fields *f, bool *more)
 static bool split(const char *what, fields *f)
 {
     bool more = true;
+    what += strspn(what, " \t\r\n\f\v");
     while (more) {
         if (f->count == FIELDS_MAX || !next_field(&what, f, &more)) {
             return false;

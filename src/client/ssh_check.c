@@ -246,7 +246,7 @@ static int check_forward(const nc_keyword *k, const char *value, nacre_error *er
 {
     char shown[2048];
     /* An older way to say that there is none. */
-    return is(value, "none") ? NACRE_OK : nc_forward_parse(k, value, shown, sizeof(shown), err);
+    return is(value, "none") ? NACRE_OK : nc_forward_show(k, value, shown, sizeof(shown), err);
 }
 
 static const struct {
@@ -278,23 +278,41 @@ static const struct {
 
 /* ---- forwardings ---- */
 
-int nc_forward_parse(const nc_keyword *k, const char *value, char *out, size_t size,
-                     nacre_error *err)
+static nacre_forward_kind forward_kind(const nc_keyword *k)
 {
-    static const char how[] = "no forwarding ([address:]port host:port, or paths of sockets)";
+    return is(k->name, "DynamicForward")  ? NACRE_FORWARD_DYNAMIC
+           : is(k->name, "RemoteForward") ? NACRE_FORWARD_REMOTE
+                                          : NACRE_FORWARD_LOCAL;
+}
+
+static int no_forward(const nc_keyword *k, const char *value, nacre_error *err)
+{
+    return bad(k, value, "no forwarding ([address:]port host:port, or paths of sockets)", err);
+}
+
+int nc_forward_check_words(const nc_keyword *k, const char *value, size_t words, nacre_error *err)
+{
     nacre_forward_options o;
     nacre_forward_text text;
-    bool dynamic = is(k->name, "DynamicForward");
-    bool remote = is(k->name, "RemoteForward");
     nacre_forward_options_init(&o);
-    int rc = nacre_forward_parse(dynamic  ? NACRE_FORWARD_DYNAMIC
-                                 : remote ? NACRE_FORWARD_REMOTE
-                                          : NACRE_FORWARD_LOCAL,
-                                 value, &o, &text, NULL);
-    bool two = strchr(value, ' ') != NULL; /* a target stands in a word of its own */
+    if (words == 1 && is(value, "none")) {
+        return NACRE_OK;
+    }
+    int rc = nacre_forward_parse(forward_kind(k), value, &o, &text, NULL);
+    /* A target stands in a word of its own. */
     bool wants_two = o.kind == NACRE_FORWARD_LOCAL || o.kind == NACRE_FORWARD_REMOTE;
-    if (rc != NACRE_OK || two != wants_two || nacre_forward_format(&o, out, size) != NACRE_OK) {
-        return bad(k, value, how, err);
+    return rc == NACRE_OK && words == (wants_two ? 2u : 1u) ? NACRE_OK : no_forward(k, value, err);
+}
+
+int nc_forward_show(const nc_keyword *k, const char *value, char *out, size_t size,
+                    nacre_error *err)
+{
+    nacre_forward_options o;
+    nacre_forward_text text;
+    nacre_forward_options_init(&o);
+    if (nacre_forward_parse(forward_kind(k), value, &o, &text, NULL) != NACRE_OK ||
+        nacre_forward_format(&o, out, size) != NACRE_OK) {
+        return no_forward(k, value, err);
     }
     return NACRE_OK;
 }

@@ -24,7 +24,7 @@ typedef enum nc_keyword_kind {
     NC_KW_ONE_LIST,  /* words of one line, the first line wins */
     NC_KW_ADD_LIST,  /* words, lines add up */
     NC_KW_ADD,       /* one word a line, lines add up; the same one only once */
-    NC_KW_ADD_WORDS, /* as WORDS, lines add up; the same one only once */
+    NC_KW_FORWARD,   /* one or two words, joined by a colon; lines add up; the same one only once */
     NC_KW_IGNORED    /* known, has no meaning here */
 } nc_keyword_kind;
 
@@ -54,9 +54,12 @@ bool nc_keyword_listed(const char *list, const char *value);
 /* Checks one value; err says what would be right. alone: no other stands in its line. */
 int nc_keyword_check(const nc_keyword *k, const char *value, bool alone,
                      nacre_error *err) NACRE_MUST_CHECK;
-/* What of LocalForward, RemoteForward and DynamicForward the two words are made of, as ssh -G writes them. */
-int nc_forward_parse(const nc_keyword *k, const char *value, char *out, size_t size,
-                     nacre_error *err) NACRE_MUST_CHECK;
+/* LocalForward, RemoteForward and DynamicForward: the words of a line, joined by a colon. */
+int nc_forward_check_words(const nc_keyword *k, const char *value, size_t words,
+                           nacre_error *err) NACRE_MUST_CHECK;
+/* A value of them as ssh -G writes it. */
+int nc_forward_show(const nc_keyword *k, const char *value, char *out, size_t size,
+                    nacre_error *err) NACRE_MUST_CHECK;
 
 /* ---- ssh_config.c: the object ---- */
 

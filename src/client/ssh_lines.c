@@ -55,7 +55,7 @@ void nc_words_clear(const nacre_allocator *a, nc_words *w)
 
 static bool adds_up(const nc_keyword *k)
 {
-    return k->kind == NC_KW_ADD_LIST || k->kind == NC_KW_ADD || k->kind == NC_KW_ADD_WORDS;
+    return k->kind == NC_KW_ADD_LIST || k->kind == NC_KW_ADD || k->kind == NC_KW_FORWARD;
 }
 
 static bool is_there(const nc_place *p, const nc_keyword *k, const char *value)
@@ -102,7 +102,7 @@ int nc_conf_take(nc_place *p, const nc_keyword *k, const char *value, bool alone
         nc_conf_remove(p->c, k, value + 1);
         return NACRE_OK;
     }
-    bool once = k->kind == NC_KW_ADD || k->kind == NC_KW_ADD_WORDS;
+    bool once = k->kind == NC_KW_ADD || k->kind == NC_KW_FORWARD;
     if ((once && is_there(p, k, value)) || other_proxy_decided(p, k)) {
         return NACRE_OK;
     }
@@ -130,18 +130,26 @@ static int take_line(nc_place *p, const nc_keyword *k, const char *rest)
 }
 
 /* All words as one value. */
+/* The words as one value. Those of a forwarding get its colon between: blanks may be in a path. */
 static int take_joined(nc_place *p, const nc_keyword *k, const nc_words *w)
 {
+    bool forward = k->kind == NC_KW_FORWARD;
+    nacre_error why;
     nc_buf b;
+    nc_error_clear(&why);
     nc_buf_init(&b, p->c->alloc, NC_CONF_LINE_MAX);
     int rc = NACRE_OK;
     for (size_t i = 0; rc == NACRE_OK && i < w->count; i++) {
-        rc = i ? nc_buf_append(&b, " ", 1) : NACRE_OK;
+        rc = i ? nc_buf_append(&b, forward ? ":" : " ", 1) : NACRE_OK;
         rc = rc == NACRE_OK ? nc_buf_append(&b, w->at[i], strlen(w->at[i])) : rc;
     }
     rc = rc == NACRE_OK ? nc_buf_append(&b, "", 1) : rc;
-    rc = rc == NACRE_OK ? nc_conf_take(p, k, (const char *)b.data, true, !nc_conf_has(p->c, k))
-                        : nc_conf_complain(p, rc, "%s", nacre_status_text(rc));
+    if (rc == NACRE_OK && forward) {
+        rc = nc_forward_check_words(k, (const char *)b.data, w->count, &why);
+    }
+    rc = rc == NACRE_OK
+             ? nc_conf_take(p, k, (const char *)b.data, true, !nc_conf_has(p->c, k))
+             : nc_conf_complain(p, rc, "%s", why.status ? why.text : nacre_status_text(rc));
     nc_buf_clear(&b);
     return rc;
 }
@@ -304,7 +312,7 @@ static int known_keyword(nc_place *p, const nc_keyword *k, const char *rest, con
     case NC_KW_IGNORED:
         return NACRE_OK;
     case NC_KW_WORDS:
-    case NC_KW_ADD_WORDS:
+    case NC_KW_FORWARD:
         return w->count ? take_joined(p, k, w)
                         : nc_conf_complain(p, NACRE_SYNTAX, "%s needs a value", k->name);
     default:

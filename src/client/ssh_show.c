@@ -282,7 +282,7 @@ static int show_forwards(show *s, const row *r)
         if (is(v, "none")) {
             continue;
         }
-        int rc = nc_forward_parse(k, v, s->text, VALUE_SIZE, s->err);
+        int rc = nc_forward_show(k, v, s->text, VALUE_SIZE, s->err);
         if (rc != NACRE_OK) {
             return rc;
         }

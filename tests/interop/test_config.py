@@ -221,8 +221,20 @@ class Keywords(Comparison):
                      "RemoteForward 0 h:2", "RemoteForward 1080", "RemoteForward [::]:1080", "RemoteForward /a /b",
                      "DynamicForward 1080", "DynamicForward localhost:1080", "DynamicForward [::1]:1080",
                      "DynamicForward 1\nLocalForward 2 h:3\nDynamicForward 4",
-                     "ClearAllForwardings yes\nLocalForward 1 h:2\nDynamicForward 3"):
+                     "ClearAllForwardings yes\nLocalForward 1 h:2\nDynamicForward 3",
+                     'LocalForward "/a b" h:1', "LocalForward /a\\ b h:1", "LocalForward /a\\:b h:1",
+                     'LocalForward "/a\\\\b" h:1', "LocalForward '/a\"b' h:1", "LocalForward [/a:b] h:1",
+                     "LocalForward a\\:b:1 h:2", "LocalForward 80:h 80",
+                     'RemoteForward "/a b" "/c\\:d"', 'RemoteForward "/a b"', "RemoteForward 1 /a\\:b"):
             self.same(text + "\n")
+        for text in ("/a\\:b:h:1", "/a b:h:1", "/a\\\\b:h:1", "[/a:b]:h:1", "/[a]:h:1", "1:h h:2", " 1:h:2", "1:h\\:x:2"):
+            lines = [[line for line in lines_of(show(program, "none", ["-L", text], "h"))
+                      if keyword(line) == "localforward"] for program in ("ssh", "ours")]
+            self.assertEqual(lines[0], lines[1], text)
+            self.assertEqual(len(lines[0]), 1, text)
+        for text in ("1 h:2", "/a\\", "\\/a:h:1", "1:h:2 ", "1:[/a", "/a:1"):
+            for program in ("ssh", "ours"):
+                self.assertEqual(show(program, "none", ["-L", text], "h").returncode, 255, text)
 
     def test_proxies(self):
         for text in ("ProxyCommand nc %h %p", "ProxyCommand none", 'ProxyCommand "a b"  c', "ProxyCommand=nc x",

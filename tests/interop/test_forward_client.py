@@ -216,6 +216,23 @@ class Programs(unittest.TestCase):
                      check=0)
         self.assertEqual(result.stdout, b"0\n")
 
+    def test_paths_with_colons_and_blanks(self):
+        """As the same texts in OpenSSH's client make them: sockets at both ends, here and at the server."""
+        folder = place.fresh("colon:and blank")
+        folder.mkdir()
+        there = Service(str(folder / "the:re"))
+        self.addCleanup(there.close)
+        near = str(folder).replace(":", "\\:")
+        config = place.fresh("ssh_config")
+        config.write_text(f'LocalForward "{near}/from file" "{near}/the\\:re"\n')
+        args = ("-F", config, "-L", f"{near}/by\\:name:{near}/the\\:re", "-L", f"[{folder}/in:brackets]:127.0.0.1:{service.port}",
+                "-R", f"{near}/re mote:{near}/the\\:re")
+        made = [folder / name for name in ("from file", "by:name", "in:brackets", "re mote")]
+        with Client(*args, ready=lambda: all(p.exists() for p in made)):
+            for path in made:
+                bulk(lambda: dial(str(path)), 1000)
+        self.assertEqual([p for p in made[:3] if p.exists()], [])
+
     def test_refusing_server(self):
         to = openssh_server(place, "AllowTcpForwarding no", "AllowStreamLocalForwarding no")
         self.addCleanup(to.stop)
