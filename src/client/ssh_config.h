@@ -12,20 +12,20 @@
 #include "nacre/ssh_config.h"
 
 typedef enum nc_keyword_kind {
-    NC_KW_TEXT,      /* one word */
-    NC_KW_LINE,      /* the rest of the line as it is */
-    NC_KW_WORDS,     /* the words of the line, which are one value: with one blank between */
-    NC_KW_YESNO,     /* yes, no (true, false) */
-    NC_KW_CHOICE,    /* one of choices */
-    NC_KW_NUMBER,    /* decimal */
-    NC_KW_PORT,      /* 1..65535 */
-    NC_KW_TIME,      /* seconds, "1h30m", "none" is 0 */
-    NC_KW_ALGS,      /* a list; checked when the connection is made */
-    NC_KW_ONE_LIST,  /* words of one line, the first line wins */
-    NC_KW_ADD_LIST,  /* words, lines add up */
-    NC_KW_ADD,       /* one word a line, lines add up; the same one only once */
-    NC_KW_FORWARD,   /* one or two words, joined by a colon; lines add up; the same one only once */
-    NC_KW_IGNORED    /* known, has no meaning here */
+    NC_KW_TEXT,     /* one word */
+    NC_KW_LINE,     /* the rest of the line as it is */
+    NC_KW_WORDS,    /* the words of the line, which are one value: with one blank between */
+    NC_KW_YESNO,    /* yes, no (true, false) */
+    NC_KW_CHOICE,   /* one of choices */
+    NC_KW_NUMBER,   /* decimal */
+    NC_KW_PORT,     /* 1..65535 */
+    NC_KW_TIME,     /* seconds, "1h30m", "none" is 0 */
+    NC_KW_ALGS,     /* a list; checked when the connection is made */
+    NC_KW_ONE_LIST, /* words of one line, the first line wins */
+    NC_KW_ADD_LIST, /* words, lines add up */
+    NC_KW_ADD,      /* one word a line, lines add up; the same one only once */
+    NC_KW_FORWARD,  /* one or two words, joined by a colon; lines add up; the same one only once */
+    NC_KW_IGNORED   /* known, has no meaning here */
 } nc_keyword_kind;
 
 typedef struct nc_keyword {
