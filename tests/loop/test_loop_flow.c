@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "support/memory.h"
 #include "support/pair.h"
 
 static void expect_echo(pair *p)
@@ -209,36 +210,16 @@ static void test_round_trips(void **state)
 }
 
 /* Nothing is held, nothing grows: traffic without end allocates nothing. */
-static uint64_t allocations;
-
-static void *count_alloc(void *user, size_t n)
-{
-    (void)user;
-    allocations++;
-    return malloc(n);
-}
-static void *count_resize(void *user, void *q, size_t n)
-{
-    (void)user;
-    allocations++;
-    return realloc(q, n);
-}
-static void count_release(void *user, void *q)
-{
-    (void)user;
-    free(q);
-}
-static const nacre_allocator counting = {count_alloc, count_resize, count_release, NULL};
-
+static test_memory memory;
 static uint64_t allocations_at[2];
 
 static void note_allocations(pair *p)
 {
     if (p->client[0].received > 2000000 && !allocations_at[0]) {
-        allocations_at[0] = allocations;
+        allocations_at[0] = memory.count;
     }
     if (p->client[0].received < 18000000) {
-        allocations_at[1] = allocations;
+        allocations_at[1] = memory.count;
     }
 }
 
@@ -248,7 +229,8 @@ static void test_no_allocation_per_packet(void **state)
     pair p;
     pair_init(&p, 10);
     p.bytes = 20000000;
-    p.config[0].allocator = p.config[1].allocator = &counting;
+    test_memory_init(&memory);
+    p.config[0].allocator = p.config[1].allocator = &memory.hooks;
     p.round = note_allocations;
     assert_int_equal(pair_start(&p, NULL), NACRE_OK);
     expect_echo(&p);

@@ -11,7 +11,10 @@ enum { HEAD = 16 };
 
 static bool may(test_memory *m)
 {
-    bool fails = ++m->count == m->fail_at;
+    if (m->paused) {
+        return true;
+    }
+    bool fails = ++m->count == m->fail_at || (m->for_good && m->fail_at && m->count > m->fail_at);
     m->failed = m->failed || fails;
     return !fails;
 }
@@ -78,4 +81,11 @@ void test_memory_init(test_memory *m)
 void test_memory_fail(test_memory *m, unsigned long n)
 {
     m->fail_at = n ? m->count + n : 0;
+    m->for_good = m->failed = false;
+}
+
+void test_memory_end(test_memory *m, unsigned long n)
+{
+    test_memory_fail(m, n + 1);
+    m->for_good = true;
 }

@@ -104,42 +104,6 @@ void script_say_signature(script *s, const nacre_key *key, const char *algorithm
     nacre_secret_free(NULL, sig, n);
 }
 
-/* ---- allocations that fail ---- */
-
-static void *failing_alloc(void *user, size_t size)
-{
-    failing *f = user;
-    if (f->left == 0) {
-        return NULL;
-    }
-    f->left -= f->left != SIZE_MAX;
-    f->live++;
-    return malloc(size);
-}
-
-static void *failing_resize(void *user, void *p, size_t size)
-{
-    failing *f = user;
-    if (f->left == 0) {
-        return NULL;
-    }
-    f->left -= f->left != SIZE_MAX;
-    f->live += p == NULL;
-    return realloc(p, size);
-}
-
-static void failing_release(void *user, void *p)
-{
-    failing *f = user;
-    f->live -= p != NULL;
-    free(p);
-}
-
-void failing_init(failing *f, size_t left)
-{
-    *f = (failing){{failing_alloc, failing_resize, failing_release, f}, left, 0};
-}
-
 /* ---- keys ---- */
 
 static struct {

@@ -30,13 +30,6 @@ void script_say(script *s, uint8_t type);
 void script_say_keys(script *s, uint32_t count, nacre_key *const *keys, size_t n);
 void script_say_signature(script *s, const nacre_key *key, const char *algorithm, nacre_span data);
 
-typedef struct failing {
-    nacre_allocator hook;
-    size_t left; /* allocations that succeed; SIZE_MAX: all */
-    size_t live; /* blocks that are not given back */
-} failing;
-void failing_init(failing *f, size_t left);
-
 nacre_key *test_key(const char *type); /* made once for the program; borrowed */
 void test_keys_free(void);
 

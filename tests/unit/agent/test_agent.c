@@ -2,6 +2,7 @@
  * The client of an agent, against agents that answer well, lie, stop and die.
  */
 #include "agent_script.h"
+#include "support/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -522,11 +523,9 @@ static void only_sockets_of_ours_are_opened(void **state)
 static void memory_may_run_out_anywhere(void **state)
 {
     (void)state;
-    bool done = false;
-    for (size_t allowed = 0; !done; allowed++) {
-        failing f;
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
         script s;
-        failing_init(&f, allowed);
         script_init(&s);
         nacre_key *held[] = {test_key("ed25519"), NULL, test_key("ecdsa256")};
         script_say_keys(&s, 3, held, 3);
@@ -537,24 +536,20 @@ static void memory_may_run_out_anywhere(void **state)
         size_t n = 0, sn = 0;
         uint8_t *sig = NULL;
         nacre_agent_stream stream = script_stream(&s);
-        int rc = nacre_agent_open_stream(&g, &f.hook, &stream, NULL);
+        int rc = nacre_agent_open_stream(&g, &m.hooks, &stream, NULL);
         if (rc == NACRE_OK) {
             rc = nacre_agent_list(g, &keys, &n, NULL);
         }
         if (rc == NACRE_OK) {
             rc = nacre_agent_sign(g, keys[0], NULL, data(), &sig, &sn, NULL);
         }
-        done = rc == NACRE_OK;
-        if (!done) {
-            assert_int_equal(rc, NACRE_NO_MEMORY);
-        }
-        nacre_secret_free(&f.hook, sig, sn);
-        nacre_agent_keys_free(&f.hook, keys, n);
+        test_memory_judge(&m, rc);
+        nacre_secret_free(&m.hooks, sig, sn);
+        nacre_agent_keys_free(&m.hooks, keys, n);
         nacre_agent_free(g);
-        assert_int_equal(f.live, 0);
         script_clear(&s);
-        assert_true(allowed < 1000);
     }
+    assert_true(m.refused > 10);
 }
 
 static int forget(void **state)

@@ -3,6 +3,7 @@
  * requests that are cut, floods; and memory that runs out.
  */
 #include "ring.h"
+#include "support/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -244,16 +245,14 @@ static void memory_may_run_out_anywhere(void **state)
     assert_int_equal(nc_agent_ask_add(&b, k, NULL), NACRE_OK);
     assert_int_equal(nc_agent_ask(&b, SSH_AGENTC_REQUEST_IDENTITIES), NACRE_OK);
     assert_int_equal(nc_agent_ask_sign(&b, nacre_key_blob(k), text("x"), 0), NACRE_OK);
-    bool done = false;
-    for (size_t allowed = 0; !done; allowed++) {
-        failing f;
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
         nacre_keyring *held = NULL;
         nacre_keyring_conn *c = NULL;
         nacre_keyring_options o;
         size_t took;
-        failing_init(&f, allowed);
         nacre_keyring_options_init(&o);
-        o.allocator = &f.hook;
+        o.allocator = &m.hooks;
         int rc = nacre_keyring_new(&held, &o, 0, 0);
         if (rc == NACRE_OK) {
             rc = nacre_keyring_connect(&c, held);
@@ -262,14 +261,14 @@ static void memory_may_run_out_anywhere(void **state)
             rc = nacre_keyring_received(c, nc_buf_span(&b), &took);
             nacre_span out = nacre_keyring_output(c);
             /* a refusal is what a client sees of it, and no key is held without its constraints */
-            done = rc == NACRE_OK && out.n > 20 && out.p[4] == SSH_AGENT_SUCCESS &&
-                   out.p[9] == SSH_AGENT_SUCCESS && f.left > 0;
+            bool all = rc == NACRE_OK && out.n > 20 && out.p[4] == SSH_AGENT_SUCCESS &&
+                       out.p[9] == SSH_AGENT_SUCCESS;
+            assert_true(all || m.failed);
         }
         nacre_keyring_conn_free(c);
         nacre_keyring_free(held);
-        assert_int_equal(f.live, 0);
-        assert_true(allowed < 2000);
     }
+    assert_true(m.round > 10);
     nc_buf_clear(&b);
 }
 

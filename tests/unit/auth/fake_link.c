@@ -11,30 +11,6 @@
 
 static const uint8_t session_id[32] = {0x53, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xFE};
 
-/* ---- an allocator that can fail ------------------------------------------------------------------- */
-
-static bool fails(rig *r)
-{
-    r->allocations++;
-    return r->fail_at && r->allocations == r->fail_at;
-}
-
-static void *count_alloc(void *user, size_t n)
-{
-    return fails(user) ? NULL : malloc(n);
-}
-
-static void *count_resize(void *user, void *p, size_t n)
-{
-    return fails(user) ? NULL : realloc(p, n);
-}
-
-static void count_release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
 /* ---- the link ------------------------------------------------------------------------------------- */
 
 static nc_wr *fake_begin(nc_link *l, size_t hint)
@@ -118,15 +94,12 @@ static void keep_log(void *user, nacre_log_level level, const char *line)
 void rig_init(rig *r, nacre_role role)
 {
     memset(r, 0, sizeof(*r));
-    r->allocator.alloc = count_alloc;
-    r->allocator.resize = count_resize;
-    r->allocator.release = count_release;
-    r->allocator.user = r;
+    test_memory_init(&r->memory);
     r->config.role = role;
     r->config.min_rsa_bits = 2048;
     r->config.max_auth_tries = role == NACRE_SERVER ? 6 : 0;
     r->link.ops = &fake_ops;
-    r->link.alloc = &r->allocator;
+    r->link.alloc = &r->memory.hooks;
     r->link.log.fn = keep_log;
     r->link.log.user = r;
     r->link.log.level = NACRE_LOG_TRACE;

@@ -7,14 +7,13 @@
 
 #include "auth/auth.h"
 #include "keys/key.h"
+#include "support/memory.h"
 
 enum { FAKE_PACKETS = 2200 };
 
 typedef struct rig {
     nc_link link; /* first, so that the ops find the rest */
-    nacre_allocator allocator;
-    long allocations; /* made */
-    long fail_at;     /* the allocation that fails; 0: none */
+    test_memory memory;
     nacre_config config;
     nc_buf open; /* the packet that is being written */
     nc_wr writer;

@@ -3,42 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the allocator: counts, and fails on demand -------------------------------------------------- */
-
-static bool may_allocate(fake_link *f)
-{
-    if (f->alloc_left == 0) {
-        return false;
-    }
-    if (f->alloc_left > 0) {
-        f->alloc_left--;
-    }
-    return true;
-}
-
-static void *fake_alloc(void *user, size_t size)
-{
-    fake_link *f = user;
-    void *p = may_allocate(f) ? malloc(size) : NULL;
-    f->alive += p != NULL;
-    return p;
-}
-
-static void *fake_resize(void *user, void *old, size_t size)
-{
-    fake_link *f = user;
-    void *p = may_allocate(f) ? realloc(old, size) : NULL;
-    f->alive += p != NULL && old == NULL;
-    return p;
-}
-
-static void fake_release(void *user, void *p)
-{
-    fake_link *f = user;
-    f->alive -= p != NULL;
-    free(p);
-}
-
 /* ---- link ops ------------------------------------------------------------------------------------ */
 
 static nc_wr *op_begin(nc_link *l, size_t hint)
@@ -213,17 +177,13 @@ void fake_prepare(fake_link *f, nacre_role role)
     f->config.max_packet = 32 * 1024;
     f->config.output_soft = 1024 * 1024;
     f->config.keepalive_max = 3;
-    f->allocator.alloc = fake_alloc;
-    f->allocator.resize = fake_resize;
-    f->allocator.release = fake_release;
-    f->allocator.user = f;
-    f->alloc_left = -1;
+    test_memory_init(&f->memory);
     f->room = f->config.output_soft;
     nc_queue_init(&f->out, NULL, 256U * 1024 * 1024);
     nc_buf_init(&f->current, NULL, NC_MAX_PACKET);
     nc_buf_init(&f->lent, NULL, 64U * 1024 * 1024);
     f->link.ops = &ops;
-    f->link.alloc = &f->allocator;
+    f->link.alloc = &f->memory.hooks;
     f->link.role = role;
     f->link.now_ms = 1000;
     f->link.heard_ms = 1000;
@@ -255,7 +215,7 @@ void fake_free(fake_link *f)
         nc_mux_free(f->mux);
     }
     assert_int_equal(f->link.open_tickets, 0);
-    assert_int_equal(f->alive, 0);
+    assert_int_equal(f->memory.live, 0);
     assert_int_equal(f->lent_count, 0);
     nc_queue_clear(&f->out);
     nc_buf_clear(&f->current);

@@ -13,13 +13,12 @@
 #include <cmocka.h>
 
 #include "channel/internal.h"
+#include "support/memory.h"
 
 typedef struct fake_link {
     nc_link link; /* first: the ops get a pointer to it */
     nacre_config config;
-    nacre_allocator allocator;
-    long alloc_left; /* allocations until one fails; negative: never */
-    long alive;      /* blocks allocated and not freed */
+    test_memory memory;
     nc_mux *mux;
     nc_service service;
     nc_queue out; /* uint32 length, payload, ... */

@@ -173,8 +173,8 @@ static void free_early(void **state)
     assert_int_equal(fake_answer(&server, ev.ticket, true), NACRE_NOT_FOUND);
     fake_quiet(&client, &server);
     assert_int_equal(nc_mux_channels(client.mux), 0);
-    assert_int_equal(client.alive, 2); /* the multiplexer and its table */
-    assert_int_equal(server.alive, 2);
+    assert_int_equal(client.memory.live, 2); /* the multiplexer and its table */
+    assert_int_equal(server.memory.live, 2);
 }
 
 static void close_while_opening(void **state)
@@ -207,7 +207,7 @@ static void refused(void **state)
     assert_true(nc_span_is(ev.u.open.type, "direct-tcpip"));
     assert_true(nc_span_is(ev.u.open.data, "d"));
     assert_int_equal(server.service.answer(server.service.ctx, ev.ticket, &no), NACRE_OK);
-    assert_int_equal(server.alive, 2);
+    assert_int_equal(server.memory.live, 2);
     fake_event(&client, &server, NACRE_EVENT_CHANNEL_FAILED, &ev);
     assert_int_equal(ev.u.failed.reason, 2);
     assert_true(nc_span_is(ev.u.failed.description, "no route"));

@@ -326,25 +326,20 @@ static void lack_of_memory_proves_nothing(void **state)
 {
     (void)state;
     nacre_key *keys[] = {ed, ec};
-    bool done = false;
-    for (long left = 0; !done && left < 200; left++) {
+    int rc = NACRE_NO_MEMORY;
+    for (unsigned long n = 0; rc != NACRE_OK; n++) {
         (void)teardown(NULL);
         (void)setup(NULL);
         serve(keys, 2);
-        client.alloc_left = left;
-        int rc = fake_step(&client, &server, &ev);
-        client.alloc_left = -1;
-        if (rc != NACRE_OK) {
-            continue;
-        }
-        assert_int_equal(
-            nc_mux_prove_host_keys(client.mux, ev.u.host_keys.keys, ev.u.host_keys.count),
-            NACRE_OK);
-        fake_quiet(&server, &client);
-        proof(NACRE_OK, 2);
-        done = true;
+        test_memory_end(&client.memory, n);
+        rc = fake_step(&client, &server, &ev);
+        assert_true(rc == NACRE_OK || client.memory.failed);
+        test_memory_fail(&client.memory, 0);
     }
-    assert_true(done);
+    assert_int_equal(nc_mux_prove_host_keys(client.mux, ev.u.host_keys.keys, ev.u.host_keys.count),
+                     NACRE_OK);
+    fake_quiet(&server, &client);
+    proof(NACRE_OK, 2);
 }
 
 int main(void)

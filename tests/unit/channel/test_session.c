@@ -225,9 +225,9 @@ static void no_utf8_mode_for_those_who_refuse_it(void **state)
     assert_int_equal(nacre_channel_pty(c, &pty, false), NACRE_OK);
     fake_event(&server, &client, NACRE_EVENT_CHANNEL_REQUEST, &ev);
     assert_int_equal(ev.u.request.pty.modes.n, 3);
-    client.alloc_left = 0;
+    test_memory_end(&client.memory, 0);
     assert_int_equal(nacre_channel_pty(c, &pty, false), NACRE_NO_MEMORY);
-    client.alloc_left = -1;
+    test_memory_fail(&client.memory, 0);
 }
 
 static void habits_by_software(void **state)

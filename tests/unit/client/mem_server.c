@@ -190,36 +190,3 @@ void mem_server_status(nc_wr *w, uint32_t id, uint32_t code)
     nc_wr_str(w, nc_span_cstr(""));
     nc_wr_str(w, nc_span_cstr(""));
 }
-
-/* ---- memory that fails -------------------------------------------------------------------------------- */
-
-static void *fail_alloc(void *user, size_t size)
-{
-    failing *f = user;
-    if (++f->calls == f->fail_at) {
-        return NULL;
-    }
-    f->live++;
-    return malloc(size);
-}
-
-static void *fail_resize(void *user, void *p, size_t size)
-{
-    failing *f = user;
-    if (++f->calls == f->fail_at) {
-        return NULL;
-    }
-    f->live += p == NULL;
-    return realloc(p, size);
-}
-
-static void fail_release(void *user, void *p)
-{
-    ((failing *)user)->live -= p != NULL;
-    free(p);
-}
-
-void failing_init(failing *f, size_t fail_at)
-{
-    *f = (failing){.fail_at = fail_at, .hook = {fail_alloc, fail_resize, fail_release, f}};
-}

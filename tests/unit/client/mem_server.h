@@ -41,13 +41,6 @@ int mem_server_open(mem_server *m, const nacre_sftp_options *o, nacre_sftp **s);
 /* Closes the session (NULL: it is closed) and waits for the thread. */
 void mem_server_close(mem_server *m, nacre_sftp *s);
 void mem_server_clear(mem_server *m);
-/* An allocator of which one call fails, and that counts what is alive. For one thread. */
-typedef struct failing {
-    size_t calls, fail_at, live;
-    nacre_allocator hook;
-} failing;
-void failing_init(failing *f, size_t fail_at);
-
 /* A reply for scripts. */
 void mem_server_status(nc_wr *w, uint32_t id, uint32_t code);
 

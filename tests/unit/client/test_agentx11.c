@@ -14,6 +14,7 @@
 #include "nacre/agent_forward.h"
 #include "nacre/net.h"
 #include "nacre/x11.h"
+#include "support/memory.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -693,40 +694,11 @@ static void test_x11_that_cannot_be_asked_for(void **state)
 
 /* ---- without memory ---- */
 
-/* -1: no end of it; else how often there is some still. */
-static int memory_left = -1;
-
-static bool has_memory(void)
-{
-    memory_left -= memory_left > 0 ? 1 : 0;
-    return memory_left != 0;
-}
-
-static void *limited_alloc(void *user, size_t n)
-{
-    (void)user;
-    return has_memory() ? malloc(n) : NULL;
-}
-
-static void *limited_resize(void *user, void *p, size_t n)
-{
-    (void)user;
-    return has_memory() ? realloc(p, n) : NULL;
-}
-
-static void limited_release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
-static const nacre_allocator limited = {limited_alloc, limited_resize, limited_release, NULL};
-
 /*
  * Asking for the agent and for X11, and a connection to each, while memory ends at every place in turn: whatever fails,
  * and be it the whole connection, fails without a trace.
  */
-static void one_without_memory(int left)
+static void one_without_memory(test_memory *m)
 {
     static const uint8_t yes[] = {0, 0, 0, 1, 6};
     world w;
@@ -735,11 +707,11 @@ static void one_without_memory(int left)
     nacre_x11_options xo;
     memset(&w, 0, sizeof(w));
     w.agent_end = -1;
-    memory_left = -1;
+    m->paused = true;
     stage_init(&w.s);
     w.s.hook = hook;
     w.s.hook_user = &w;
-    w.s.cfg.transport.allocator = &limited;
+    w.s.cfg.transport.allocator = &m->hooks;
     stage_login(&w.s);
     assert_int_equal(nacre_client_session(w.s.c, 5000, &w.session), NACRE_OK);
     nacre_agent_forward_options_init(&ao);
@@ -748,10 +720,11 @@ static void one_without_memory(int left)
     nacre_x11_options_init(&xo);
     xo.display = "/nowhere/X";
     xo.want_reply = false;
-    memory_left = left;
+    m->paused = false;
     int agent = nacre_client_forward_agent(w.s.c, w.session, &ao, &w.s.err);
-    int x11 = nacre_client_x11(w.s.c, w.session, &xo, &w.s.err);
     assert_true(agent == NACRE_OK || w.s.err.text[0]);
+    int x11 = nacre_client_x11(w.s.c, w.session, &xo, &w.s.err);
+    assert_true(x11 == NACRE_OK || w.s.err.text[0]);
     for (int i = 0; i < 20; i++) {
         turn(&w);
     }
@@ -769,16 +742,18 @@ static void one_without_memory(int left)
     }
     assert_true(agent == NACRE_OK || !o[0]->open);
     assert_true(x11 == NACRE_OK || !o[1]->open);
-    memory_left = -1;
+    m->paused = true;
     stop(&w);
 }
 
 static void test_without_memory(void **state)
 {
     (void)state;
-    for (int left = 1; left < 24; left++) {
-        one_without_memory(left);
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
+        one_without_memory(&m);
     }
+    assert_true(m.round > 10);
 }
 
 int main(void)

@@ -312,11 +312,11 @@ static void test_no_memory(void **state)
 {
     test_memory m;
     (void)state;
-    for (unsigned long n = 1; n < 400; n += n < 60 ? 1 : 13) {
+    for (test_memory_init(&m); test_memory_round(&m);) {
+        m.paused = true;
         stage s;
         nacre_forward *f = NULL;
         target t = listen_here();
-        test_memory_init(&m);
         stage_init(&s);
         memset(&script, 0, sizeof(script));
         script.ready = 1;
@@ -327,7 +327,7 @@ static void test_no_memory(void **state)
         o.on_ready = NULL;
         o.connect.host = "127.0.0.1";
         o.connect.port = t.port;
-        test_memory_fail(&m, n);
+        m.paused = false;
         int fd = -1;
         if (nacre_client_forward(s.c, &o, &f, NULL) == NACRE_OK) {
             fd = forward_dial(nacre_forward_port(f));
@@ -339,16 +339,11 @@ static void test_no_memory(void **state)
             server_opens_tcp(&s, "localhost", SERVER_PORT);
         }
         forward_settle(&s);
-        bool failed = m.failed;
         if (fd >= 0) {
             (void)close(fd);
         }
         (void)close(t.fd);
         forward_end(&s);
-        assert_int_equal(m.live, 0);
-        if (!failed) {
-            break;
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 #include "io/control_socket.h"
 #include "io/pass_fd.h"
 #include "nacre/mux.h"
+#include "support/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,16 +31,9 @@
 
 enum { LONG_MS = 20000 };
 
-/* The memory of the client that is the master, and of nobody else. */
-typedef struct memory {
-    nacre_allocator hook;
-    size_t calls, fail_at, live; /* fail_at 0: never */
-    bool failed;
-} memory;
-
 typedef struct share {
     stage s;
-    memory memory;
+    test_memory memory; /* of the client that is the master, and of nobody else */
     nacre_mux_master *m;
     char path[160];
     bool deny;
@@ -52,36 +46,6 @@ typedef struct share {
     pthread_t thread;
     int rc;
 } share;
-
-static bool fails(memory *m)
-{
-    bool now = m->fail_at && ++m->calls == m->fail_at;
-    m->failed = m->failed || now;
-    return now;
-}
-
-static void *get_memory(void *user, size_t size)
-{
-    memory *m = user;
-    void *p = fails(m) ? NULL : malloc(size);
-    m->live += p != NULL;
-    return p;
-}
-
-static void *resize_memory(void *user, void *old, size_t size)
-{
-    memory *m = user;
-    void *p = fails(m) ? NULL : realloc(old, size);
-    m->live += p && !old;
-    return p;
-}
-
-static void give_memory(void *user, void *p)
-{
-    memory *m = user;
-    m->live -= p != NULL;
-    free(p);
-}
 
 /* ---- the master's application ---- */
 
@@ -123,8 +87,8 @@ static void set_up(share *sh, bool ask, uint32_t idle_ms)
     nacre_error why;
     memset(sh, 0, sizeof(*sh));
     stage_init(&sh->s);
-    sh->memory.hook = (nacre_allocator){get_memory, resize_memory, give_memory, &sh->memory};
-    sh->s.cfg.transport.allocator = &sh->memory.hook;
+    test_memory_init(&sh->memory);
+    sh->s.cfg.transport.allocator = &sh->memory.hooks;
     stage_login(&sh->s);
     (void)snprintf(sh->path, sizeof(sh->path), "%s/control", sh->s.dir);
     nacre_mux_master_options_init(&o);
@@ -745,7 +709,7 @@ static void without_memory(void (*work)(share *sh))
     while (failed && n < 1000) {
         share sh;
         set_up(&sh, false, 0);
-        sh.memory.fail_at = ++n;
+        test_memory_fail(&sh.memory, ++n);
         beside(&sh, work);
         failed = sh.memory.failed;
         sh.memory.fail_at = 0;

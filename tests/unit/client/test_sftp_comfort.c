@@ -13,6 +13,7 @@
 #include "mem_server.h"
 #include "nacre/sftp_batch.h"
 #include "nacre/sftp_file.h"
+#include "support/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -625,29 +626,23 @@ static int short_session(nacre_sftp *session)
 
 static void failing_memory(void **state)
 {
-    failing f;
-    size_t at = 0;
-    int rc;
+    test_memory m;
     (void)state;
-    do {
+    for (test_memory_init(&m); test_memory_round(&m);) {
         nacre_sftp_options o;
         nacre_sftp *session = NULL;
         mem_server_close(&server, s);
-        failing_init(&f, ++at);
         nacre_sftp_options_init(&o);
-        o.allocator = &f.hook;
-        rc = mem_server_open(&server, &o, &session);
+        o.allocator = &m.hooks;
+        int rc = mem_server_open(&server, &o, &session);
         if (rc == NACRE_OK) {
             rc = short_session(session);
             mem_server_close(&server, session);
         }
-        assert_int_equal(f.live, 0);
-        assert_true(rc == NACRE_OK || rc == NACRE_NO_MEMORY);
-        assert_true(at < 10000);
+        test_memory_judge(&m, rc);
         assert_int_equal(mem_server_open(&server, NULL, &s), NACRE_OK);
-    } while (f.calls >= at);
-    assert_int_equal(rc, NACRE_OK);
-    assert_true(at > 50);
+    }
+    assert_true(m.refused > 50);
 }
 
 #define ROW(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)

@@ -15,7 +15,9 @@
 #include "nacre/loop.h"
 #include "nacre/sftp_server.h"
 #include "nacre/sftp_transfer.h"
+#include "support/memory.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -457,65 +459,50 @@ static void directories_are_not_files(void **state)
 
 /* ---- no memory ---- */
 
-typedef struct meter {
-    size_t left; /* allocations that still succeed */
-    bool armed;
-} meter;
-
-static bool refuses(meter *m)
+/* What was put under a temporary name stays there when there is no memory to ask for its removal. */
+static unsigned drop_temporaries(void)
 {
-    if (!m->armed) {
-        return false;
+    unsigned n = 0;
+    DIR *d = opendir(".");
+    assert_non_null(d);
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        if (strncmp(e->d_name, ".target.", 8) == 0) {
+            assert_int_equal(unlink(e->d_name), 0);
+            n++;
+        }
     }
-    return m->left-- == 0; /* this one alone: what cleans up behind it has memory */
+    closedir(d);
+    return n;
 }
 
-static void *metered_alloc(void *user, size_t size)
-{
-    return refuses(user) ? NULL : malloc(size);
-}
-
-static void *metered_resize(void *user, void *p, size_t size)
-{
-    return refuses(user) ? NULL : realloc(p, size);
-}
-
-static void metered_release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
-/* With memory for n allocations only, for each n until it is enough: an error or success, no half file. */
+/* Each allocation fails in turn: an error or success, no half file. */
 static void without_memory(transfer move, bool armed_at_once)
 {
-    int rc = NACRE_NO_MEMORY;
-    size_t n = 0;
-    for (; rc != NACRE_OK && n < 500; n++) {
-        meter m = {.left = n, .armed = armed_at_once};
-        nacre_allocator a = {metered_alloc, metered_resize, metered_release, &m};
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
         nacre_sftp *s = NULL;
         nacre_sftp_transfer_options o;
         nacre_sftp_transfer_options_init(&o);
         o.atomic = true;
         write_file("target", "old", 3, 0600);
-        rc = begin_with(&s, &a);
+        m.paused = !armed_at_once;
+        int rc = begin_with(&s, &m.hooks);
         if (rc != NACRE_OK) {
-            assert_int_equal(rc, NACRE_NO_MEMORY);
+            test_memory_judge(&m, rc);
             continue;
         }
-        m.armed = true;
+        m.paused = false;
         rc = move(s, "source", "target", &o);
-        m.armed = false;
-        if (rc != NACRE_OK) {
-            assert_int_equal(rc, NACRE_NO_MEMORY);
-            assert_int_equal(nacre_sftp_error(s)->status, NACRE_NO_MEMORY);
-        }
+        m.paused = true;
+        test_memory_judge(&m, rc);
+        assert_true(rc == NACRE_OK || nacre_sftp_error(s)->status == NACRE_NO_MEMORY);
         end(s);
+        unsigned stayed = drop_temporaries();
+        assert_true(stayed == 0 || (m.for_good && move == both[1]));
         assert_true(rc == NACRE_OK ? holds("target", content, FILE_SIZE)
                                    : holds("target", "old", 3));
     }
-    assert_in_range(n, 2, 499);
+    assert_true(m.refused > 1);
 }
 
 static void every_allocation_may_fail(void **state)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "support/memory.h"
 #include "transfer_place.h"
 
 #include <stdlib.h>
@@ -243,68 +244,29 @@ static void no_hash_to_be_had(void **state)
 
 /* ---- no memory ---------------------------------------------------------------------------------------- */
 
-typedef struct meter {
-    size_t left;     /* allocations that still succeed; then one fails */
-    bool armed, all; /* all behind it fail, too */
-} meter;
-
-static bool refuses(meter *m)
+static void sweep(bool up, const nacre_sftp_transfer_options *o, const void *there, size_t there_n,
+                  bool streaming)
 {
-    if (!m->armed) {
-        return false;
-    }
-    if (m->left > 0) {
-        m->left--;
-        return false;
-    }
-    m->armed = m->all;
-    return true;
-}
-
-static void *metered_alloc(void *user, size_t size)
-{
-    return refuses(user) ? NULL : malloc(size);
-}
-
-static void *metered_resize(void *user, void *p, size_t size)
-{
-    return refuses(user) ? NULL : realloc(p, size);
-}
-
-static void metered_release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
-static void sweep(bool up, bool all, const nacre_sftp_transfer_options *o, const void *there,
-                  size_t there_n, bool streaming)
-{
-    int rc = NACRE_NO_MEMORY;
-    size_t n = 0;
-    for (; rc != NACRE_OK && n < 500; n++) {
-        meter m = {.left = n, .all = all};
-        nacre_allocator a = {metered_alloc, metered_resize, metered_release, &m};
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
         nacre_sftp *s = NULL;
+        m.paused = true;
         sftp_peer_clear(&peer);
         sftp_peer_init(&peer);
         peer.check = "check-file-name";
         peer.most = 20000;
         peer.shuffle = 77;
         ends(up, there, there_n);
-        assert_int_equal(sftp_peer_session(&peer, &a, &s), NACRE_OK);
-        m.armed = true;
-        rc = streaming ? stream(up, s, o) : move(up, s, o);
-        bool all_used = m.left == 0;
-        m.armed = false;
-        assert_true(rc == NACRE_OK || rc == NACRE_NO_MEMORY || rc == NACRE_CLOSED);
+        assert_int_equal(sftp_peer_session(&peer, &m.hooks, &s), NACRE_OK);
+        m.paused = false;
+        int rc = streaming ? stream(up, s, o) : move(up, s, o);
+        m.paused = true;
+        test_memory_judge(&m, rc == NACRE_CLOSED && m.failed ? NACRE_NO_MEMORY : rc);
         assert_int_equal(nacre_sftp_error(s)->status, rc);
-        assert_true(rc == NACRE_OK || all_used);
         nacre_sftp_close(s);
-        assert_int_equal(local_files(), up ? 1 : streaming ? 1 : 1);
+        assert_int_equal(local_files(), 1);
     }
-    assert_int_equal(rc, NACRE_OK);
-    assert_in_range(n, 3, 499);
+    assert_true(m.refused > 5);
 }
 
 static void every_allocation_may_fail(void **state)
@@ -312,18 +274,16 @@ static void every_allocation_may_fail(void **state)
     (void)state;
     nacre_sftp_transfer_options o = defaults();
     for (int up = 0; up < 2; up++) {
-        for (int all = 0; all < 2; all++) {
-            unlink("target");
-            unlink("source");
-            o = defaults();
-            o.atomic = o.sync = true;
-            sweep(up, all, &o, "as it was", 9, false);
-            o.verify = NACRE_SFTP_VERIFY_HASH;
-            sweep(up, all, &o, "as it was", 9, true);
-            o = defaults();
-            o.resume = true;
-            sweep(up, all, &o, content, HALF, false);
-        }
+        unlink("target");
+        unlink("source");
+        o = defaults();
+        o.atomic = o.sync = true;
+        sweep(up, &o, "as it was", 9, false);
+        o.verify = NACRE_SFTP_VERIFY_HASH;
+        sweep(up, &o, "as it was", 9, true);
+        o = defaults();
+        o.resume = true;
+        sweep(up, &o, content, HALF, false);
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include "nacre/client.h"
 #include "nacre/ssh_config.h"
+#include "support/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -297,51 +298,26 @@ static void test_proxies_that_fail(void **state)
 
 /* ---- memory ---- */
 
-static size_t left;
-
-static void *failing(void *user, void *p, size_t size)
-{
-    (void)user;
-    if (left == 0) {
-        return NULL;
-    }
-    left--;
-    return realloc(p, size);
-}
-
-static void *failing_new(void *user, size_t size)
-{
-    return failing(user, NULL, size);
-}
-
-static void release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
 static void test_memory_that_ends(void **state)
 {
     (void)state;
-    const nacre_allocator a = {failing_new, failing, release, NULL};
     world w = {.names = "h.one.", .answer = true};
     static const char text[] =
         "CanonicalizeHostname yes\nCanonicalDomains one\nUser \"a\"\nHost *\nSetEnv A=1 B=2\n"
         "Match exec \"x %h\" final\nPort 9\nIPQoS ef cs1\n";
-    int rc = NACRE_NO_MEMORY;
-    for (size_t n = 0; n < 2000 && rc != NACRE_OK; n++) {
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
         nacre_ssh_config *c = NULL;
         nacre_error err;
-        left = n;
-        rc = read_as(&c, &w, "h", text, &a, &err);
-        assert_true(rc == NACRE_OK || rc == NACRE_NO_MEMORY);
-        left = 1000;
+        int rc = read_as(&c, &w, "h", text, &m.hooks, &err);
+        test_memory_judge(&m, rc);
+        m.paused = true;
         if (rc == NACRE_OK) {
             assert_int_equal(nacre_ssh_config_port(c), 9);
         }
         nacre_ssh_config_free(c);
     }
-    assert_int_equal(rc, NACRE_OK);
+    assert_true(m.refused > 20);
 }
 
 int main(void)

@@ -9,18 +9,13 @@
 
 #include "client_server.h"
 #include "nacre/stream.h"
+#include "support/memory.h"
 
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-typedef struct counter {
-    nacre_allocator a;
-    long left; /* until one fails; negative: never */
-    long alive;
-} counter;
 
 static stage st;
 static nacre_stream *s;
@@ -557,56 +552,24 @@ static void streams_outlive_their_client(void **state)
 
 /* ---- memory that runs out ---- */
 
-static bool spend(counter *k)
-{
-    if (k->left == 0) {
-        return false;
-    }
-    k->left -= k->left > 0;
-    return true;
-}
-
-static void *counted_alloc(void *user, size_t size)
-{
-    counter *k = user;
-    void *p = spend(k) ? malloc(size) : NULL;
-    k->alive += p != NULL;
-    return p;
-}
-
-static void *counted_resize(void *user, void *old, size_t size)
-{
-    counter *k = user;
-    void *p = spend(k) ? realloc(old, size) : NULL;
-    k->alive += p && !old;
-    return p;
-}
-
-static void counted_release(void *user, void *p)
-{
-    counter *k = user;
-    k->alive -= p != NULL;
-    free(p);
-}
-
 static void no_memory_at_any_point(void **state)
 {
     (void)state;
-    counter k = {.left = -1};
-    k.a = (nacre_allocator){counted_alloc, counted_resize, counted_release, &k};
+    test_memory m;
+    test_memory_init(&m);
     stage_close(&st);
-    st.cfg.transport.allocator = &k.a;
+    st.cfg.transport.allocator = &m.hooks;
     stage_login(&st);
     bool whole = false;
-    for (long n = 0; n < 60 && !whole; n++) {
+    for (unsigned long n = 0; n < 60 && !whole; n++) {
         const char *line;
-        k.left = n;
+        test_memory_end(&m, n);
         int rc = nacre_stream_exec(&s, st.c, "lines", NULL);
         if (rc == NACRE_OK) {
             rc = nacre_stream_line(s, NACRE_STDOUT, &line, NULL);
         }
         whole = rc == NACRE_OK;
-        k.left = -1;
+        test_memory_fail(&m, 0);
         nacre_stream_free(s);
         s = NULL;
         if (st.gone || nacre_client_run(st.c, NULL, NULL, 1) != NACRE_TIMEOUT) {
@@ -617,7 +580,7 @@ static void no_memory_at_any_point(void **state)
     }
     assert_true(whole);
     stage_close(&st);
-    assert_int_equal(k.alive, 0);
+    assert_int_equal(m.live, 0);
     st.cfg.transport.allocator = NULL;
     stage_login(&st);
 }

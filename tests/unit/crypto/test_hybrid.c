@@ -4,6 +4,7 @@
 #include "crypto/kem.h"
 #include "crypto/mlkem.h"
 #include "crypto/sntrup761.h"
+#include "support/memory.h"
 #include "wire/rd.h"
 
 #include <stdlib.h>
@@ -285,28 +286,6 @@ static void randomness_that_ends(void **state)
 
 /* ---- memory that runs out ------------------------------------------------------------------------ */
 
-typedef struct scarce {
-    long left;
-} scarce;
-
-static void *scarce_resize(void *user, void *p, size_t n)
-{
-    scarce *s = user;
-
-    return s->left-- > 0 ? realloc(p, n) : NULL;
-}
-
-static void *scarce_alloc(void *user, size_t n)
-{
-    return scarce_resize(user, NULL, n);
-}
-
-static void scarce_release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
 static int scarce_exchange(const nc_kem_alg *alg, const nacre_allocator *al)
 {
     uint8_t seed = 1;
@@ -336,18 +315,12 @@ static void out_of_memory(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        int rc = NACRE_NO_MEMORY;
-        long n = 0;
+        test_memory m;
 
-        for (; rc != NACRE_OK; n++) {
-            scarce s = {n};
-            nacre_allocator al = {scarce_alloc, scarce_resize, scarce_release, &s};
-
-            assert_true(n < 20);
-            rc = scarce_exchange(rows[i].alg, &al);
-            assert_true(rc == NACRE_OK || rc == NACRE_NO_MEMORY);
+        for (test_memory_init(&m); test_memory_round(&m);) {
+            test_memory_judge(&m, scarce_exchange(rows[i].alg, &m.hooks));
         }
-        assert_true(n > 4);
+        assert_true(m.refused > 6);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "vectors.h"
 
 #include "crypto/dh_groups.h"
+#include "support/memory.h"
 #include "wire/rd.h"
 #include "wire/wr.h"
 
@@ -426,37 +427,13 @@ static void groups_at_run_time(void **state)
 
 /* ---- memory that runs out ----------------------------------------------------------------------- */
 
-typedef struct scarce {
-    long left;
-} scarce;
-
-static void *scarce_resize(void *user, void *p, size_t n)
-{
-    scarce *s = user;
-
-    return s->left-- > 0 ? realloc(p, n) : NULL;
-}
-
-static void *scarce_alloc(void *user, size_t n)
-{
-    return scarce_resize(user, NULL, n);
-}
-
-static void scarce_release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
 static void out_of_memory(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(kems) - 2; i++) {
-        int rc = NACRE_NO_MEMORY;
+        test_memory m;
 
-        for (long n = 0; rc != NACRE_OK; n++) {
-            scarce s = {n};
-            nacre_allocator al = {scarce_alloc, scarce_resize, scarce_release, &s};
+        for (test_memory_init(&m); test_memory_round(&m);) {
             uint8_t seed = 1;
             nc_random rnd = {counting_random, &seed};
             nc_buf a;
@@ -465,19 +442,18 @@ static void out_of_memory(void **state)
             nc_buf kb;
             nc_kem *k;
 
-            assert_true(n < 50);
-            nc_buf_init(&a, &al, 4096);
-            nc_buf_init(&b, &al, 4096);
-            nc_buf_init(&ka, &al, 4096);
-            nc_buf_init(&kb, &al, 4096);
-            rc = kems[i]->start(kems[i], &al, &rnd, &k, &a);
+            nc_buf_init(&a, &m.hooks, 4096);
+            nc_buf_init(&b, &m.hooks, 4096);
+            nc_buf_init(&ka, &m.hooks, 4096);
+            nc_buf_init(&kb, &m.hooks, 4096);
+            int rc = kems[i]->start(kems[i], &m.hooks, &rnd, &k, &a);
             if (rc == NACRE_OK) {
-                rc = kems[i]->respond(kems[i], &al, &rnd, nc_buf_span(&a), &b, &kb);
+                rc = kems[i]->respond(kems[i], &m.hooks, &rnd, nc_buf_span(&a), &b, &kb);
             }
             if (rc == NACRE_OK) {
                 rc = kems[i]->finish(k, nc_buf_span(&b), &ka);
             }
-            assert_true(rc == NACRE_OK || rc == NACRE_NO_MEMORY);
+            test_memory_judge(&m, rc);
             nc_kem_free(k);
             nc_buf_clear(&a);
             nc_buf_clear(&b);

@@ -2,6 +2,7 @@
 #include "io/scp_files.h"
 
 #include "io/new_file.h"
+#include "support/memory.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -456,24 +457,6 @@ static void test_trees(void **state)
 
 /* ---- memory ------------------------------------------------------------------------------------------- */
 
-static void *f_alloc(void *user, size_t size)
-{
-    size_t *left = user;
-    return *left > 0 ? (--*left, malloc(size)) : NULL;
-}
-
-static void *f_resize(void *user, void *p, size_t size)
-{
-    size_t *left = user;
-    return *left > 0 ? (--*left, realloc(p, size)) : NULL;
-}
-
-static void f_release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
 static int receive_tree(const nacre_allocator *mem)
 {
     nc_scp_place_options o = options(".");
@@ -493,30 +476,24 @@ static void test_every_allocation_may_fail(void **state)
 {
     static const char *const paths[] = {"d"};
     char seen[256];
-    int rc = NACRE_NO_MEMORY;
+    test_memory m;
     (void)state;
-    for (size_t n = 0; rc != NACRE_OK; n++) {
-        size_t left = n;
-        nacre_allocator mem = {f_alloc, f_resize, f_release, &left};
-        rc = receive_tree(&mem);
-        assert_true(rc == NACRE_OK || rc == NACRE_NO_MEMORY);
-        assert_true(n > 0 || rc != NACRE_OK);
+    for (test_memory_init(&m); test_memory_round(&m);) {
+        test_memory_judge(&m, receive_tree(&m.hooks));
     }
+    assert_true(m.refused > 0);
     expect_file("d/f", "x");
     assert_int_equal(count_names("d"), 1);
-    rc = NACRE_NO_MEMORY;
-    for (size_t n = 0; rc != NACRE_OK; n++) {
-        size_t left = n;
-        nacre_allocator mem = {f_alloc, f_resize, f_release, &left};
-        nc_scp_tree_options o = {.allocator = &mem,
+    for (test_memory_init(&m); test_memory_round(&m);) {
+        nc_scp_tree_options o = {.allocator = &m.hooks,
                                  .at = top_fd,
                                  .paths = paths,
                                  .count = 1,
                                  .recursive = true,
                                  .max_depth = 8};
-        rc = walk(&o, seen, sizeof(seen));
-        assert_true(rc == NACRE_OK || rc == NACRE_NO_MEMORY);
+        test_memory_judge(&m, walk(&o, seen, sizeof(seen)));
     }
+    assert_true(m.refused > 0);
     assert_string_equal(seen, "Dd|Cf|E|");
 }
 

@@ -72,30 +72,3 @@ nacre_key *keydata_private(const char *name)
     keydata_free(text);
     return k;
 }
-
-static void *scarce_resize(void *user, void *p, size_t size)
-{
-    keydata_scarce *s = user;
-    if (s->left == 0) {
-        return NULL;
-    }
-    s->left--;
-    return realloc(p, size);
-}
-
-static void *scarce_alloc(void *user, size_t size)
-{
-    return scarce_resize(user, NULL, size);
-}
-
-static void scarce_release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
-void keydata_scarce_init(keydata_scarce *s, size_t left)
-{
-    s->alloc = (nacre_allocator){scarce_alloc, scarce_resize, scarce_release, s};
-    s->left = left;
-}

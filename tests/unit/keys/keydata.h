@@ -17,11 +17,4 @@ nacre_key *keydata_private(const char *name);
 nacre_span keydata_passphrase(void);
 nacre_span keydata_cstr(const char *s);
 
-/* An allocator that serves so many calls and fails from then on. Keep it where it is while it is used. */
-typedef struct keydata_scarce {
-    nacre_allocator alloc;
-    size_t left;
-} keydata_scarce;
-void keydata_scarce_init(keydata_scarce *s, size_t left);
-
 #endif

@@ -5,6 +5,7 @@
 #include "keydata.h"
 
 #include "keys/cert.h"
+#include "support/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -540,23 +541,18 @@ static void memory_may_fail(void **state)
     q.extensions = &option;
     q.extension_count = 1;
     nacre_key *plain = keydata_public("ecdsa256");
-    for (size_t i = 0;; i++) {
-        keydata_scarce scarce;
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
         nacre_key *s = NULL;
         nacre_key *c = NULL;
-        keydata_scarce_init(&scarce, SIZE_MAX);
-        assert_int_equal(nacre_key_from_blob(&s, &scarce.alloc, nacre_key_blob(plain), NULL),
-                         NACRE_OK);
-        scarce.left = i;
-        int rc = nacre_cert_issue(&c, s, ca, &q, NULL);
+        m.paused = true;
+        assert_int_equal(nacre_key_from_blob(&s, &m.hooks, nacre_key_blob(plain), NULL), NACRE_OK);
+        m.paused = false;
+        test_memory_judge(&m, nacre_cert_issue(&c, s, ca, &q, NULL));
         nacre_key_free(c);
         nacre_key_free(s);
-        if (rc == NACRE_OK) {
-            assert_true(i > 6);
-            break;
-        }
-        assert_int_equal(rc, NACRE_NO_MEMORY);
     }
+    assert_true(m.refused > 12);
     nacre_key_free(plain);
 }
 

@@ -5,6 +5,7 @@
 #include "keydata.h"
 
 #include "keys/key.h"
+#include "support/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -602,37 +603,6 @@ static void readers_are_read_to_their_end(void **state)
 
 /* ---- memory -------------------------------------------------------------------------------------- */
 
-typedef struct counter {
-    long left, live;
-} counter;
-
-static void *failing_alloc(void *user, size_t size)
-{
-    counter *c = user;
-    if (c->left-- <= 0) {
-        return NULL;
-    }
-    c->live++;
-    return malloc(size);
-}
-
-static void *failing_resize(void *user, void *p, size_t size)
-{
-    counter *c = user;
-    if (c->left-- <= 0) {
-        return NULL;
-    }
-    c->live += p ? 0 : 1;
-    return realloc(p, size);
-}
-
-static void counting_release(void *user, void *p)
-{
-    counter *c = user;
-    c->live -= p ? 1 : 0;
-    free(p);
-}
-
 static void failed_allocations_are_survived(void **state)
 {
     static const char *const files[] = {"ed25519_enc.ppk", "rsa2048_v2.ppk", "rsa2048.rfc4716",
@@ -640,18 +610,15 @@ static void failed_allocations_are_survived(void **state)
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         nacre_span text = keydata_read(files[i]);
-        int rc = NACRE_NO_MEMORY;
-        for (long allowed = 0; rc != NACRE_OK && allowed < 10000; allowed++) {
-            counter c = {allowed, 0};
-            nacre_allocator a = {failing_alloc, failing_resize, counting_release, &c};
+        test_memory m;
+        for (test_memory_init(&m); test_memory_round(&m);) {
             nacre_key *k = NULL;
-            rc = i < 2 ? nacre_key_from_private(&k, &a, text, keydata_passphrase(), NULL)
-                       : nacre_key_from_public(&k, &a, text, NULL);
-            assert_true(rc == NACRE_OK || rc == NACRE_NO_MEMORY);
+            test_memory_judge(
+                &m, i < 2 ? nacre_key_from_private(&k, &m.hooks, text, keydata_passphrase(), NULL)
+                          : nacre_key_from_public(&k, &m.hooks, text, NULL));
             nacre_key_free(k);
-            assert_int_equal(c.live, 0);
         }
-        assert_int_equal(rc, NACRE_OK);
+        assert_true(m.refused > 2);
         keydata_free(text);
     }
 }
@@ -659,29 +626,26 @@ static void failed_allocations_are_survived(void **state)
 static void failed_writes_leave_nothing(void **state)
 {
     nacre_span text = keydata_read("ecdsa256");
-    counter c = {10000, 0};
-    nacre_allocator a = {failing_alloc, failing_resize, counting_release, &c};
+    test_memory m;
     nacre_key *k = NULL;
     (void)state;
-    assert_int_equal(nacre_key_from_private(&k, &a, text, none, NULL), NACRE_OK);
-    long held = c.live;
+    test_memory_init(&m);
+    assert_int_equal(nacre_key_from_private(&k, &m.hooks, text, none, NULL), NACRE_OK);
     for (int f = NACRE_FORMAT_OPENSSH; f <= NACRE_FORMAT_PUB_PEM; f++) {
         nacre_key_format_options o = options((nacre_key_format)f, "pearl");
-        int rc = NACRE_NO_MEMORY;
         o.comment = "named anew";
-        for (long allowed = 0; rc != NACRE_OK && allowed < 1000; allowed++) {
+        for (m.round = m.refused = 0; test_memory_round(&m);) {
             char *out = NULL;
             size_t n = 0;
-            c.left = allowed;
-            rc = nacre_key_write(k, &o, &out, &n, NULL);
-            assert_true(rc == NACRE_OK || (rc == NACRE_NO_MEMORY && !out));
-            nacre_secret_free(&a, out, n);
-            assert_int_equal(c.live, held);
+            int rc = nacre_key_write(k, &o, &out, &n, NULL);
+            test_memory_judge(&m, rc);
+            assert_true(rc == NACRE_OK || !out);
+            nacre_secret_free(&m.hooks, out, n);
         }
-        assert_int_equal(rc, NACRE_OK);
+        assert_true(m.refused > 0);
     }
     nacre_key_free(k);
-    assert_int_equal(c.live, 0);
+    assert_int_equal(m.live, 0);
     keydata_free(text);
 }
 

@@ -5,6 +5,7 @@
 #include "keydata.h"
 
 #include "keys/krl.h"
+#include "support/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -575,24 +576,17 @@ static void memory_may_fail(void **state)
     (void)state;
     nacre_span files[2] = {keydata_read("../certs/serials.krl"), keydata_read("../certs/keys.krl")};
     for (size_t f = 0; f < 2; f++) {
-        for (size_t i = 0;; i++) {
-            keydata_scarce scarce;
-            keydata_scarce_init(&scarce, i);
+        test_memory m;
+        for (test_memory_init(&m); test_memory_round(&m);) {
             nacre_krl *k = NULL;
             uint8_t *out = NULL;
             size_t n = 0;
-            int rc = nacre_krl_parse(&k, &scarce.alloc, files[f], NULL);
-            if (rc == NACRE_OK) {
-                rc = nacre_krl_write(k, &out, &n);
-            }
-            nacre_secret_free(&scarce.alloc, out, n);
+            int rc = nacre_krl_parse(&k, &m.hooks, files[f], NULL);
+            test_memory_judge(&m, rc == NACRE_OK ? nacre_krl_write(k, &out, &n) : rc);
+            nacre_secret_free(&m.hooks, out, n);
             nacre_krl_free(k);
-            if (rc == NACRE_OK) {
-                assert_true(i > 4);
-                break;
-            }
-            assert_int_equal(rc, NACRE_NO_MEMORY);
         }
+        assert_true(m.refused > 8);
         keydata_free(files[f]);
     }
 }

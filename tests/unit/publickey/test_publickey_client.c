@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "publickey/client.h"
+#include "support/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -438,46 +439,20 @@ static void what_does_not_fit_is_not_sent(void **state)
 
 /* ---- memory ---------------------------------------------------------------------------------------------- */
 
-static int left;
-
-static void *few(void *user, size_t n)
-{
-    (void)user;
-    return left-- > 0 ? malloc(n) : NULL;
-}
-
-static void *few_resize(void *user, void *p, size_t n)
-{
-    (void)user;
-    return left-- > 0 ? realloc(p, n) : NULL;
-}
-
-static void release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    const nacre_allocator a = {.alloc = few, .resize = few_resize, .release = release};
-    int failed = 0;
-    for (int n = 0;; n++) {
-        left = n;
-        int rc = nc_pks_client_init(&c, &a);
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
+        int rc = nc_pks_client_init(&c, &m.hooks);
         rc = rc == NACRE_OK ? feed(BYTES(VERSION_2)) : rc;
         rc = rc == NACRE_OK ? nc_pks_client_list(&c) : rc;
         rc = rc == NACRE_OK ? feed(BYTES(ENTRY)) : rc;
         rc = rc == NACRE_OK ? nc_pks_client_next(&c, &ev) : rc;
         nc_pks_client_clear(&c);
-        if (rc == NACRE_AGAIN) {
-            break;
-        }
-        assert_int_equal(rc, NACRE_NO_MEMORY);
-        failed++;
+        test_memory_judge(&m, rc == NACRE_AGAIN ? NACRE_OK : rc);
     }
-    assert_true(failed >= 3);
+    assert_true(m.refused >= 6);
 }
 
 int main(void)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "publickey/client.h"
+#include "support/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -456,45 +457,19 @@ static void our_client_and_our_server(void **state)
 
 /* ---- memory ---------------------------------------------------------------------------------------------- */
 
-static int left;
-
-static void *few(void *user, size_t n)
-{
-    (void)user;
-    return left-- > 0 ? malloc(n) : NULL;
-}
-
-static void *few_resize(void *user, void *p, size_t n)
-{
-    (void)user;
-    return left-- > 0 ? realloc(p, n) : NULL;
-}
-
-static void release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    const nacre_allocator a = {.alloc = few, .resize = few_resize, .release = release};
-    int failed = 0;
-    for (int n = 0;; n++) {
-        left = n;
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
         memset(&keys, 0, sizeof(keys));
         keys.count = 3;
-        int rc = nacre_publickey_server_new(&s, &a, &ops, &keys);
+        int rc = nacre_publickey_server_new(&s, &m.hooks, &ops, &keys);
         rc = rc == NACRE_OK ? feed(BYTES(VERSION_2 LIST)) : rc;
         close_session();
-        if (rc == NACRE_OK) {
-            break;
-        }
-        assert_int_equal(rc, NACRE_NO_MEMORY);
-        failed++;
+        test_memory_judge(&m, rc);
     }
-    assert_true(failed >= 3);
+    assert_true(m.refused >= 6);
 }
 
 int main(void)

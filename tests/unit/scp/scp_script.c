@@ -198,26 +198,3 @@ void collector_pipe(collector *c, nacre_pipe *out)
     c->budget = SIZE_MAX;
     *out = (nacre_pipe){c, NULL, NULL, collect, consumed};
 }
-
-static void *failing_alloc(void *user, size_t size)
-{
-    failing *f = user;
-    return f->left > 0 ? (f->left--, malloc(size)) : NULL;
-}
-
-static void *failing_resize(void *user, void *p, size_t size)
-{
-    failing *f = user;
-    return f->left > 0 ? (f->left--, realloc(p, size)) : NULL;
-}
-
-static void failing_release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
-void failing_init(failing *f, size_t left)
-{
-    *f = (failing){{failing_alloc, failing_resize, failing_release, f}, left};
-}

@@ -57,11 +57,4 @@ typedef struct collector {
 } collector;
 void collector_pipe(collector *c, nacre_pipe *out);
 
-/* Fails the n-th allocation from now on, and those after it. */
-typedef struct failing {
-    nacre_allocator a;
-    size_t left;
-} failing;
-void failing_init(failing *f, size_t left);
-
 #endif

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "nacre/auth_policy.h"
+#include "support/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -192,46 +193,20 @@ static void what_is_no_list_is_refused(void **state)
     }
 }
 
-static int left;
-
-static void *few(void *user, size_t n)
-{
-    (void)user;
-    return left-- > 0 ? malloc(n) : NULL;
-}
-
-static void *few_resize(void *user, void *p, size_t n)
-{
-    (void)user;
-    return left-- > 0 ? realloc(p, n) : NULL;
-}
-
-static void release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    const nacre_allocator a = {.alloc = few, .resize = few_resize, .release = release};
     const char *lists[] = {"publickey,password", "password"};
-    int failed = 0;
-    for (int n = 0;; n++) {
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
         nacre_auth_policy *p = NULL;
         nacre_error err;
-        left = n;
-        int rc = nacre_auth_policy_new(&p, &a, lists, 2, ALL, &err);
-        if (rc == NACRE_OK) {
-            nacre_auth_policy_free(p);
-            break;
-        }
-        assert_int_equal(rc, NACRE_NO_MEMORY);
-        assert_null(p);
-        failed++;
+        int rc = nacre_auth_policy_new(&p, &m.hooks, lists, 2, ALL, &err);
+        test_memory_judge(&m, rc);
+        assert_true((rc == NACRE_OK) == (p != NULL));
+        nacre_auth_policy_free(p);
     }
-    assert_true(failed >= 4);
+    assert_true(m.refused >= 8);
 }
 
 int main(void)

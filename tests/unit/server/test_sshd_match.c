@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "nacre/authorized_keys.h"
 #include "nacre/sshd_config.h"
+#include "support/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -352,33 +353,6 @@ static void truncated_at_every_offset(void **state)
 
 /* ---- memory that runs out ------------------------------------------------------------------------------- */
 
-typedef struct meter {
-    size_t count, fail_at, live;
-} meter;
-
-static void *meter_resize(void *user, void *p, size_t size)
-{
-    meter *m = user;
-    if (++m->count == m->fail_at) {
-        return NULL;
-    }
-    void *q = realloc(p, size);
-    m->live += q && !p ? 1 : 0;
-    return q;
-}
-
-static void *meter_alloc(void *user, size_t size)
-{
-    return meter_resize(user, NULL, size);
-}
-
-static void meter_release(void *user, void *p)
-{
-    meter *m = user;
-    m->live -= p ? 1 : 0;
-    free(p);
-}
-
 static int whole_round(const nacre_allocator *a)
 {
     static const char text[] = "AllowUsers a b\nAuthorizedKeysCommand /bin/k %u\n"
@@ -399,16 +373,12 @@ static int whole_round(const nacre_allocator *a)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    meter m = {0};
-    const nacre_allocator a = {meter_alloc, meter_resize, meter_release, &m};
-    assert_int_equal(whole_round(&a), NACRE_OK);
-    size_t all = m.count;
-    assert_int_equal(m.live, 0);
-    for (size_t i = 1; i <= all; i++) {
-        m = (meter){.fail_at = i};
-        assert_int_equal(whole_round(&a), NACRE_NO_MEMORY);
-        assert_int_equal(m.live, 0);
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
+        int rc = whole_round(&m.hooks);
+        assert_int_equal(rc, m.failed ? NACRE_NO_MEMORY : NACRE_OK);
     }
+    assert_true(m.round > 20);
 }
 
 /* ---- programs ---------------------------------------------------------------------------------------------- */

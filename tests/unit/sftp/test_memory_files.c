@@ -4,6 +4,7 @@
  */
 #include "base/mem.h"
 #include "memory_peer.h"
+#include "support/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -231,38 +232,6 @@ static void space_of_links(void **state)
 
 /* ---- without memory --------------------------------------------------------------------------------- */
 
-typedef struct ration {
-    size_t calls, fail_at;
-    long live;
-} ration;
-
-static void *ration_alloc(void *user, size_t size)
-{
-    ration *r = user;
-    if (++r->calls == r->fail_at) {
-        return NULL;
-    }
-    r->live++;
-    return malloc(size);
-}
-
-static void *ration_resize(void *user, void *p, size_t size)
-{
-    ration *r = user;
-    if (++r->calls == r->fail_at) {
-        return NULL;
-    }
-    r->live += p ? 0 : 1;
-    return realloc(p, size);
-}
-
-static void ration_free(void *user, void *p)
-{
-    ration *r = user;
-    r->live -= p ? 1 : 0;
-    free(p);
-}
-
 static void little_of_everything(peer *p)
 {
     handle h = {{0}, 0}, g = {{0}, 0};
@@ -293,24 +262,20 @@ static void little_of_everything(peer *p)
 
 static void no_memory(void **state)
 {
-    bool whole = false;
+    test_memory m;
     (void)state;
-    for (size_t n = 1; !whole && n < 10000; n++) {
+    for (test_memory_init(&m); test_memory_round(&m);) {
         peer p;
-        ration r = {0, n, 0};
-        nacre_allocator a = {ration_alloc, ration_resize, ration_free, &r};
         nacre_memory_files_options mo;
         nacre_memory_files_options_init(&mo);
-        mo.allocator = &a;
+        mo.allocator = &m.hooks;
         peer_open(&p, &mo, NULL);
         if (p.rc == NACRE_OK) {
             little_of_everything(&p);
         }
-        whole = r.calls < n;
         peer_close(&p);
-        assert_int_equal(r.live, 0);
     }
-    assert_true(whole);
+    assert_true(m.round > 20);
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 #include "wire/wr.h"
 
 #include "base/mem.h"
+#include "support/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -477,35 +478,6 @@ static void bad_arguments(void **state)
 
 /* ---- memory --------------------------------------------------------------------------------------- */
 
-typedef struct failing {
-    size_t calls, fail_at;
-    long live;
-} failing;
-
-static void *fail_alloc(void *user, size_t size)
-{
-    failing *f = user;
-    if (++f->calls == f->fail_at) {
-        return NULL;
-    }
-    f->live++;
-    return malloc(size);
-}
-static void *fail_resize(void *user, void *p, size_t size)
-{
-    failing *f = user;
-    if (++f->calls == f->fail_at) {
-        return NULL;
-    }
-    f->live += p == NULL;
-    return realloc(p, size);
-}
-static void fail_release(void *user, void *p)
-{
-    ((failing *)user)->live -= p != NULL;
-    free(p);
-}
-
 /* A session of several operations; false when memory failed in it. */
 static bool short_session(const nacre_allocator *a)
 {
@@ -536,21 +508,12 @@ static bool short_session(const nacre_allocator *a)
 
 static void failing_memory(void **state)
 {
-    failing f = {0, 0, 0};
-    nacre_allocator a = {fail_alloc, fail_resize, fail_release, &f};
+    test_memory m;
     (void)state;
-    size_t at = 0;
-    bool good = false;
-    while (!good) {
-        at++;
-        f.calls = 0;
-        f.fail_at = at;
-        good = short_session(&a);
-        assert_int_equal(f.live, 0);
-        assert_true(at < 10000);
-        good = good && f.calls < at;
+    for (test_memory_init(&m); test_memory_round(&m);) {
+        test_memory_judge(&m, short_session(&m.hooks) ? NACRE_OK : NACRE_NO_MEMORY);
     }
-    assert_true(at > 10);
+    assert_true(m.refused > 10);
 }
 
 int main(void)

@@ -1,44 +1,5 @@
 #include "packetizer_util.h"
 
-/* ---- allocator -------------------------------------------------------------------------------- */
-
-static bool refuse(counting *c)
-{
-    return ++c->calls == c->fail_at;
-}
-
-static void *counting_alloc(void *user, size_t size)
-{
-    counting *c = user;
-    void *p = refuse(c) ? NULL : malloc(size);
-    c->live += p ? 1 : 0;
-    return p;
-}
-
-static void *counting_resize(void *user, void *old, size_t size)
-{
-    counting *c = user;
-    if (refuse(c)) {
-        return NULL;
-    }
-    void *p = realloc(old, size);
-    c->live += p && !old ? 1 : 0;
-    return p;
-}
-
-static void counting_release(void *user, void *p)
-{
-    counting *c = user;
-    c->live -= p ? 1 : 0;
-    free(p);
-}
-
-void counting_init(counting *c)
-{
-    memset(c, 0, sizeof(*c));
-    c->alloc = (nacre_allocator){counting_alloc, counting_resize, counting_release, c};
-}
-
 /* ---- protections ------------------------------------------------------------------------------ */
 
 static size_t count_macs(void)

@@ -15,15 +15,8 @@
 
 #include <cmocka.h>
 
+#include "support/memory.h"
 #include "transport/packetizer.h"
-
-typedef struct counting {
-    nacre_allocator alloc;
-    size_t calls;   /* alloc and resize, ever */
-    size_t live;    /* blocks not released */
-    size_t fail_at; /* the call with this number fails; 0: none */
-} counting;
-void counting_init(counting *c);
 
 /* A protection: index 0 is cleartext, NULL name at the end. */
 typedef struct protection {

@@ -503,16 +503,16 @@ static void steady_state_allocates_nothing(void **state)
     static const char *const names[] = {"aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com",
                                         "aes128-ctr", "none"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        counting c;
-        counting_init(&c);
+        test_memory c;
+        test_memory_init(&c);
         pair p;
-        pair_init(&p, &c.alloc, NULL);
+        pair_init(&p, &c.hooks, NULL);
         pair_keys(&p, protection_named(names[i]), 1, false);
         fill_payload(payload, 32 * 1024, 94, 5);
         bulk(&p, 8);
-        size_t before = c.calls;
+        size_t before = c.count;
         bulk(&p, 100);
-        assert_int_equal(c.calls, before);
+        assert_int_equal(c.count, before);
         nc_packetizer_counters n;
         nc_packetizer_get_counters(p.rx, &n);
         assert_in_range(n.memory_in, 256 * 1024, 512 * 1024 + 1024);
@@ -524,20 +524,20 @@ static void steady_state_allocates_nothing(void **state)
 static void compression_allocates_nothing_either(void **state)
 {
     (void)state;
-    counting c;
-    counting_init(&c);
+    test_memory c;
+    test_memory_init(&c);
     pair p;
-    pair_init(&p, &c.alloc, NULL);
+    pair_init(&p, &c.hooks, NULL);
     pair_compress(&p, true);
     size_t before = 0;
     for (int k = 0; k < 100; k++) {
-        before = k == 10 ? c.calls : before;
+        before = k == 10 ? c.count : before;
         round_trips(&p, 12 * 1024, 0);
         if (k % 20 == 0) {
             pair_compress(&p, true); /* as at NEWKEYS: the memory stays */
         }
     }
-    assert_int_equal(c.calls, before);
+    assert_int_equal(c.count, before);
     pair_compress(&p, false);
     round_trips(&p, 100, 0);
     pair_free(&p);
@@ -547,10 +547,10 @@ static void compression_allocates_nothing_either(void **state)
 static void idle_gives_memory_back(void **state)
 {
     (void)state;
-    counting c;
-    counting_init(&c);
+    test_memory c;
+    test_memory_init(&c);
     pair p;
-    pair_init(&p, &c.alloc, NULL);
+    pair_init(&p, &c.hooks, NULL);
     fill_payload(payload, 32 * 1024, 94, 5);
     bulk(&p, 8);
     nc_packetizer_counters in, out;
@@ -562,11 +562,11 @@ static void idle_gives_memory_back(void **state)
     nc_packetizer_get_counters(p.tx, &out);
     assert_in_range(in.memory_in, 0, 16 * 1024);
     assert_in_range(out.memory_out, 0, 16 * 1024);
-    size_t before = c.calls;
+    size_t before = c.count;
     for (int i = 0; i < 500; i++) {
         round_trips(&p, 50, 0);
     }
-    assert_int_equal(c.calls, before);
+    assert_int_equal(c.count, before);
     pair_free(&p);
     assert_int_equal(c.live, 0);
 }

@@ -250,22 +250,12 @@ static void memory_runs_out_everywhere(void **state)
 {
     (void)state;
     fill_payload(data, sizeof(data), 7, 97);
-    size_t failures = 0;
-    for (size_t n = 1;; n++) {
-        counting c;
-        counting_init(&c);
-        c.fail_at = n;
-        int rc = whole_run(&c.alloc);
-        assert_int_equal(c.live, 0);
-        if (c.calls < n) {
-            assert_int_equal(rc, NACRE_OK);
-            break;
-        }
-        /* A failure to grow that is not needed yet may pass without notice. */
-        assert_true(rc == NACRE_NO_MEMORY || rc == NACRE_OK);
-        failures += rc == NACRE_NO_MEMORY;
+    test_memory m;
+    /* A failure to grow that is not needed yet may pass without notice. */
+    for (test_memory_init(&m); test_memory_round(&m);) {
+        test_memory_judge(&m, whole_run(&m.hooks));
     }
-    assert_true(failures > 10);
+    assert_true(m.refused > 20);
 }
 
 int main(void)
