@@ -8,6 +8,8 @@
 
 #include "hostile.h"
 
+enum { CLEAR_ROOM = 16 * 1024 };
+
 const nacre_error *hostile_error(const pair *p, int who)
 {
     return nacre_transport_error(p->end[who].t);
@@ -51,6 +53,73 @@ void hostile_until_in(pair *p)
     pair_run(p);
     assert_true(nacre_transport_authenticated(p->end[0].t));
     assert_true(nacre_transport_authenticated(p->end[1].t));
+}
+
+void hostile_give(pair *p, int to, const uint8_t *bytes, size_t n)
+{
+    size_t room = 0;
+    uint8_t *in = nacre_transport_recv_buffer(p->end[to].t, &room);
+    assert_non_null(in);
+    assert_true(room >= n);
+    memcpy(in, bytes, n);
+    assert_int_equal(nacre_transport_received(p->end[to].t, n), NACRE_OK);
+}
+
+bool hostile_over(const pair *p, int who)
+{
+    return (nacre_transport_wants(p->end[who].t) & NACRE_CLOSED_FLAG) != 0;
+}
+
+nacre_span hostile_unit(const pair *p, int from)
+{
+    nacre_span out = nacre_transport_output(p->end[from].t);
+    if (out.n > 4 && !hostile_over(p, 1 - from) && !p->end[1 - from].core->input_keyed) {
+        const uint8_t *end = memchr(out.p, '\n', out.n);
+        bool line = memcmp(out.p, "SSH-", 4) == 0 && end;
+        size_t n = line ? (size_t)(end - out.p) + 1 : 4 + nc_get_u32(out.p);
+        assert_true(n <= out.n);
+        out.n = n;
+    }
+    return out;
+}
+
+bool hostile_carry(pair *p, int from)
+{
+    nacre_span unit = hostile_unit(p, from);
+    if (unit.n > 0 && !hostile_over(p, 1 - from)) {
+        hostile_give(p, 1 - from, unit.p, unit.n);
+    }
+    nacre_transport_sent(p->end[from].t, unit.n);
+    return unit.n > 0;
+}
+
+void hostile_say_clear(pair *p, int to, const void *payload, size_t n)
+{
+    uint8_t packet[CLEAR_ROOM] = {0};
+    size_t padding = 4 + (8 - (5 + n + 4) % 8) % 8;
+    assert_true(5 + n + padding <= sizeof(packet));
+    nc_put_u32(packet, (uint32_t)(1 + n + padding));
+    packet[4] = (uint8_t)padding;
+    memcpy(packet + 5, payload, n);
+    hostile_give(p, to, packet, 5 + n + padding);
+}
+
+void hostile_make_lax(pair *p, int who)
+{
+    nc_core *c = p->end[who].core;
+    static const char marker[] = "kex-strict-";
+    const nacre_span places[] = {nacre_transport_output(p->end[who].t), nc_buf_span(&c->kex.ours)};
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t *b = (uint8_t *)(uintptr_t)places[i].p;
+        size_t at = 0;
+        while (at + sizeof(marker) < places[i].n && memcmp(b + at, marker, sizeof(marker) - 1)) {
+            at++;
+        }
+        assert_true(at + sizeof(marker) < places[i].n);
+        b[at + 4] = 'S';
+    }
+    c->strict_known = true;
+    c->peer_ext_info = true;
 }
 
 int hostile_cleanup(void **state)

@@ -219,54 +219,17 @@ static void listen_in(void *user, nacre_log_level level, const char *line)
     s->unimplemented = s->unimplemented || strstr(line, "does not know our packet");
 }
 
-static void step(scene *s, int who)
+/* Nothing is answered but what brings a connection on. */
+static bool watch(pair *p, int who, const nacre_event *ev)
 {
-    nacre_transport *t = s->p.end[who].t;
-    nacre_event ev;
-    while (nacre_transport_next_event(t, &ev) == NACRE_OK) {
-        bool waits = ev.type == NACRE_EVENT_AUTH_PASSWORD ? s->where == ASKED
-                                                          : ev.type != NACRE_EVENT_HOST_KEY;
-        s->p.end[who].seen[ev.type]++;
-        if (who == s->victim) {
-            s->events += ev.type == NACRE_EVENT_DISCONNECTED ? 0 : 1;
-            s->logins += ev.type == NACRE_EVENT_AUTHENTICATED ? 1 : 0;
-        }
-        if (ev.ticket && !waits) {
-            assert_int_equal(nacre_transport_accept(t, ev.ticket), NACRE_OK);
-        }
+    scene *s = p->user;
+    if (who == s->victim) {
+        s->events += ev->type == NACRE_EVENT_DISCONNECTED ? 0 : 1;
+        s->logins += ev->type == NACRE_EVENT_AUTHENTICATED ? 1 : 0;
     }
-}
-
-static void hand_over(scene *s, int to, const uint8_t *bytes, size_t n)
-{
-    size_t room = 0;
-    uint8_t *in = nacre_transport_recv_buffer(s->p.end[to].t, &room);
-    assert_non_null(in);
-    assert_true(room >= n);
-    memcpy(in, bytes, n);
-    assert_int_equal(nacre_transport_received(s->p.end[to].t, n), NACRE_OK);
-}
-
-/* One line or packet while all is in clear, then whatever there is. */
-static bool carry(scene *s, int from)
-{
-    nacre_transport *t = s->p.end[from].t;
-    nacre_span out = nacre_transport_output(t);
-    size_t n = out.n;
-    bool over = (nacre_transport_wants(s->p.end[1 - from].t) & NACRE_CLOSED_FLAG) != 0;
-    if (n > 4 && !over && !s->p.end[1 - from].core->input_keyed) {
-        const uint8_t *end = memchr(out.p, '\n', n);
-        bool line = memcmp(out.p, "SSH-", 4) == 0 && end;
-        n = line ? (size_t)(end - out.p) + 1 : 4 + nc_get_u32(out.p);
-        assert_true(n <= out.n);
-    }
-    if (n > 0) {
-        if (!over) {
-            hand_over(s, 1 - from, out.p, n);
-        }
-        nacre_transport_sent(t, n);
-    }
-    return n > 0;
+    bool answered = ev->type == NACRE_EVENT_AUTH_PASSWORD ? s->where != ASKED
+                                                          : ev->type == NACRE_EVENT_HOST_KEY;
+    return !answered;
 }
 
 static bool is_there(const scene *s)
@@ -305,41 +268,23 @@ static bool is_there(const scene *s)
 static void drive(scene *s)
 {
     for (int turn = 0; turn < MOST_TURNS && !is_there(s); turn++) {
-        if (!carry(s, s->attacker)) {
-            (void)carry(s, s->victim);
+        if (!hostile_carry(&s->p, s->attacker)) {
+            (void)hostile_carry(&s->p, s->victim);
         }
-        step(s, s->victim);
+        pair_step(&s->p, s->victim);
         if (!is_there(s)) {
-            step(s, s->attacker);
+            pair_step(&s->p, s->attacker);
         }
     }
     assert_true(is_there(s));
-}
-
-/* The marker that offers strict key exchange becomes a name that means nothing; in what is hashed, too. */
-static void make_lax(scene *s)
-{
-    nc_core *c = s->p.end[s->attacker].core;
-    nacre_span out = nacre_transport_output(s->p.end[s->attacker].t);
-    const nacre_span places[] = {out, nc_buf_span(&c->kex.ours)};
-    static const char marker[] = "kex-strict-";
-    for (size_t i = 0; i < 2; i++) {
-        uint8_t *p = (uint8_t *)(uintptr_t)places[i].p;
-        size_t at = 0;
-        while (at + sizeof(marker) < places[i].n && memcmp(p + at, marker, sizeof(marker) - 1)) {
-            at++;
-        }
-        assert_true(at + sizeof(marker) < places[i].n);
-        p[at + 4] = 'S';
-    }
-    c->strict_known = true;
-    c->peer_ext_info = true;
 }
 
 static void start_proxied(scene *s)
 {
     nacre_error why;
     pair_init(&s->p, 60);
+    s->p.hook = watch;
+    s->p.user = s;
     assert_int_equal(nacre_transport_new_proxied(&s->p.end[s->victim].t, &s->p.config[s->victim],
                                                  s->p.now, &why),
                      NACRE_OK);
@@ -359,22 +304,24 @@ static void start(scene *s, place where, int victim, bool lax)
     }
     pair *p = &s->p;
     pair_init(p, 60);
+    p->hook = watch;
+    p->user = s;
     p->no_login = where == SERVICE || where == USERAUTH || where == REKEY_AUTH;
     p->config[0].kex = p->config[1].kex = "curve25519-sha256";
     p->config[s->attacker].log = listen_in;
     p->config[s->attacker].log_user = s;
     p->config[s->attacker].log_level = NACRE_LOG_DEBUG;
     assert_int_equal(pair_start(p, NULL), NACRE_OK);
-    step(s, s->attacker);
+    pair_step(&s->p, s->attacker);
     if (lax) {
-        make_lax(s);
+        hostile_make_lax(p, s->attacker);
     }
     if (where >= REKEY_AUTH) {
         s->where = where == REKEY_AUTH ? USERAUTH : CONNECTED;
         drive(s);
-        while (carry(s, s->victim) || carry(s, s->attacker)) {
-            step(s, s->attacker);
-            step(s, s->victim);
+        while (hostile_carry(&s->p, s->victim) || hostile_carry(&s->p, s->attacker)) {
+            pair_step(&s->p, s->attacker);
+            pair_step(&s->p, s->victim);
         }
         s->where = where;
         assert_int_equal(nacre_transport_rekey(p->end[s->attacker].t), NACRE_OK);
@@ -390,15 +337,20 @@ static void start(scene *s, place where, int victim, bool lax)
 
 /* ---- one message ---------------------------------------------------------------------------------------- */
 
-/* In clear as RFC 4253 6 has it, or as PROTOCOL.mux 9 has it. */
+/* In clear, or as PROTOCOL.mux 9 has it. */
 static void say_bare(scene *s, const uint8_t *payload, size_t n)
 {
-    uint8_t packet[ROOM + 32] = {0};
-    size_t padding = s->where == PROXIED ? (n < 4 ? 4 - n : 0) : 4 + (8 - (5 + n + 4) % 8) % 8;
+    uint8_t packet[ROOM] = {0};
+    if (s->where != PROXIED) {
+        hostile_say_clear(&s->p, s->victim, payload, n);
+        return;
+    }
+    size_t padding = n < 4 ? 4 - n : 0;
+    assert_true(5 + n + padding <= sizeof(packet));
     nc_put_u32(packet, (uint32_t)(1 + n + padding));
     packet[4] = (uint8_t)padding;
     memcpy(packet + 5, payload, n);
-    hand_over(s, s->victim, packet, 5 + n + padding);
+    hostile_give(&s->p, s->victim, packet, 5 + n + padding);
 }
 
 static void say(scene *s, int number)
@@ -410,17 +362,17 @@ static void say(scene *s, int number)
     if ((AT(s->where) & FIRST) || s->where == PROXIED) {
         say_bare(s, payload, n);
     } else {
-        while (carry(s, s->attacker)) {
-            step(s, s->victim);
+        while (hostile_carry(&s->p, s->attacker)) {
+            pair_step(&s->p, s->victim);
         }
         s->events = 0;
         pair_inject(&s->p, s->attacker, payload, n);
-        assert_true(carry(s, s->attacker));
+        assert_true(hostile_carry(&s->p, s->attacker));
     }
-    step(s, s->victim);
+    pair_step(&s->p, s->victim);
     if (s->where != PROXIED) {
-        while (carry(s, s->victim)) {
-            step(s, s->attacker);
+        while (hostile_carry(&s->p, s->victim)) {
+            pair_step(&s->p, s->attacker);
         }
     }
 }

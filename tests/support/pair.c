@@ -276,7 +276,7 @@ static void on_event(pair *p, int who, const nacre_event *ev)
 
 /* ---- pump ------------------------------------------------------------------------------------------ */
 
-static bool step(pair *p, int who)
+bool pair_step(pair *p, int who)
 {
     nacre_event ev;
     bool moved = false;
@@ -374,7 +374,7 @@ bool pair_round(pair *p)
 {
     bool moved = false;
     for (int who = 0; who < 2; who++) {
-        moved = step(p, who) || moved;
+        moved = pair_step(p, who) || moved;
         if (moved) {
             make_noise(p, who);
         }
@@ -393,8 +393,8 @@ void pair_run(pair *p)
     for (int i = 0; i < MAX_ROUNDS && pair_round(p); i++) {
     }
     /* What the last bytes led to. */
-    (void)step(p, 0);
-    (void)step(p, 1);
+    (void)pair_step(p, 0);
+    (void)pair_step(p, 1);
 }
 
 bool pair_echo_done(const pair *p)

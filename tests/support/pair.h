@@ -74,6 +74,8 @@ void pair_init(pair *p, uint64_t seed);
 int pair_start(pair *p, nacre_key *host_key);
 void pair_free(pair *p);
 
+/* One end takes all its steps; false when there were none. */
+bool pair_step(pair *p, int who);
 /* One round: both ends step, bytes move. False when nothing moved. */
 bool pair_round(pair *p);
 /* Rounds until nothing moves (or most of them have passed). */
