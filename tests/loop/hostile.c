@@ -8,7 +8,7 @@
 
 #include "hostile.h"
 
-enum { CLEAR_ROOM = 16 * 1024 };
+enum { CLEAR_ROOM = 16 * 1024, SAY_ROOM = 128 * 1024 };
 
 const nacre_error *hostile_error(const pair *p, int who)
 {
@@ -53,6 +53,45 @@ void hostile_until_in(pair *p)
     pair_run(p);
     assert_true(nacre_transport_authenticated(p->end[0].t));
     assert_true(nacre_transport_authenticated(p->end[1].t));
+}
+
+static void write_field(nc_wr *w, char kind, va_list *args)
+{
+    if (kind == 'u') {
+        nc_wr_u32(w, va_arg(*args, unsigned));
+    } else if (kind == 's') {
+        nc_wr_cstr(w, va_arg(*args, const char *));
+    } else if (kind == 'S') {
+        nc_wr_str(w, va_arg(*args, nacre_span));
+    } else if (kind == 'r') {
+        nc_wr_bytes(w, va_arg(*args, nacre_span));
+    } else if (kind == 'b') {
+        nc_wr_u8(w, (uint8_t)va_arg(*args, int));
+    } else {
+        unsigned n = va_arg(*args, unsigned);
+        assert_int_equal(kind, '*');
+        nc_wr_u32(w, n);
+        uint8_t *room = nc_wr_room(w, n);
+        assert_non_null(room);
+        memset(room, 'd', n);
+    }
+}
+
+void hostile_say(pair *p, int who, int number, const char *form, ...)
+{
+    nc_buf b;
+    nc_buf_init(&b, NULL, SAY_ROOM);
+    nc_wr w = nc_wr_init(&b);
+    va_list args;
+    va_start(args, form);
+    nc_wr_u8(&w, (uint8_t)number);
+    for (; *form; form++) {
+        write_field(&w, *form, &args);
+    }
+    va_end(args);
+    assert_int_equal(nc_wr_err(&w), NACRE_OK);
+    pair_inject(p, who, b.data, b.len);
+    nc_buf_clear(&b);
 }
 
 void hostile_give(pair *p, int to, const uint8_t *bytes, size_t n)

@@ -12,6 +12,12 @@ void hostile_until_keyed(pair *p);
 void hostile_until_in(pair *p);
 /* Runs the pair: the end who must have failed with status, told so once, and said why. */
 void hostile_end(pair *p, int who, int status);
+/*
+ * A packet of an end, past every rule, in the fields of form: u a number, s text, S bytes as a string (nacre_span),
+ * r bytes as they are, b one byte, * so many bytes as a string.
+ */
+void hostile_say(pair *p, int who, int number, const char *form, ...);
+
 /* ---- a wire in one's hands: packet by packet instead of the pump of pair.h ---------------------------- */
 
 void hostile_give(pair *p, int to, const uint8_t *bytes, size_t n);

@@ -83,45 +83,7 @@ static void scene_end(scene *s)
     pair_free(&s->p);
 }
 
-/* ---- packets: u a number, s text, b one byte, * so many bytes as a string ---------------------------- */
-
-static size_t packet_of(uint8_t *out, int number, const char *form, va_list args)
-{
-    nc_buf b;
-    nc_buf_init(&b, NULL, MOST);
-    nc_wr w = nc_wr_init(&b);
-    nc_wr_u8(&w, (uint8_t)number);
-    for (; *form; form++) {
-        if (*form == 'u') {
-            nc_wr_u32(&w, va_arg(args, unsigned));
-        } else if (*form == 's') {
-            nc_wr_cstr(&w, va_arg(args, const char *));
-        } else if (*form == 'b') {
-            nc_wr_u8(&w, (uint8_t)va_arg(args, int));
-        } else {
-            unsigned n = va_arg(args, unsigned);
-            nc_wr_u32(&w, n);
-            uint8_t *room = nc_wr_room(&w, n);
-            assert_non_null(room);
-            memset(room, 'd', n);
-        }
-    }
-    assert_int_equal(nc_wr_err(&w), NACRE_OK);
-    size_t n = b.len;
-    memcpy(out, b.data, n);
-    nc_buf_clear(&b);
-    return n;
-}
-
-static void say(scene *s, int number, const char *form, ...)
-{
-    uint8_t packet[MOST];
-    va_list args;
-    va_start(args, form);
-    size_t n = packet_of(packet, number, form, args);
-    va_end(args);
-    pair_inject(&s->p, s->who, packet, n);
-}
+#define say(s, ...) hostile_say(&(s)->p, (s)->who, __VA_ARGS__)
 
 /* The victim is well, and goes on being well; its answers are not delivered. */
 static void survives(scene *s)
