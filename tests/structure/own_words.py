@@ -6,7 +6,7 @@ import re
 import sys
 
 root = pathlib.Path(sys.argv[1])
-FORBIDDEN = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|alloca|atoi|atol|strtok|system|popen)\s*\(")
+FORBIDDEN = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|alloca|atoi|atol|strtok|system|popen|dlopen|dlmopen|dlsym)\s*\(")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 ALLOC = re.compile(r"(?<![\w>.])(malloc|calloc|realloc|free)\s*\(")
 problems = []
