@@ -11,36 +11,19 @@
 
 #include "channel/control.h"
 #include "channel/forward.h"
-#include "client_server.h"
 #include "io/control_socket.h"
 #include "io/pass_fd.h"
-#include "nacre/mux.h"
+#include "mux_share.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LONG_MS = 20000, PORT = 4242 };
-
-typedef struct share {
-    stage s;
-    nacre_mux_master *m;
-    char path[160];
-    void (*work)(struct share *sh);
-    atomic_bool done;
-    int rc;
-
-    /* the server: what it was asked for, and the question that it keeps */
-    unsigned listens, cancels, refused;
-    bool keep, forbid;
-    uint32_t kept;
-} share;
+enum { PORT = 4242 };
 
 /* ---- the server ---- */
 
@@ -104,55 +87,22 @@ static bool on_server(stage *s, const nacre_event *ev)
     }
 }
 
-static void set_up(share *sh)
+static void let_listen(share *sh)
 {
-    nacre_error why;
-    memset(sh, 0, sizeof(*sh));
-    stage_init(&sh->s);
     sh->s.hook = on_server;
     sh->s.hook_user = sh;
-    stage_login(&sh->s);
-    (void)snprintf(sh->path, sizeof(sh->path), "%s/control", sh->s.dir);
-    assert_int_equal(nacre_mux_master_new(&sh->m, sh->s.c, sh->path, NULL, &why), NACRE_OK);
 }
 
-static void turn_until_alone(share *sh)
+static void set_up(share *sh)
 {
-    for (int i = 0; i < 2000 && nacre_mux_master_clients(sh->m) > 0; i++) {
-        assert_int_equal(nacre_loop_run_once(sh->s.loop, 10), NACRE_OK);
-    }
-    assert_int_equal(nacre_mux_master_clients(sh->m), 0);
+    share_up(sh, false, 0);
+    let_listen(sh);
 }
 
 static void tear_down(share *sh)
 {
-    turn_until_alone(sh);
-    nacre_mux_master_free(sh->m);
-    stage_close(&sh->s);
-    stage_clear(&sh->s);
-}
-
-static void *run_work(void *arg)
-{
-    share *sh = arg;
-    sh->work(sh);
-    atomic_store(&sh->done, true);
-    nacre_loop_wake(sh->s.loop);
-    return NULL;
-}
-
-static void beside(share *sh, void (*work)(share *sh))
-{
-    pthread_t thread;
-    sh->work = work;
-    sh->rc = NACRE_MISMATCH;
-    atomic_store(&sh->done, false);
-    assert_int_equal(pthread_create(&thread, NULL, run_work, sh), 0);
-    for (int i = 0; i < 4000 && !atomic_load(&sh->done); i++) {
-        assert_int_equal(nacre_loop_run_once(sh->s.loop, 10), NACRE_OK);
-    }
-    assert_true(atomic_load(&sh->done));
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    share_alone(sh);
+    share_down(sh);
 }
 
 /* ---- a client by hand ---- */
@@ -175,7 +125,7 @@ static bool get(int fd, void *out, size_t n)
     size_t at = 0;
     while (at < n) {
         struct pollfd p = {fd, POLLIN, 0};
-        ssize_t got = poll(&p, 1, LONG_MS) == 1 ? read(fd, (uint8_t *)out + at, n - at) : 0;
+        ssize_t got = poll(&p, 1, SHARE_MS) == 1 ? read(fd, (uint8_t *)out + at, n - at) : 0;
         if (got <= 0) {
             return false;
         }
@@ -200,18 +150,12 @@ static int greet(const share *sh)
 {
     int fd = -1;
     const nc_ctl_msg hello = {.type = NC_CTL_HELLO, .u.hello.version = NC_CTL_VERSION};
-    if (nc_control_connect(sh->path, LONG_MS, &fd, NULL) == NACRE_OK &&
+    if (nc_control_connect(sh->path, SHARE_MS, &fd, NULL) == NACRE_OK &&
         (put(fd, &hello, NULL, 0) != 0 || hear(fd) != NC_CTL_HELLO)) {
         (void)close(fd);
         return -1;
     }
     return fd;
-}
-
-static nacre_mux *join(const share *sh)
-{
-    nacre_mux *x = NULL;
-    return nacre_mux_connect(&x, sh->path, LONG_MS, NULL, NULL) == NACRE_OK ? x : NULL;
 }
 
 /* ---- two sessions on one line ---- */
@@ -256,7 +200,7 @@ static void a_second_session_leaves_the_first_alone(void **state)
     share sh;
     (void)state;
     set_up(&sh);
-    beside(&sh, ask_twice);
+    share_beside(&sh, ask_twice);
     assert_int_equal(sh.rc, NACRE_OK);
     assert_int_equal(sh.s.opens, 1);
     tear_down(&sh);
@@ -268,7 +212,7 @@ static void run_early(share *sh)
     nacre_mux_result r;
     int in[2], out[2];
     char text[16] = "";
-    nacre_mux *x = join(sh);
+    nacre_mux *x = share_join(sh);
     if (!x || pipe(in) != 0 || pipe(out) != 0) {
         return;
     }
@@ -282,7 +226,7 @@ static void run_early(share *sh)
     bool good = sh->rc == NACRE_OK && write(in[1], "late", 4) == 4;
     (void)close(in[1]);
     good = good && get(out[0], text, 10) && memcmp(text, "early late", 10) == 0;
-    good = good && nacre_mux_wait(x, LONG_MS, &r) == NACRE_OK && r.exited && r.status == 7;
+    good = good && nacre_mux_wait(x, SHARE_MS, &r) == NACRE_OK && r.exited && r.status == 7;
     sh->rc = good ? NACRE_OK : NACRE_MISMATCH;
     (void)close(out[0]);
     nacre_mux_free(x);
@@ -293,7 +237,7 @@ static void what_comes_before_the_answer_is_not_lost(void **state)
     share sh;
     (void)state;
     set_up(&sh);
-    beside(&sh, run_early);
+    share_beside(&sh, run_early);
     assert_int_equal(sh.rc, NACRE_OK);
     tear_down(&sh);
 }
@@ -331,9 +275,9 @@ static void who_waits_for_a_forwarding_hears_of_its_end(void **state)
     (void)state;
     set_up(&sh);
     sh.keep = true;
-    beside(&sh, ask_and_cancel);
+    share_beside(&sh, ask_and_cancel);
     assert_int_equal(sh.rc, NACRE_OK);
-    turn_until_alone(&sh);
+    share_alone(&sh);
     /* the server's answer finds nobody */
     assert_int_equal(nacre_transport_accept(sh.s.t, sh.kept), NACRE_OK);
     nacre_driver_kick(sh.s.d);
@@ -347,11 +291,11 @@ static void who_waits_for_a_forwarding_hears_of_its_end(void **state)
 
 /* ---- a proxied client that has the server listen ---- */
 
-static int proxied(const share *sh, nacre_client **c)
+static int proxied(share *sh, nacre_client **c)
 {
     nacre_client_config cfg;
     int fd = -1;
-    nacre_mux *x = join(sh);
+    nacre_mux *x = share_join(sh);
     int rc = x ? nacre_mux_proxy(x, &fd) : NACRE_CONNECT;
     nacre_mux_free(x);
     nacre_client_config_init(&cfg);
@@ -363,12 +307,12 @@ static int echoed(nacre_client *c, nacre_channel *ch)
 {
     char text[16] = "";
     size_t got = 0;
-    int rc = nacre_client_write(c, ch, NACRE_STDOUT, "to and fro", 10, LONG_MS, &got);
+    int rc = nacre_client_write(c, ch, NACRE_STDOUT, "to and fro", 10, SHARE_MS, &got);
     for (size_t n = 0; rc == NACRE_OK && n < 10; n += got) {
-        rc = nacre_client_read(c, ch, NACRE_STDOUT, text + n, 10 - n, LONG_MS, &got);
+        rc = nacre_client_read(c, ch, NACRE_STDOUT, text + n, 10 - n, SHARE_MS, &got);
     }
     rc = rc == NACRE_OK ? nacre_channel_eof(ch) : rc;
-    rc = rc == NACRE_OK ? nacre_client_wait_closed(c, ch, LONG_MS, NULL) : rc;
+    rc = rc == NACRE_OK ? nacre_client_wait_closed(c, ch, SHARE_MS, NULL) : rc;
     return rc == NACRE_OK && memcmp(text, "to and fro", 10) != 0 ? NACRE_MISMATCH : rc;
 }
 
@@ -380,11 +324,13 @@ static void listen_and_take(share *sh)
     nacre_endpoint origin;
     const nacre_forward_end where = {.port = 0};
     sh->rc = proxied(sh, &c);
-    sh->rc = sh->rc == NACRE_OK ? nacre_client_listen(c, &where, 4, LONG_MS, &f) : sh->rc;
+    sh->rc = sh->rc == NACRE_OK ? nacre_client_listen(c, &where, 4, SHARE_MS, &f) : sh->rc;
     if (sh->rc == NACRE_OK && nacre_forward_port(f) != PORT) {
         sh->rc = NACRE_MISMATCH;
     }
-    sh->rc = sh->rc == NACRE_OK ? nacre_client_accept(c, f, LONG_MS, &ch, &origin) : sh->rc;
+    bool listens = sh->rc == NACRE_OK;
+    sh->rc = listens ? nacre_client_accept(c, f, sh->patience_ms, &ch, &origin) : sh->rc;
+    sh->rc = listens && sh->rc == NACRE_TIMEOUT ? NACRE_AGAIN : sh->rc;
     if (sh->rc == NACRE_OK && (strcmp(origin.address, "10.0.0.9") != 0 || origin.port != 99)) {
         sh->rc = NACRE_MISMATCH;
     }
@@ -408,9 +354,9 @@ static void a_proxied_client_may_have_the_server_listen(void **state)
     share sh;
     (void)state;
     set_up(&sh);
-    beside(&sh, listen_and_take);
+    share_beside(&sh, listen_and_take);
     assert_int_equal(sh.rc, NACRE_OK);
-    turn_until_alone(&sh);
+    share_alone(&sh);
     until_cancelled(&sh, 1); /* with who asked for it, it ends */
     /* nobody is there for one that comes now */
     connect_to(&sh.s);
@@ -428,7 +374,7 @@ static void listen_in_vain(share *sh)
     nacre_forward *f = NULL;
     const nacre_forward_end where = {.port = 0};
     sh->rc = proxied(sh, &c);
-    sh->rc = sh->rc == NACRE_OK ? nacre_client_listen(c, &where, 4, LONG_MS, &f) : sh->rc;
+    sh->rc = sh->rc == NACRE_OK ? nacre_client_listen(c, &where, 4, SHARE_MS, &f) : sh->rc;
     nacre_client_disconnect(c);
     nacre_client_free(c);
 }
@@ -459,27 +405,42 @@ static void listening_ends_whenever_its_client_goes(void **state)
     (void)state;
     set_up(&sh);
     sh.forbid = true;
-    beside(&sh, listen_in_vain);
+    share_beside(&sh, listen_in_vain);
     assert_int_equal(sh.rc, NACRE_REQUEST_REFUSED);
     assert_int_equal(sh.cancels, 0);
-    turn_until_alone(&sh);
+    share_alone(&sh);
     sh.forbid = false;
-    beside(&sh, leave_early);
+    share_beside(&sh, leave_early);
     assert_int_equal(sh.rc, NACRE_OK);
-    turn_until_alone(&sh);
+    share_alone(&sh);
     until_cancelled(&sh, 1);
     assert_int_equal(sh.refused, 1); /* what it did not answer has an answer */
     sh.listens = 0;
     sh.keep = true;
-    beside(&sh, leave_early);
+    share_beside(&sh, leave_early);
     assert_int_equal(sh.rc, NACRE_OK);
-    turn_until_alone(&sh);
+    share_alone(&sh);
     const uint8_t port[4] = {0, 0, 1, 0};
     const nacre_answer yes = {.accept = true, .data = {port, sizeof(port)}};
     assert_int_equal(nacre_transport_answer(sh.s.t, sh.kept, &yes), NACRE_OK);
     nacre_driver_kick(sh.s.d);
     until_cancelled(&sh, 2);
     tear_down(&sh);
+}
+
+/* ---- memory ---- */
+
+/* A connection whose open fails for want of memory never comes. */
+static void let_listen_briefly(share *sh)
+{
+    let_listen(sh);
+    sh->patience_ms = 300;
+}
+
+static void memory_fails_while_listening(void **state)
+{
+    (void)state;
+    share_without_memory(let_listen_briefly, listen_and_take);
 }
 
 int main(void)
@@ -490,6 +451,7 @@ int main(void)
         cmocka_unit_test(who_waits_for_a_forwarding_hears_of_its_end),
         cmocka_unit_test(a_proxied_client_may_have_the_server_listen),
         cmocka_unit_test(listening_ends_whenever_its_client_goes),
+        cmocka_unit_test(memory_fails_while_listening),
     };
     (void)signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
