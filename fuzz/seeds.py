@@ -380,8 +380,82 @@ environments = {
     "short": b"\2LONG=0123456789012345678901234567890123456789\nS=1\n",
     "zero": b"\0A=1\0B=2\nC=3",
 }
+# What fuzz/mux.c plays: who speaks (\x80), a client comes (\x81), goes (\x82), hands over a descriptor (\x86).
+def speaks(who, *records):
+    return bytes([0x80, who]) + b"".join(records)
+
+
+def share(*records, flags=0, failing=0):
+    return bytes([flags]) + struct.pack(">H", failing) + b"".join(records)
+
+
+def given(*kinds):
+    return b"".join(bytes([0x86, kind]) for kind in kinds)
+
+
+joins = b"\x81\0" + raw(u32(1) + u32(4))
+runs = u32(0x10000002) + u32(1) + string("") + flags + u32(0x7e) + string("xterm") + string("ls") + string("LC_A=b")
+typed = u32(0x10000002) + u32(1) + string("") + u32(1) + u32(0) * 3 + u32(0x7e) + string("xterm") + string("")
+server_takes = said(confirmed, b"\x63" + u32(0), b"\x63" + u32(0), b"\x63" + u32(0))
+server_ends = said(b"\x5e" + u32(0) + string("out"), b"\x5d" + u32(0) + u32(99), b"\x62" + u32(0) + string("exit-status") + b"\0" + u32(3),
+                   b"\x60" + u32(0), b"\x61" + u32(0))
+becomes_proxy = joins + raw(u32(0x1000000f) + u32(1))
+asks_to_listen = said(b"\x50" + string("tcpip-forward") + b"\1" + string("localhost") + u32(0))
+incoming = b"\x5a" + string("forwarded-tcpip") + u32(4) + u32(65536) + u32(32768) + string("localhost") + u32(4242) + \
+    string("10.0.0.9") + u32(99)
+shared = {
+    "session": share(joins, raw(runs), given(0, 1, 3), speaks(2, server_takes, server_ends)),
+    "terminal": share(joins, raw(typed), given(0, 3, 3), speaks(2, server_takes), b"\x85\0", b"\x82\0", speaks(2, said(b"\x61" + u32(0)))),
+    "refused": share(joins, raw(runs), given(2, 3, 3), speaks(2, said(b"\x5c" + u32(0) + u32(1) + string("no") + string("")))),
+    "stdio": share(joins, raw(u32(0x10000008) + u32(3) + string("") + string("host") + u32(22)), given(1, 3),
+                   speaks(2, said(confirmed), server_ends)),
+    "requests": share(joins, raw(u32(0x10000004) + u32(1)), raw(u32(0x10000006) + u32(2) + u32(2) + string("") + u32(8080) +
+                      string("h") + u32(1)), raw(u32(0x20000001) + u32(3) + string("version")), raw(u32(0x10000009) + u32(4)),
+                      raw(u32(0x10000005) + u32(5))),
+    "proxy": share(becomes_proxy, said(b"\x5a" + string("session") + u32(7) + u32(65536) + u32(32768)), speaks(2, said(confirmed)),
+                   speaks(0, said(b"\x62" + u32(0) + string("exec") + b"\1" + string("true"), b"\x5e" + u32(0) + string("in"))),
+                   speaks(2, said(b"\x63" + u32(0)), server_ends), speaks(0, said(b"\x61" + u32(0)))),
+    "listen": share(becomes_proxy, asks_to_listen, speaks(2, said(b"\x51" + u32(4242), incoming)),
+                    speaks(0, said(b"\x5b" + u32(0) + u32(9) + u32(1000) + u32(1000), b"\x5e" + u32(0) + string("hi"),
+                                   b"\x50" + string("cancel-tcpip-forward") + b"\1" + string("localhost") + u32(4242)))),
+    "listen_path": share(becomes_proxy, said(b"\x50" + string("streamlocal-forward@openssh.com") + b"\1" + string("/s")),
+                         speaks(2, said(b"\x52")), asks_to_listen, b"\x82\0", speaks(2, said(b"\x51" + u32(4242), incoming))),
+    "two": share(joins, raw(runs), given(0, 1, 3), b"\x81\1", raw(u32(1) + u32(4)), raw(u32(0x1000000f) + u32(1)), asks_to_listen,
+                 speaks(2, server_takes, said(b"\x51" + u32(4242), incoming)), b"\x83\0"),
+    "no_memory": share(becomes_proxy, asks_to_listen, b"\x84\4", speaks(2, said(b"\x51" + u32(4242), incoming)), failing=40),
+    "denied": share(joins, raw(runs), given(0, 1, 3), raw(u32(0x10000005) + u32(5)), flags=1),
+}
+scp_commands = {
+    "sink": b"\1scp -r -p -d -t -- 'it'\\''s here'",
+    "source": b"\1scp -f ~/a\\ b \"c \\$ d\" '~' e*[f]? ~",
+    "shell": b"\0scp -f a; rm -r b",
+}
+mode = lambda *pairs: b"".join(bytes([op]) + u32(value) for op, value in pairs)
+tty_modes = {
+    "usual": mode((128, 38400), (129, 38400), (1, 3), (2, 28), (3, 255), (30, 1), (36, 0), (50, 1), (53, 1), (70, 1), (91, 1)) + b"\0",
+    "opaque": mode((90, 1), (92, 1)) + b"\xa0more",
+    "cut": mode((128, 0xffffffff), (42, 1)) + b"\1\0\0",
+}
+small_words = {
+    "lines": b"\0a\r\n b \n\nc",
+    "words": b"\1Key = a\"b c\" 'd e'\\ f # g",
+    "time": b"\0021h30m", "size": b"\00216K", "limit": b"\002default",
+    "date": b"\00320240229123059Z", "day": b"\00319991231UTC",
+    "names": b"\4host.exa*.exa?ple,!no,192.0.2.0/24,::1", "block": b"\4::1/128",
+    "path": b"\5/a/./b//../c/", "up": b"\5../x",
+}
+lines = {
+    "get": b"\5a.c\"dget -P \"a b\"/*.[ch] 'c\"d' \\[x # y",
+    "braces": b"\3bcdls {a,b{c,d}e}*f",
+    "open": b"\0put \"half a",
+}
 corpora = {
     "environment": environments,
+    "mux": shared,
+    "scp_command": scp_commands,
+    "tty_modes": tty_modes,
+    "words": small_words,
+    "sftp_words": lines,
     "forward": forwards,
     "negotiation": negotiations,
     "control": controls,

@@ -444,7 +444,7 @@ char *words_quote(const char *text)
     if (!out) {
         return NULL;
     }
-    bool plain = *text && !strpbrk(text, " \t\"'\\*?[]#");
+    bool plain = *text && !strpbrk(text, " \t\r\n\"'\\*?[]{}#");
     if (!plain) {
         *p++ = '"';
     }

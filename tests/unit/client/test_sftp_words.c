@@ -112,7 +112,8 @@ static void matching(void **state)
 
 static void quoting_comes_back(void **state)
 {
-    static const char *const rows[] = {"a", "a b", "", "\"", "\\", "a'b", "*?[x]", "#", "a\\\"b"};
+    static const char *const rows[] = {"a",     "a b", "",       "\"",     "\\",   "a'b",
+                                       "*?[x]", "#",   "a\\\"b", "a{b,c}", "a\nb", "\r"};
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         words w;
@@ -122,7 +123,7 @@ static void quoting_comes_back(void **state)
         assert_true(words_split(quoted, &w, &why));
         assert_int_equal(w.count, 1);
         assert_string_equal(w.at[0].text, rows[i]);
-        assert_false(w.at[0].magic);
+        assert_false(w.at[0].magic || w.at[0].braces);
         words_free(&w);
         free(quoted);
     }
