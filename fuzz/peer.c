@@ -24,10 +24,14 @@ typedef struct options {
     const char *host, *user, *password;
     uint16_t port;
     nacre_key *key;
-    unsigned long runs, timeout_ms, rate;
+    unsigned long runs, timeout_ms, silence_ms, rate;
     uint64_t seed;
     bool verbose;
 } options;
+
+/* Sessions that this client opened, and that are over; a well-behaved one leaves with the last. */
+static size_t sessions, over;
+static uint64_t heard_ms; /* when the peer last said something; 0: never yet */
 
 /* What the mutator does to the packets of this run. */
 static struct {
@@ -142,7 +146,7 @@ static void client_event(const options *o, nacre_transport *t, const nacre_event
             return;
         }
         for (unsigned i = 1 + pick(3); i; i--) {
-            (void)!nacre_channel_open_session(t, &ch);
+            sessions += nacre_channel_open_session(t, &ch) == NACRE_OK;
         }
         (void)!nacre_global_request(t, "tcpip-forward", true,
                                     nc_span("\0\0\0\x09"
@@ -151,8 +155,11 @@ static void client_event(const options *o, nacre_transport *t, const nacre_event
         (void)!nacre_transport_ping(t, nc_span("there?", 6));
     } else if (ev->type == NACRE_EVENT_CHANNEL_OPENED) {
         ask_for_things(ev->channel);
-    } else if (ev->type == NACRE_EVENT_CHANNEL_CLOSED && pick(2)) {
-        (void)!nacre_transport_rekey(t);
+    } else if (ev->type == NACRE_EVENT_CHANNEL_FAILED || ev->type == NACRE_EVENT_CHANNEL_CLOSED) {
+        over++;
+        if (ev->type == NACRE_EVENT_CHANNEL_CLOSED && pick(2)) {
+            (void)!nacre_transport_rekey(t);
+        }
     }
 }
 
@@ -219,6 +226,7 @@ static bool move_bytes(nacre_transport *t, int fd)
             return false;
         }
         if (n > 0) {
+            heard_ms = now_ms();
             (void)nacre_transport_received(t, (size_t)n);
         }
     }
@@ -244,6 +252,14 @@ static int begin(const options *o, nacre_transport **t)
     return rc;
 }
 
+/* Both have said what they had to say, or one of them does not come back. */
+static bool at_end(const options *o, uint64_t since)
+{
+    uint64_t now = now_ms();
+    bool done = o->rate == 0 && sessions > 0 && over >= sessions;
+    return done || now >= since + o->timeout_ms || (heard_ms && now >= heard_ms + o->silence_ms);
+}
+
 /* One connection; what became of it is said in one line. */
 static void converse(const options *o, int fd, uint64_t seed)
 {
@@ -253,9 +269,11 @@ static void converse(const options *o, int fd, uint64_t seed)
     mischief.rate = o->rate;
     mischief.sent = mischief.changed = 0;
     mischief.leave = pick(LEAVE_MAX);
+    sessions = over = 0;
+    heard_ms = 0;
     if (begin(o, &t) == NACRE_OK) {
-        uint64_t until = now_ms() + o->timeout_ms;
-        while (take_events(o, t) == NACRE_AGAIN && now_ms() < until && move_bytes(t, fd)) {
+        uint64_t since = now_ms();
+        while (take_events(o, t) == NACRE_AGAIN && !at_end(o, since) && move_bytes(t, fd)) {
             nacre_transport_advance(t, now_ms());
         }
         char text[sizeof(((nacre_error *)0)->text)];
@@ -321,6 +339,8 @@ static int usage(void)
           "  --seed N        of the first; each later one is one more (1)\n"
           "  --rate N        packets in a thousand that are changed (200); 0: a well-behaved peer\n"
           "  --timeout MS    of a connection (3000)\n"
+          "  --silence MS    of a peer that has spoken before, until it is taken for done (no "
+          "bound of its own)\n"
           "  --verbose       say what ended each\n",
           stderr);
     return 2;
@@ -354,11 +374,11 @@ static bool read_key(options *o, const char *path)
 
 static bool read_options(options *o, int argc, char **argv)
 {
-    static const struct option names[] = {{"user", 1, NULL, 'u'},     {"key", 1, NULL, 'k'},
-                                          {"host-key", 1, NULL, 'k'}, {"password", 1, NULL, 'p'},
-                                          {"runs", 1, NULL, 'n'},     {"seed", 1, NULL, 's'},
-                                          {"rate", 1, NULL, 'r'},     {"timeout", 1, NULL, 't'},
-                                          {"verbose", 0, NULL, 'v'},  {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"user", 1, NULL, 'u'},     {"key", 1, NULL, 'k'},     {"host-key", 1, NULL, 'k'},
+        {"password", 1, NULL, 'p'}, {"runs", 1, NULL, 'n'},    {"seed", 1, NULL, 's'},
+        {"rate", 1, NULL, 'r'},     {"timeout", 1, NULL, 't'}, {"silence", 1, NULL, 'q'},
+        {"verbose", 0, NULL, 'v'},  {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
         unsigned long number = optarg ? strtoul(optarg, NULL, 10) : 0;
@@ -368,6 +388,7 @@ static bool read_options(options *o, int argc, char **argv)
         o->seed = c == 's' ? number : o->seed;
         o->rate = c == 'r' ? number : o->rate;
         o->timeout_ms = c == 't' ? number : o->timeout_ms;
+        o->silence_ms = c == 'q' ? number : o->silence_ms;
         o->verbose = o->verbose || c == 'v';
         if (c == '?' || (c == 'k' && !read_key(o, optarg))) {
             return false;
@@ -378,8 +399,13 @@ static bool read_options(options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    options o = {
-        .user = "user", .password = "", .runs = 100, .seed = 1, .rate = 200, .timeout_ms = 3000};
+    options o = {.user = "user",
+                 .password = "",
+                 .runs = 100,
+                 .seed = 1,
+                 .rate = 200,
+                 .timeout_ms = 3000,
+                 .silence_ms = UINT32_MAX};
     if (argc < 3 || (strcmp(argv[1], "client") != 0 && strcmp(argv[1], "server") != 0)) {
         return usage();
     }
