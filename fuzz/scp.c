@@ -1,15 +1,16 @@
 /*
  * The copy protocol: the first byte chooses one of the machines, a parser or the command of a server, and
- * the cuts; the rest is what the other end says. What comes out is held to what the functions promise.
+ * the cuts; the rest is what the other end says, or both in turns. What comes out is held to what the functions promise.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "fuzz.h"
+#include "scp/join.h"
 #include "scp/sink.h"
 #include "scp/source.h"
 
-enum { IN_PIECES = 4, LESS_OUT = 8, OPTION_A = 16, OPTION_B = 32, DEPTH = 4 };
+enum { IN_PIECES = 4, LESS_OUT = 8, OPTION_A = 16, OPTION_B = 32, JOIN = 64, DEPTH = 4 };
 
 static void insist(bool truth)
 {
@@ -183,6 +184,57 @@ static void fuzz_source(nacre_span in, uint8_t flags, ends *e, const nacre_pipe 
     nc_scp_source_free(s);
 }
 
+/* ---- the join of two servers: only names that may be made go on, and each thing has one end -------------- */
+
+static void join_begun(void *user, const nc_scp_record *r)
+{
+    ends *e = user;
+    check_name(r->name);
+    insist(!e->open && r->st.mode <= 0777);
+    e->open = true;
+    e->left = r->kind == NC_SCP_FILE ? r->st.size : 0;
+}
+
+static bool join_moved(void *user, size_t n)
+{
+    ends *e = user;
+    insist(e->open && n > 0 && n <= e->left);
+    e->left -= n;
+    return true;
+}
+
+static void join_over(void *user, const nacre_error *why)
+{
+    ends *e = user;
+    insist(e->open && (why->status != NACRE_OK || e->left == 0));
+    e->open = false;
+}
+
+/* A byte in front of each piece: whose it is (the top bit: the sink's), and its length. */
+static void fuzz_join(nacre_span in, uint8_t flags, ends *e, const nacre_pipe *pipe)
+{
+    static const nc_scp_join_ops ops = {join_begun, join_moved, join_over, on_note};
+    nc_scp_join_options o = {.recursive = (flags & OPTION_A) != 0,
+                             .max_depth = DEPTH,
+                             .pattern = flags & OPTION_B ? "a*" : NULL,
+                             .single = (flags & OPTION_B) != 0,
+                             .held_max = 4096};
+    nc_scp_join *j;
+    if (nc_scp_join_new(&j, pipe, pipe, &ops, e, &o) != NACRE_OK) {
+        return;
+    }
+    int rc = NACRE_OK;
+    while (rc == NACRE_OK && in.n > 0) {
+        uint8_t how = fuzz_byte(&in);
+        nacre_span piece = fuzz_take(&in, how & 0x7f);
+        rc = how & 0x80 ? nc_scp_join_replies(j, piece) : nc_scp_join_input(j, piece);
+    }
+    rc = rc == NACRE_OK ? nc_scp_join_eof(j) : rc;
+    insist(rc == nc_scp_join_error(j)->status);
+    insist(rc != NACRE_OK || !nc_scp_join_over(j) || !e->open);
+    nc_scp_join_free(j);
+}
+
 /* ---- text ----------------------------------------------------------------------------------------------- */
 
 static void fuzz_line(nacre_span in)
@@ -236,6 +288,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&e, 0, sizeof(e));
     e.little = (flags & LESS_OUT) != 0;
     nacre_pipe pipe = {&e, NULL, NULL, pipe_write, NULL};
+    if (flags & JOIN) {
+        fuzz_join(in, flags, &e, &pipe);
+        return 0;
+    }
     switch (flags & 3) {
     case 0:
         fuzz_sink(in, flags, &e, &pipe);

@@ -113,6 +113,15 @@ static int pass(nc_scp_join *j, nc_scp_out *to, const void *p, size_t n)
     return rc == NACRE_OK ? rc : nc_fail(&j->error, rc, "copying ended: %s", nacre_status_text(rc));
 }
 
+/* Words of one side for the other; who said them is written there already, mostly. */
+static int pass_words(nc_scp_out *to, uint8_t code, const char *text)
+{
+    static const char sign[] = "scp: ";
+    size_t n = sizeof(sign) - 1;
+    int rc = nc_scp_out_words(to, code, strncmp(text, sign, n) == 0 ? text + n : text);
+    return rc == NACRE_OK ? nc_scp_out_flush(to) : rc;
+}
+
 static int judge(nc_scp_join *j, const nc_scp_record *r)
 {
     bool top = j->depth == 0, directory = r->kind == NC_SCP_DIR;
@@ -179,8 +188,7 @@ static int on_note(nc_scp_join *j, uint8_t code)
     char text[640];
     nc_scp_words_show(&j->line, text, sizeof(text));
     j->times = false;
-    int rc = nc_scp_out_words(&j->down, code, text);
-    rc = rc == NACRE_OK ? nc_scp_out_flush(&j->down) : rc;
+    int rc = pass_words(&j->down, code, text);
     if (rc != NACRE_OK || code == NC_SCP_FATAL) {
         nc_fail(&j->error, rc != NACRE_OK ? rc : NACRE_SCP_REFUSED, "%s", text);
         return by_peer(j);
@@ -399,8 +407,7 @@ static int take_words(nc_scp_join *j, nacre_span *in)
     nc_fail(&why, NACRE_SCP_REFUSED, "%s", text);
     why.by = NACRE_BY_PEER;
     int rc = on_reply(j, &why);
-    rc = rc == NACRE_OK ? nc_scp_out_words(&j->up, j->reply_code, text) : rc;
-    rc = rc == NACRE_OK ? nc_scp_out_flush(&j->up) : rc;
+    rc = rc == NACRE_OK ? pass_words(&j->up, j->reply_code, text) : rc;
     return rc == NACRE_OK ? rc : nc_fail(&j->error, rc, "copying ended: %s", nacre_status_text(rc));
 }
 
