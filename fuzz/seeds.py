@@ -178,7 +178,7 @@ files = {
 copies = {
     "sink": b"\x10T1 0 2 0\nD0755 0 a\nC0644 4 ab\ndata\0C0600 0 c\n\0E\n\1scp: gone\nC0644 1 R\n\2scp: end\n",
     "join": b"\x50\x81\0\x15C0644 2 ab\nD0755 0 c\n\x81\0\x03ab\0\x81\0\x81\0\x02E\n\x81\0",
-    "join_notes": b"\x78\x81\0\x1aC0644 2 ab\nab\1scp: ab: cut\n\x81\0\x8b\1scp: full\n\x0b\1scp: gone\n",
+    "join_notes": b"\x78\x81\0\x1bC0644 2 ab\nab\1scp: ab: cut\n\x81\0\x8b\1scp: full\n\x0b\1scp: gone\n",
     "sink_one": b"\x24C0644 4 ab\nFull\1scp: ab: read error\n",
     "source": b"\x11" + bytes(60) + b"\1scp: no\n" + bytes(60) + b"\2scp: end\n",
     "source_steps": b"\x21" + bytes(40) + b"\1scp: no\n" + bytes(80),

@@ -2,6 +2,7 @@
 #include "../sftp/mem_pipe.h"
 #include "scp/join.h"
 #include "scp_script.h"
+#include "support/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -521,16 +522,11 @@ static void test_failures_below(void **state)
         }
         assert_in_range(n, 5, 100);
     }
-    failing f;
-    int rc = NACRE_NO_MEMORY;
-    size_t n = 0;
-    for (; rc != NACRE_OK; n++) {
-        assert_int_equal(rc, NACRE_NO_MEMORY);
-        assert_in_range(n, 0, 100);
-        failing_init(&f, n);
-        rc = through(&good, &good, &f.a);
+    test_memory m;
+    for (test_memory_init(&m); test_memory_round(&m);) {
+        test_memory_judge(&m, through(&good, &good, &m.hooks));
     }
-    assert_in_range(n, 3, 100);
+    assert_in_range(m.refused, 3, 100);
     nc_scp_join_free(NULL);
 }
 
