@@ -38,8 +38,9 @@ typedef enum verdict {
     UNASKED, /* the application must not be asked */
     NO,
     YES,
-    HALF, /* a partial success; another method has to follow */
-    LATER /* the question stays open */
+    HALF,    /* a partial success; another method has to follow */
+    ANOTHER, /* the same; another key will do */
+    LATER    /* the question stays open */
 } verdict;
 
 typedef enum reply { FAILS, PARTIAL, PK_OK, SUCCEEDS, ENDS, SILENCE } reply;
@@ -90,7 +91,9 @@ static int record(void *ctx, uint8_t number, nc_rd *r, nacre_event *ev)
 
 static void give_verdict(scene *s, uint32_t ticket, verdict v)
 {
-    const nacre_answer answer = {.accept = v == YES || v == HALF, .partial = v == HALF};
+    const nacre_answer answer = {.accept = v != NO,
+                                 .partial = v == HALF || v == ANOTHER,
+                                 .methods = v == ANOTHER ? "publickey" : NULL};
     assert_int_equal(nacre_transport_answer(s->p.end[NACRE_SERVER].t, ticket, &answer), NACRE_OK);
 }
 
@@ -341,6 +344,14 @@ static const cheat_row cheats[] = {
       {"again", .app = UNASKED, .wanted = FAILS}},
      NACRE_OK,
      -1},
+    {"the same key for two",
+     {{"publickey", BY_A, .app = ANOTHER, .wanted = PARTIAL},
+      {"publickey", BY_A, .app = UNASKED, .wanted = FAILS},
+      {"again", .app = UNASKED, .wanted = FAILS},
+      {"probe", BY_A, .app = UNASKED, .wanted = FAILS},
+      {"publickey", BY_B, .app = YES, .wanted = SUCCEEDS}},
+     NACRE_OK,
+     B},
     {"the same password twice",
      {{"password", .app = HALF, .wanted = PARTIAL}, {"password", .app = UNASKED, .wanted = FAILS}},
      NACRE_OK,
