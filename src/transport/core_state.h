@@ -29,6 +29,11 @@ enum {
     NC_MAX_AUTH_EXT_INFO = 2,
     /* Answers that a stranger provokes and does not read: a login has no use for more. */
     NC_MAX_OUTPUT_BEFORE_LOGIN = 256 * 1024,
+    /*
+     * Key exchanges that the peer begins before login: each costs us a signature and an agreement, and nobody's login
+     * lasts for a gigabyte. Peers that count packets or time begin one or two.
+     */
+    NC_MAX_EARLY_REKEYS = 16,
     /* Held memory kept after a key exchange. */
     NC_HELD_KEEP = 4096,
     /* Of the first line that came instead of a version line: enough to tell what speaks there. */
@@ -84,7 +89,8 @@ struct nc_core {
     nacre_negotiated negotiated;
     nc_choice choice[2]; /* in use: for input, for output */
     uint32_t key_exchanges;
-    uint64_t keyed_at; /* when the last exchange ended */
+    uint32_t early_rekeys; /* begun by the peer before login */
+    uint64_t keyed_at;     /* when the last exchange ended */
     uint64_t created_at;
 
     /* services */

@@ -194,6 +194,18 @@ static void log_choice(const nc_core *c)
             n.compression_s2c, n.strict_kex ? ", strict" : "");
 }
 
+/* The peer's KEXINIT came first: ours follows it, unless a stranger asks for it again and again. */
+static int follow(nc_core *c)
+{
+    bool early = c->input_keyed && !c->authenticated;
+    if (early && ++c->early_rekeys > NC_MAX_EARLY_REKEYS) {
+        return nc_link_fail(&c->link, NACRE_LIMIT,
+                            "the peer began more than %d key exchanges before login",
+                            NC_MAX_EARLY_REKEYS);
+    }
+    return nc_kex_start(c);
+}
+
 static int on_kexinit(nc_core *c, const nc_packet *pkt)
 {
     nc_kex *k = &c->kex;
@@ -204,7 +216,7 @@ static int on_kexinit(nc_core *c, const nc_packet *pkt)
                             "a second KEXINIT came during key exchange");
     }
     if (k->step == NC_KEX_IDLE) {
-        int rc = nc_kex_start(c);
+        int rc = follow(c);
         if (rc != NACRE_OK) {
             return rc;
         }

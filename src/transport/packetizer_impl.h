@@ -92,8 +92,8 @@ static inline size_t nc_packet_padding(const nc_pktcipher_layout *l, size_t n)
     if (nc_layout_is_bare(l)) { /* OpenSSH takes no packet that says that it is shorter than 5 */
         return 1 + n < BARE_LENGTH ? BARE_LENGTH - 1 - n : 0;
     }
-    size_t counted = (l->length_apart ? 1 : HEADER_BYTES) + n;
-    size_t padding = l->block - counted % l->block;
+    size_t padded = (l->length_apart ? 1 : HEADER_BYTES) + n;
+    size_t padding = l->block - padded % l->block;
     if (padding < MIN_PADDING) {
         padding += l->block;
     }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -200,6 +201,49 @@ static void a_failed_choice_names_slot_and_lists(void **state)
     nc_proposal_clear(&c);
 }
 
+/* The best of some tries of the processor's time for lists of n bytes, none of whose names but the last is ours. */
+static clock_t time_for_lists(nacre_role role, const nc_proposal *ours, size_t n)
+{
+    enum { TRIES = 9 };
+    static const char *const last[NC_SLOT_COUNT] = {
+        ",curve25519-sha256", ",ssh-ed25519",   ",aes128-ctr", ",aes128-ctr",
+        ",hmac-sha2-256",     ",hmac-sha2-256", ",none",       ",none"};
+    static char room[NC_SLOT_COUNT][NC_MAX_NAMELIST];
+    nc_msg_kexinit m;
+    nacre_span *const lists[NC_SLOT_COUNT] = {&m.kex,     &m.host_key, &m.cipher_c2s, &m.cipher_s2c,
+                                              &m.mac_c2s, &m.mac_s2c,  &m.comp_c2s,   &m.comp_s2c};
+    memset(&m, 0, sizeof(m));
+    for (size_t i = 0; i < NC_SLOT_COUNT; i++) {
+        for (size_t k = 0; k < n; k++) {
+            room[i][k] = k % 2 ? ',' : 'x';
+        }
+        memcpy(room[i] + n - strlen(last[i]), last[i], strlen(last[i]));
+        *lists[i] = nc_span(room[i], n);
+    }
+    clock_t best = 0;
+    for (int i = 0; i < TRIES; i++) {
+        nc_choice out;
+        clock_t before = clock();
+        assert_int_equal(nc_negotiate(role, ours, &m, &out, NULL), NACRE_OK);
+        clock_t took = clock() - before;
+        best = i == 0 || took < best ? took : best;
+    }
+    return best;
+}
+
+/* Lists eight times as long take eight times as long and not sixty-four times. */
+static void long_lists_take_their_length_in_time(void **state)
+{
+    (void)state;
+    nc_proposal ours = proposal(NULL, NULL, NULL, NULL);
+    for (int role = 0; role < 2; role++) {
+        clock_t few = time_for_lists((nacre_role)role, &ours, NC_MAX_NAMELIST / 8);
+        clock_t many = time_for_lists((nacre_role)role, &ours, NC_MAX_NAMELIST);
+        assert_true(many < 24 * (few + CLOCKS_PER_SEC / 20000));
+    }
+    nc_proposal_clear(&ours);
+}
+
 static void guesses_are_judged(void **state)
 {
     (void)state;
@@ -304,6 +348,7 @@ int main(void)
         cmocka_unit_test(the_client_order_decides),
         cmocka_unit_test(an_aead_needs_no_common_mac),
         cmocka_unit_test(a_failed_choice_names_slot_and_lists),
+        cmocka_unit_test(long_lists_take_their_length_in_time),
         cmocka_unit_test(guesses_are_judged),
         cmocka_unit_test(version_lines),
         cmocka_unit_test(software_and_quirks),
