@@ -336,6 +336,62 @@ static void dh_public_values(void **state)
     refused(&nc_kem_group14, nc_span(v, n + 2));
 }
 
+typedef struct counted_zeros {
+    size_t bytes;
+} counted_zeros;
+
+static int zeros(void *user, uint8_t *out, size_t n)
+{
+    memset(out, 0, n);
+    ((counted_zeros *)user)->bytes += n;
+    return 0;
+}
+
+/*
+ * Bits taken for bytes made exponents of a few bits (CVE-2016-0787, CVE-2016-0739): they have twice the strength of
+ * the group, and their full length whatever the source of randomness says.
+ */
+static void dh_exponents_are_long(void **state)
+{
+    static const struct {
+        const nc_kem_alg *alg;
+        int group;
+        size_t strength; /* bits, NIST SP 800-57 */
+    } rows[] = {{&nc_kem_group14, NC_DH_2048, 112},
+                {&nc_kem_group16, NC_DH_4096, 152},
+                {&nc_kem_group18, NC_DH_8192, 200}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        counted_zeros count = {0};
+        nc_random rnd = {zeros, &count};
+        nc_buf a = empty_buf();
+        nc_kem *k;
+        const nc_dh_group *g = &nc_dh_groups[rows[i].group];
+        BN_CTX *ctx = BN_CTX_new();
+        BIGNUM *prime = BN_bin2bn(g->p.p, (int)g->p.n, NULL);
+        BIGNUM *base = BN_bin2bn(g->g.p, (int)g->g.n, NULL);
+        BIGNUM *x = BN_new();
+        BIGNUM *y = BN_new();
+        BIGNUM *made;
+
+        assert_int_equal(rows[i].alg->start(rows[i].alg, NULL, &rnd, &k, &a), NACRE_OK);
+        assert_true(count.bytes * 8 >= 2 * rows[i].strength);
+        made = BN_bin2bn(a.data, (int)a.len, NULL);
+        assert_int_equal(BN_set_bit(x, (int)count.bytes * 8 - 1), 1);
+        assert_int_equal(BN_mod_exp(y, base, x, prime, ctx), 1);
+        assert_int_equal(BN_cmp(made, y), 0);
+        BN_free(made);
+        BN_free(x);
+        BN_free(y);
+        BN_free(base);
+        BN_free(prime);
+        BN_CTX_free(ctx);
+        nc_kem_free(k);
+        nc_buf_clear(&a);
+    }
+}
+
 /* p - 2 is the last value that must be accepted; so is one with a zero byte in front. */
 static void dh_last_good_values(void **state)
 {
@@ -471,7 +527,7 @@ int main(void)
         cmocka_unit_test(scalars_out_of_range),   cmocka_unit_test(groups_are_rfc_3526),
         cmocka_unit_test(builtin_choice),         cmocka_unit_test(dh_public_values),
         cmocka_unit_test(dh_last_good_values),    cmocka_unit_test(groups_at_run_time),
-        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(out_of_memory),          cmocka_unit_test(dh_exponents_are_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
