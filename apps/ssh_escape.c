@@ -192,7 +192,9 @@ static outcome background(ssh_escape *e)
     nacre_tty_restore(e->tty);
     if (go_on_behind() < 0) {
         setup_say(e->session->setup, "cannot go into the background: %s", strerror(errno));
-        (void)nacre_tty_resume(e->tty);
+        if (nacre_tty_resume(e->tty) != NACRE_OK) {
+            setup_say(e->session->setup, "cannot set the terminal: %s", strerror(errno));
+        }
         return DONE;
     }
     e->in_background(e->user);

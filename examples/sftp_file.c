@@ -32,12 +32,11 @@ static int search(nacre_sftp *s, const char *path, const char *word, size_t *cou
     if (rc == NACRE_END) {
         return nacre_sftp_file_close(f);
     }
-    /* The close's own outcome matters no more; the error of the reading is told. */
     char why[sizeof(nacre_sftp_error(s)->text)];
     snprintf(why, sizeof(why), "%s", nacre_sftp_error(s)->text);
-    nacre_sftp_file_close(f);
-    fprintf(stderr, "%s\n", why);
-    return rc;
+    int closed = nacre_sftp_file_close(f);
+    fprintf(stderr, "%s\n", why); /* the reading's error; a failing close adds nothing to it */
+    return rc != NACRE_OK ? rc : closed;
 }
 
 static int append(nacre_sftp *s, const char *path, const char *word, size_t count)

@@ -228,8 +228,8 @@ static void copy_file(pump *p, const char *from, const char *to, const nacre_sft
              attrs->size);
         f.rc = NACRE_INCOMPLETE;
     }
-    if (f.in) {
-        (void)nacre_sftp_file_close(f.in);
+    if (f.in && nacre_sftp_file_close(f.in) != NACRE_OK) {
+        debug(p->a, "Closing %s failed; what was read counts", shown(from));
     }
     progress_end(p->a->bar, from, f.rc == NACRE_OK);
 }

@@ -230,7 +230,8 @@ NACRE_API int nacre_keyring_answer(nacre_keyring *k, uint32_t ticket, bool yes);
 NACRE_API int nacre_keyring_add(nacre_keyring *k, nacre_key *key,
                                 const nacre_agent_constraints *constraints,
                                 nacre_error *err) NACRE_MUST_CHECK;
-NACRE_API int nacre_keyring_remove(nacre_keyring *k, const nacre_key *key); /* NACRE_NOT_FOUND */
+NACRE_API int nacre_keyring_remove(nacre_keyring *k,
+                                   const nacre_key *key) NACRE_MUST_CHECK; /* NACRE_NOT_FOUND */
 NACRE_API void nacre_keyring_remove_all(nacre_keyring *k);
 /* The index-th key, NULL behind the last; borrowed until the keyring changes. */
 NACRE_API const nacre_key *nacre_keyring_at(const nacre_keyring *k, size_t index);

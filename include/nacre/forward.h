@@ -92,7 +92,7 @@ NACRE_API uint16_t nacre_forward_port(const nacre_forward *f);
 /* As it was asked for; borrowed with f. */
 NACRE_API const nacre_forward_options *nacre_forward_get_options(const nacre_forward *f);
 /* NACRE_OK: it listens; NACRE_AGAIN: the server has not answered; else why it does not. */
-NACRE_API int nacre_forward_status(const nacre_forward *f);
+NACRE_API int nacre_forward_status(const nacre_forward *f) NACRE_MUST_CHECK;
 /* How many of its connections there are now. */
 NACRE_API unsigned nacre_forward_connections(const nacre_forward *f);
 

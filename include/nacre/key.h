@@ -210,7 +210,8 @@ NACRE_API bool nacre_key_equal(const nacre_key *a, const nacre_key *b);
 /*
  * Fingerprint as ssh-keygen -l prints it: "SHA256:..." or "MD5:aa:bb:...". hash is "sha256" or "md5"
  * (any case). Returns the length written, or a negative status; size 128 is always enough. That of a
- * certificate is that of the key in it; nacre_blob_fingerprint hashes the bytes that it is given.
+ * certificate is that of the key in it; nacre_blob_fingerprint hashes the bytes that it is given. What fails
+ * leaves "" in out, here and in the three below.
  */
 NACRE_API int nacre_key_fingerprint(const nacre_key *k, const char *hash, char *out, size_t size);
 NACRE_API int nacre_blob_fingerprint(nacre_span blob, const char *hash, char *out, size_t size);

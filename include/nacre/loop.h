@@ -122,7 +122,8 @@ NACRE_API void nacre_driver_kick(nacre_driver *d);
 NACRE_API void nacre_driver_close(nacre_driver *d);
 NACRE_API nacre_transport *nacre_driver_transport(const nacre_driver *d);
 NACRE_API nacre_loop *nacre_driver_loop(const nacre_driver *d);
-NACRE_API int nacre_driver_fd(const nacre_driver *d); /* the input fd; -1 when closed */
+NACRE_API int
+nacre_driver_fd(const nacre_driver *d) NACRE_MUST_CHECK; /* the input fd; -1 when closed */
 
 /* ---- the relay: one channel, some file descriptors ---------------------------------------------------- */
 

@@ -74,10 +74,10 @@ NACRE_API int nacre_spawn(const nacre_spawn_options *o, nacre_process *out,
 NACRE_API void nacre_process_close(nacre_process *p);
 /* Signal to the process group when the program leads one, else to it. name without "SIG" (RFC 4254
  * 6.10); NACRE_UNKNOWN_NAME. */
-NACRE_API int nacre_process_signal(pid_t pid, const char *name);
+NACRE_API int nacre_process_signal(pid_t pid, const char *name) NACRE_MUST_CHECK;
 /* "TERM" for SIGTERM; NULL: not one of RFC 4254's or the system's known ones. And back; 0: unknown. */
 NACRE_API const char *nacre_signal_name(int signo);
-NACRE_API int nacre_signal_number(nacre_span name);
+NACRE_API int nacre_signal_number(nacre_span name) NACRE_MUST_CHECK;
 
 /*
  * Runs a command line by the user's shell ($SHELL, or /bin/sh) and waits for its end: *status is its exit status, or
@@ -94,19 +94,19 @@ NACRE_API int nacre_become(const nacre_account *account, nacre_error *err) NACRE
 /* ---- pseudo-terminals and terminals ------------------------------------------------------------------ */
 
 /* Applies a window-change. */
-NACRE_API int nacre_pty_resize(int master, const nacre_pty *size);
+NACRE_API int nacre_pty_resize(int master, const nacre_pty *size) NACRE_MUST_CHECK;
 /*
  * What a BREAK on the line would do to the terminal behind master (termios(3): IGNBRK, BRKINT): nothing, SIGINT to
  * its foreground, or a zero byte to read. Never waits. NACRE_IO: it is no pty.
  */
-NACRE_API int nacre_pty_break(int master);
+NACRE_API int nacre_pty_break(int master) NACRE_MUST_CHECK;
 /* Size of the terminal fd; columns .. height_px are set, the rest is zeroed. NACRE_NOT_FOUND: no terminal. */
-NACRE_API int nacre_tty_size(int fd, nacre_pty *out);
+NACRE_API int nacre_tty_size(int fd, nacre_pty *out) NACRE_MUST_CHECK;
 /* Terminal modes of fd as RFC 4254 section 8 encodes them; *n in: room, out: length. No terminal: only
  * TTY_OP_END. NACRE_TOO_LARGE (1024 bytes are always enough). */
-NACRE_API int nacre_tty_modes(int fd, uint8_t *out, size_t *n);
+NACRE_API int nacre_tty_modes(int fd, uint8_t *out, size_t *n) NACRE_MUST_CHECK;
 /* Applies encoded modes to the terminal fd. Unknown opcodes are skipped; undecodable rest is ignored. */
-NACRE_API int nacre_tty_apply_modes(int fd, nacre_span modes);
+NACRE_API int nacre_tty_apply_modes(int fd, nacre_span modes) NACRE_MUST_CHECK;
 
 /* Raw mode, and the way back. Returns owned in *out. */
 typedef struct nacre_tty nacre_tty;
@@ -114,7 +114,7 @@ NACRE_API int nacre_tty_raw(nacre_tty **out, int fd, nacre_error *err) NACRE_MUS
 /* Puts the terminal back as it was. Idempotent and async-signal-safe. NULL ok. */
 NACRE_API void nacre_tty_restore(nacre_tty *tty);
 /* Raw again, after a restore (job control). In the background of a guarded terminal: once it is in front. */
-NACRE_API int nacre_tty_resume(nacre_tty *tty);
+NACRE_API int nacre_tty_resume(nacre_tty *tty) NACRE_MUST_CHECK;
 /*
  * Whatever ends this process puts the terminal back first: exit(3), a signal that ends programs, a crash; all
  * but SIGKILL. SIGTSTP puts it back and stops; when the process goes on in the foreground, however it was

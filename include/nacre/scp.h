@@ -104,7 +104,7 @@ NACRE_API const nacre_error *nacre_scp_error(const nacre_scp *s);
  * (nacre_sftp_report_free).
  */
 NACRE_API int nacre_scp_put(nacre_scp *s, const char *const *local, size_t count,
-                            const char *remote, nacre_sftp_report *report);
+                            const char *remote, nacre_sftp_report *report) NACRE_MUST_CHECK;
 /*
  * Copies what the remote paths name to a local path: into it when it is a directory, which it must be for
  * several names or a pattern that matches more than one; else the only one becomes it. One remote command
@@ -112,7 +112,7 @@ NACRE_API int nacre_scp_put(nacre_scp *s, const char *const *local, size_t count
  * is replaced at the end of its copy, keeping its mode unless preserve.
  */
 NACRE_API int nacre_scp_get(nacre_scp *s, const char *const *remote, size_t count,
-                            const char *local, nacre_sftp_report *report);
+                            const char *local, nacre_sftp_report *report) NACRE_MUST_CHECK;
 
 /* ---- from server to server ------------------------------------------------------------------------------ */
 
@@ -126,7 +126,7 @@ NACRE_API int nacre_scp_get(nacre_scp *s, const char *const *remote, size_t coun
  * Errors are in nacre_scp_error(from). NACRE_SOME_FAILED and report as above.
  */
 NACRE_API int nacre_scp_between(nacre_scp *from, const char *remote, nacre_scp *to,
-                                const char *target, nacre_sftp_report *report);
+                                const char *target, nacre_sftp_report *report) NACRE_MUST_CHECK;
 
 /* ---- streams ------------------------------------------------------------------------------------------ */
 
@@ -145,7 +145,8 @@ typedef struct nacre_scp_stat {
  * of st go out when has_times.
  */
 NACRE_API int nacre_scp_putfo(nacre_scp *s, nacre_sftp_read_fn read, void *stream_user,
-                              const nacre_scp_stat *st, const char *name, const char *remote);
+                              const nacre_scp_stat *st, const char *name,
+                              const char *remote) NACRE_MUST_CHECK;
 /*
  * One remote file into a function. begin (NULL ok) is told of it before the first byte and may end the
  * call by returning false (NACRE_CANCELLED); *st (NULL ok) has the same afterwards. What a failed call has
@@ -153,7 +154,8 @@ NACRE_API int nacre_scp_putfo(nacre_scp *s, nacre_sftp_read_fn read, void *strea
  */
 typedef bool (*nacre_scp_begin_fn)(void *user, const nacre_scp_stat *st);
 NACRE_API int nacre_scp_getfo(nacre_scp *s, const char *remote, nacre_scp_begin_fn begin,
-                              nacre_sftp_write_fn write, void *stream_user, nacre_scp_stat *st);
+                              nacre_sftp_write_fn write, void *stream_user,
+                              nacre_scp_stat *st) NACRE_MUST_CHECK;
 
 /* ---- the command -------------------------------------------------------------------------------------- */
 

@@ -261,7 +261,7 @@ NACRE_API void nacre_subsystem_init(nacre_subsystem *s);
 NACRE_API int nacre_server_subsystem_add(nacre_server *s, const char *name,
                                          const nacre_subsystem *subsystem) NACRE_MUST_CHECK;
 /* No more starts; sessions that run keep their functions. NACRE_NOT_FOUND. */
-NACRE_API int nacre_server_subsystem_remove(nacre_server *s, const char *name);
+NACRE_API int nacre_server_subsystem_remove(nacre_server *s, const char *name) NACRE_MUST_CHECK;
 /*
  * For who wants to read and write as from a socket, in a thread of its own if need be: *fd is one end of a socket
  * pair, the caller's, whose other end is tied to the channel as by nacre_server_attach. Closing it sends EOF; the
@@ -287,8 +287,10 @@ NACRE_API char *const *nacre_server_session_env(nacre_server_conn *c, nacre_chan
 NACRE_API int nacre_server_spawn(nacre_server_conn *c, nacre_channel *ch,
                                  const nacre_spawn_options *o, nacre_process *process,
                                  nacre_error *err) NACRE_MUST_CHECK;
-NACRE_API int nacre_server_resize(nacre_server_conn *c, nacre_channel *ch, const nacre_pty *size);
-NACRE_API int nacre_server_signal(nacre_server_conn *c, nacre_channel *ch, const char *name);
+NACRE_API int nacre_server_resize(nacre_server_conn *c, nacre_channel *ch,
+                                  const nacre_pty *size) NACRE_MUST_CHECK;
+NACRE_API int nacre_server_signal(nacre_server_conn *c, nacre_channel *ch,
+                                  const char *name) NACRE_MUST_CHECK;
 /*
  * Serves SFTP on a channel with a backend (e.g. nacre_local_files). options: NULL for the defaults. done
  * (NULL ok) is called with the backend's user pointer when the channel is over.
@@ -333,7 +335,7 @@ NACRE_API int nacre_server_carry(nacre_server_conn *c, const char *type, nacre_s
 /*
  * BREAK (RFC 4335) on the session's terminal: see nacre_pty_break. NACRE_NOT_FOUND: it has none.
  */
-NACRE_API int nacre_server_break(nacre_server_conn *c, nacre_channel *ch);
+NACRE_API int nacre_server_break(nacre_server_conn *c, nacre_channel *ch) NACRE_MUST_CHECK;
 /*
  * The same for those who listen themselves for a client (LATER in forward_request): forwarded-tcpip with the address as the
  * client named it, the port that is listened on, and who connected (for messages); forwarded-streamlocal@openssh.com.
@@ -349,7 +351,7 @@ NACRE_API int nacre_server_carry_path(nacre_server_conn *c, const char *path, in
  */
 NACRE_API bool nacre_server_listens(nacre_server_conn *c, size_t n, nacre_server_forward *out);
 /* After nacre_sftp_reply_*: instead of nacre_sftp_server_flush, when the server stands on a channel. */
-NACRE_API int nacre_server_sftp_flush(nacre_server_conn *c, nacre_channel *ch);
+NACRE_API int nacre_server_sftp_flush(nacre_server_conn *c, nacre_channel *ch) NACRE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -100,17 +100,22 @@ NACRE_API int nacre_sftp_exists(nacre_sftp *s, const char *path, bool *exists) N
 NACRE_API int nacre_sftp_lexists(nacre_sftp *s, const char *path, bool *exists) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_isdir(nacre_sftp *s, const char *path, bool *is) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_isfile(nacre_sftp *s, const char *path, bool *is) NACRE_MUST_CHECK;
-NACRE_API int nacre_sftp_setstat(nacre_sftp *s, const char *path, const nacre_sftp_attrs *attrs);
+NACRE_API int nacre_sftp_setstat(nacre_sftp *s, const char *path,
+                                 const nacre_sftp_attrs *attrs) NACRE_MUST_CHECK;
 /* Not following links; NACRE_UNSUPPORTED without lsetstat@openssh.com. */
-NACRE_API int nacre_sftp_lsetstat(nacre_sftp *s, const char *path, const nacre_sftp_attrs *attrs);
-NACRE_API int nacre_sftp_chmod(nacre_sftp *s, const char *path, uint32_t mode);
+NACRE_API int nacre_sftp_lsetstat(nacre_sftp *s, const char *path,
+                                  const nacre_sftp_attrs *attrs) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_chmod(nacre_sftp *s, const char *path, uint32_t mode) NACRE_MUST_CHECK;
 /* NACRE_SFTP_KEEP_ID in place of one of them leaves it as it is (asked of the server first: version 3
  * has only both). */
 #define NACRE_SFTP_KEEP_ID UINT32_MAX
-NACRE_API int nacre_sftp_chown(nacre_sftp *s, const char *path, uint32_t uid, uint32_t gid);
-NACRE_API int nacre_sftp_utime(nacre_sftp *s, const char *path, uint32_t atime, uint32_t mtime);
+NACRE_API int nacre_sftp_chown(nacre_sftp *s, const char *path, uint32_t uid,
+                               uint32_t gid) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_utime(nacre_sftp *s, const char *path, uint32_t atime,
+                               uint32_t mtime) NACRE_MUST_CHECK;
 /* *size (NULL ok): what the server says that the file has afterwards. */
-NACRE_API int nacre_sftp_truncate(nacre_sftp *s, const char *path, uint64_t length, uint64_t *size);
+NACRE_API int nacre_sftp_truncate(nacre_sftp *s, const char *path, uint64_t length,
+                                  uint64_t *size) NACRE_MUST_CHECK;
 /* The absolute path; *out is owned. What "." is may be known from the beginning of the session. */
 NACRE_API int nacre_sftp_realpath(nacre_sftp *s, const char *path, char **out) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_readlink(nacre_sftp *s, const char *path, char **out) NACRE_MUST_CHECK;
@@ -123,19 +128,21 @@ NACRE_API int nacre_sftp_home(nacre_sftp *s, const char *user, char **out) NACRE
 /* "~" and "~user" too; NACRE_UNSUPPORTED without expand-path@openssh.com. */
 NACRE_API int nacre_sftp_expand(nacre_sftp *s, const char *path, char **out) NACRE_MUST_CHECK;
 /* mode: permission bits, 0777 as a rule: the server takes its umask away. */
-NACRE_API int nacre_sftp_mkdir(nacre_sftp *s, const char *path, uint32_t mode);
+NACRE_API int nacre_sftp_mkdir(nacre_sftp *s, const char *path, uint32_t mode) NACRE_MUST_CHECK;
 /* mkdir -p: makes what is missing of the path; NACRE_OK when all of it is there already. */
-NACRE_API int nacre_sftp_makedirs(nacre_sftp *s, const char *path, uint32_t mode);
-NACRE_API int nacre_sftp_rmdir(nacre_sftp *s, const char *path);
-NACRE_API int nacre_sftp_remove(nacre_sftp *s, const char *path);
+NACRE_API int nacre_sftp_makedirs(nacre_sftp *s, const char *path, uint32_t mode) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_rmdir(nacre_sftp *s, const char *path) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_remove(nacre_sftp *s, const char *path) NACRE_MUST_CHECK;
 /* Replaces an existing file in one step where the server can (posix-rename@openssh.com). */
-NACRE_API int nacre_sftp_rename(nacre_sftp *s, const char *from, const char *to);
+NACRE_API int nacre_sftp_rename(nacre_sftp *s, const char *from, const char *to) NACRE_MUST_CHECK;
 /* Version 3's own RENAME: an existing target is an error. */
-NACRE_API int nacre_sftp_rename_new(nacre_sftp *s, const char *from, const char *to);
+NACRE_API int nacre_sftp_rename_new(nacre_sftp *s, const char *from,
+                                    const char *to) NACRE_MUST_CHECK;
 /* Makes link point to target. */
-NACRE_API int nacre_sftp_symlink(nacre_sftp *s, const char *target, const char *link);
+NACRE_API int nacre_sftp_symlink(nacre_sftp *s, const char *target,
+                                 const char *link) NACRE_MUST_CHECK;
 /* NACRE_UNSUPPORTED without hardlink@openssh.com. */
-NACRE_API int nacre_sftp_hardlink(nacre_sftp *s, const char *from, const char *to);
+NACRE_API int nacre_sftp_hardlink(nacre_sftp *s, const char *from, const char *to) NACRE_MUST_CHECK;
 /* NACRE_UNSUPPORTED without statvfs@openssh.com. */
 NACRE_API int nacre_sftp_statvfs_path(nacre_sftp *s, const char *path,
                                       nacre_sftp_statvfs *out) NACRE_MUST_CHECK;
@@ -177,12 +184,12 @@ NACRE_API int nacre_sftp_extended(nacre_sftp *s, const char *name, nacre_span da
 
 /* The working directory, kept here: SFTP has none. NULL: back to where the session began. When there is no
  * such directory, it is NACRE_NOT_FOUND and we stay where we are. */
-NACRE_API int nacre_sftp_chdir(nacre_sftp *s, const char *path);
+NACRE_API int nacre_sftp_chdir(nacre_sftp *s, const char *path) NACRE_MUST_CHECK;
 /* Absolute; borrowed until the next chdir, cd or close. NULL with an error when the server will not say. */
 NACRE_API const char *nacre_sftp_getcwd(nacre_sftp *s);
 /* chdir, and remembers where we were; up to 64 deep. nacre_sftp_cd_back returns there. */
-NACRE_API int nacre_sftp_cd(nacre_sftp *s, const char *path);
-NACRE_API int nacre_sftp_cd_back(nacre_sftp *s);
+NACRE_API int nacre_sftp_cd(nacre_sftp *s, const char *path) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_cd_back(nacre_sftp *s) NACRE_MUST_CHECK;
 
 /* ---- directories ----------------------------------------------------------------------------------- */
 

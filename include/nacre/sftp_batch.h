@@ -38,20 +38,27 @@ NACRE_API void nacre_sftp_batch_free(nacre_sftp_batch *b);
 
 /* Each adds a request, which leaves with nacre_sftp_batch_run; *index (NULL ok) names its result. Paths
  * are copied. They fail with NACRE_NO_MEMORY, or NACRE_INVALID_ARGUMENT for an empty path, alone. */
-NACRE_API int nacre_sftp_batch_stat(nacre_sftp_batch *b, const char *path, size_t *index);
-NACRE_API int nacre_sftp_batch_lstat(nacre_sftp_batch *b, const char *path, size_t *index);
+NACRE_API int nacre_sftp_batch_stat(nacre_sftp_batch *b, const char *path,
+                                    size_t *index) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_batch_lstat(nacre_sftp_batch *b, const char *path,
+                                     size_t *index) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_batch_setstat(nacre_sftp_batch *b, const char *path,
-                                       const nacre_sftp_attrs *attrs, size_t *index);
+                                       const nacre_sftp_attrs *attrs,
+                                       size_t *index) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_batch_mkdir(nacre_sftp_batch *b, const char *path, uint32_t mode,
-                                     size_t *index);
-NACRE_API int nacre_sftp_batch_rmdir(nacre_sftp_batch *b, const char *path, size_t *index);
-NACRE_API int nacre_sftp_batch_remove(nacre_sftp_batch *b, const char *path, size_t *index);
+                                     size_t *index) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_batch_rmdir(nacre_sftp_batch *b, const char *path,
+                                     size_t *index) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_batch_remove(nacre_sftp_batch *b, const char *path,
+                                      size_t *index) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_batch_rename(nacre_sftp_batch *b, const char *from, const char *to,
-                                      size_t *index);
+                                      size_t *index) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_batch_symlink(nacre_sftp_batch *b, const char *target, const char *link,
-                                       size_t *index);
-NACRE_API int nacre_sftp_batch_readlink(nacre_sftp_batch *b, const char *path, size_t *index);
-NACRE_API int nacre_sftp_batch_realpath(nacre_sftp_batch *b, const char *path, size_t *index);
+                                       size_t *index) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_batch_readlink(nacre_sftp_batch *b, const char *path,
+                                        size_t *index) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_batch_realpath(nacre_sftp_batch *b, const char *path,
+                                        size_t *index) NACRE_MUST_CHECK;
 
 /*
  * Sends what was added since the last run and waits for every answer. NACRE_OK when all were answered,

@@ -118,7 +118,7 @@ NACRE_API int nacre_sftp_engine_input(nacre_sftp_engine *e, nacre_span input, si
  * The server sends no more. NACRE_OK when nothing was outstanding, else a fatal NACRE_CLOSED that
  * says what was cut off (and repeats what text came in place of SFTP).
  */
-NACRE_API int nacre_sftp_engine_end(nacre_sftp_engine *e);
+NACRE_API int nacre_sftp_engine_end(nacre_sftp_engine *e) NACRE_MUST_CHECK;
 /* True and the next entry (borrowed from the event's bytes), false at the end. */
 NACRE_API bool nacre_sftp_names_next(nacre_sftp_names *names, nacre_sftp_name *entry);
 

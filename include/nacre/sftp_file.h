@@ -66,9 +66,9 @@ NACRE_API int nacre_sftp_file_gets(nacre_sftp_file *f, char *p, size_t size,
  */
 NACRE_API int nacre_sftp_file_write(nacre_sftp_file *f, const void *p, size_t n) NACRE_MUST_CHECK;
 /* Waits until all that was written is acknowledged. */
-NACRE_API int nacre_sftp_file_flush(nacre_sftp_file *f);
+NACRE_API int nacre_sftp_file_flush(nacre_sftp_file *f) NACRE_MUST_CHECK;
 /* whence: SEEK_SET, SEEK_CUR, SEEK_END (which asks the server). Beyond the end is allowed. */
-NACRE_API int nacre_sftp_file_seek(nacre_sftp_file *f, int64_t offset, int whence);
+NACRE_API int nacre_sftp_file_seek(nacre_sftp_file *f, int64_t offset, int whence) NACRE_MUST_CHECK;
 NACRE_API uint64_t nacre_sftp_file_tell(const nacre_sftp_file *f);
 
 /* ---- anywhere ----------------------------------------------------------------------------------------- */
@@ -94,10 +94,11 @@ NACRE_API int nacre_sftp_file_readv(nacre_sftp_file *f, nacre_sftp_piece *pieces
 
 /* These flush first. */
 NACRE_API int nacre_sftp_file_stat(nacre_sftp_file *f, nacre_sftp_attrs *out) NACRE_MUST_CHECK;
-NACRE_API int nacre_sftp_file_setstat(nacre_sftp_file *f, const nacre_sftp_attrs *attrs);
-NACRE_API int nacre_sftp_file_truncate(nacre_sftp_file *f, uint64_t length);
+NACRE_API int nacre_sftp_file_setstat(nacre_sftp_file *f,
+                                      const nacre_sftp_attrs *attrs) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_file_truncate(nacre_sftp_file *f, uint64_t length) NACRE_MUST_CHECK;
 /* NACRE_UNSUPPORTED without fsync@openssh.com. */
-NACRE_API int nacre_sftp_file_sync(nacre_sftp_file *f);
+NACRE_API int nacre_sftp_file_sync(nacre_sftp_file *f) NACRE_MUST_CHECK;
 /* NACRE_UNSUPPORTED without fstatvfs@openssh.com. */
 NACRE_API int nacre_sftp_file_statvfs(nacre_sftp_file *f, nacre_sftp_statvfs *out) NACRE_MUST_CHECK;
 /* As nacre_sftp_check_file, of the open file. */
@@ -109,12 +110,12 @@ NACRE_API int nacre_sftp_file_check(nacre_sftp_file *f, const char *algorithms, 
  * NACRE_UNSUPPORTED without copy-data.
  */
 NACRE_API int nacre_sftp_file_copy_data(nacre_sftp_file *from, uint64_t from_offset, uint64_t n,
-                                        nacre_sftp_file *to, uint64_t to_offset);
+                                        nacre_sftp_file *to, uint64_t to_offset) NACRE_MUST_CHECK;
 /*
  * Flushes, and frees f in any case, also when the connection broke; an error says what was lost, or what
  * the server said to CLOSE. Before the session is closed. NULL ok.
  */
-NACRE_API int nacre_sftp_file_close(nacre_sftp_file *f);
+NACRE_API int nacre_sftp_file_close(nacre_sftp_file *f) NACRE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

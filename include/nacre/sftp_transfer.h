@@ -88,14 +88,14 @@ NACRE_API void nacre_sftp_transfer_options_init(nacre_sftp_transfer_options *o);
  * when it ends before the size that the server names for a regular file.
  */
 NACRE_API int nacre_sftp_get(nacre_sftp *s, const char *remote, const char *local,
-                             const nacre_sftp_transfer_options *o);
+                             const nacre_sftp_transfer_options *o) NACRE_MUST_CHECK;
 /*
  * Copies a local file to a remote one, which is made with the local mode less the server's umask, or
  * truncated. When it fails half way the error says how many bytes are there; atomic avoids that. The
  * size that the server has in the end is compared with what was sent: NACRE_INCOMPLETE.
  */
 NACRE_API int nacre_sftp_put(nacre_sftp *s, const char *local, const char *remote,
-                             const nacre_sftp_transfer_options *o);
+                             const nacre_sftp_transfer_options *o) NACRE_MUST_CHECK;
 
 /* Takes n bytes in the file's order. Returns false to end the transfer with NACRE_CANCELLED. */
 typedef bool (*nacre_sftp_write_fn)(void *user, const void *p, size_t n);
@@ -107,16 +107,17 @@ typedef bool (*nacre_sftp_read_fn)(void *user, void *p, size_t n, size_t *got);
  * size: what to expect (for progress and the final check), UINT64_MAX: unknown. mode: of a new file.
  */
 NACRE_API int nacre_sftp_getfo(nacre_sftp *s, const char *remote, nacre_sftp_write_fn write,
-                               void *stream_user, const nacre_sftp_transfer_options *o);
+                               void *stream_user,
+                               const nacre_sftp_transfer_options *o) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_putfo(nacre_sftp *s, nacre_sftp_read_fn read, void *stream_user,
                                uint64_t size, const char *remote, uint32_t mode,
-                               const nacre_sftp_transfer_options *o);
+                               const nacre_sftp_transfer_options *o) NACRE_MUST_CHECK;
 /*
  * Copies a file on the server: copy-data@ where the server has it, else down and up again through this
  * session, in bounded memory. Overwrites; mode of a new file as the source's.
  */
 NACRE_API int nacre_sftp_copy(nacre_sftp *s, const char *from, const char *to,
-                              const nacre_sftp_transfer_options *o);
+                              const nacre_sftp_transfer_options *o) NACRE_MUST_CHECK;
 
 /* ---- trees -------------------------------------------------------------------------------------------- */
 
@@ -179,14 +180,16 @@ NACRE_API void nacre_sftp_report_free(nacre_sftp_report *r);
 typedef struct nacre_sftp_job nacre_sftp_job;
 NACRE_API int nacre_sftp_job_new(nacre_sftp_job **out, nacre_sftp *s,
                                  const nacre_sftp_tree_options *o) NACRE_MUST_CHECK;
-NACRE_API int nacre_sftp_job_get(nacre_sftp_job *j, const char *remote, const char *local);
+NACRE_API int nacre_sftp_job_get(nacre_sftp_job *j, const char *remote,
+                                 const char *local) NACRE_MUST_CHECK;
 /*
  * The same, when a stat (links followed) has just told what remote is: it is not asked again. attrs may be
  * NULL, or without a type in its permissions; then it is.
  */
 NACRE_API int nacre_sftp_job_get_known(nacre_sftp_job *j, const char *remote, const char *local,
-                                       const nacre_sftp_attrs *attrs);
-NACRE_API int nacre_sftp_job_put(nacre_sftp_job *j, const char *local, const char *remote);
+                                       const nacre_sftp_attrs *attrs) NACRE_MUST_CHECK;
+NACRE_API int nacre_sftp_job_put(nacre_sftp_job *j, const char *local,
+                                 const char *remote) NACRE_MUST_CHECK;
 /*
  * Does it all. NACRE_OK when nothing failed (skipped ones do not count); NACRE_SOME_FAILED when some did,
  * and nacre_sftp_error is the first failure's; else why everything ended. report may be NULL; it is
@@ -201,18 +204,24 @@ NACRE_API void nacre_sftp_job_free(nacre_sftp_job *j); /* NULL ok */
  * what is below. o and report may be NULL.
  */
 NACRE_API int nacre_sftp_get_r(nacre_sftp *s, const char *remote, const char *local,
-                               const nacre_sftp_tree_options *o, nacre_sftp_report *report);
+                               const nacre_sftp_tree_options *o,
+                               nacre_sftp_report *report) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_put_r(nacre_sftp *s, const char *local, const char *remote,
-                               const nacre_sftp_tree_options *o, nacre_sftp_report *report);
+                               const nacre_sftp_tree_options *o,
+                               nacre_sftp_report *report) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_get_d(nacre_sftp *s, const char *remote, const char *local,
-                               const nacre_sftp_tree_options *o, nacre_sftp_report *report);
+                               const nacre_sftp_tree_options *o,
+                               nacre_sftp_report *report) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_put_d(nacre_sftp *s, const char *local, const char *remote,
-                               const nacre_sftp_tree_options *o, nacre_sftp_report *report);
+                               const nacre_sftp_tree_options *o,
+                               nacre_sftp_report *report) NACRE_MUST_CHECK;
 /* Everything that matches, into an existing directory. No match is NACRE_NOT_FOUND. */
 NACRE_API int nacre_sftp_get_glob(nacre_sftp *s, const char *pattern, const char *local_dir,
-                                  const nacre_sftp_tree_options *o, nacre_sftp_report *report);
+                                  const nacre_sftp_tree_options *o,
+                                  nacre_sftp_report *report) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_put_glob(nacre_sftp *s, const char *pattern, const char *remote_dir,
-                                  const nacre_sftp_tree_options *o, nacre_sftp_report *report);
+                                  const nacre_sftp_tree_options *o,
+                                  nacre_sftp_report *report) NACRE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -54,7 +54,7 @@ NACRE_API nacre_sshfp_match nacre_sshfp_check(const nacre_sshfp_answer *answer,
  * <hex>". hash: 1 or 2. The length, or NACRE_TOO_LARGE, NACRE_UNSUPPORTED (a key type without a number).
  */
 NACRE_API int nacre_sshfp_text(const nacre_key *key, uint8_t hash, const char *host, bool generic,
-                               char *out, size_t size);
+                               char *out, size_t size) NACRE_MUST_CHECK;
 /*
  * Asks the system's resolver for the records of a name; blocks, up to timeout_ms (0: as long as the resolver
  * takes). Status as for nacre_sshfp_read_answer, and NACRE_TIMEOUT. The answer is authenticated only when

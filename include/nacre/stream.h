@@ -131,7 +131,7 @@ NACRE_API size_t nacre_stream_available(const nacre_stream *s, int stream);
  * poll, never to be read, written or closed. It changes while the client's loop turns: in its calls, or when
  * the application runs nacre_client_loop. Made at the first call and closed with the stream; -1: none to be had.
  */
-NACRE_API int nacre_stream_fd(nacre_stream *s);
+NACRE_API int nacre_stream_fd(nacre_stream *s) NACRE_MUST_CHECK;
 
 /* ---- the end ---------------------------------------------------------------------------------------- */
 

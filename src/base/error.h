@@ -17,6 +17,12 @@ int nc_vfail(nacre_error *e, int status, nacre_blame by, const char *fmt, va_lis
     NACRE_PRINTF(4, 0);
 void nc_error_clear(nacre_error *e);
 
+/* Drops a result on purpose, where the compiler insists on a look: the caller says beside it why nothing is lost. */
+static inline void nc_drop(long result)
+{
+    (void)result;
+}
+
 /* The disconnect reason that goes with a status (RFC 4253 11.1); 0: none. */
 uint32_t nc_status_disconnect_reason(int status);
 

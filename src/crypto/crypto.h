@@ -137,12 +137,12 @@ struct nc_kem_alg {
     const char *name; /* "x25519", "p256", "dh-group14" */
     /* client: makes a pair, appends the public value */
     int (*start)(const nc_kem_alg *alg, const nacre_allocator *a, const nc_random *rnd,
-                 nc_kem **out, nc_buf *public_value);
+                 nc_kem **out, nc_buf *public_value) NACRE_MUST_CHECK;
     /* server: appends its public value and the secret; NACRE_KEX_FAILED for an invalid peer value */
     int (*respond)(const nc_kem_alg *alg, const nacre_allocator *a, const nc_random *rnd,
-                   nacre_span peer, nc_buf *public_value, nc_buf *secret);
+                   nacre_span peer, nc_buf *public_value, nc_buf *secret) NACRE_MUST_CHECK;
     /* client: appends the secret */
-    int (*finish)(nc_kem *kem, nacre_span peer, nc_buf *secret);
+    int (*finish)(nc_kem *kem, nacre_span peer, nc_buf *secret) NACRE_MUST_CHECK;
     const void *params;
 };
 void nc_kem_free(nc_kem *kem); /* wipes; NULL ok */

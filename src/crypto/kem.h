@@ -26,9 +26,9 @@ struct nc_raw_dh {
     size_t public_len;
     size_t shared_len;
     int (*pair)(const nc_raw_dh *dh, const nc_random *rnd, uint8_t *private_value,
-                uint8_t *public_value);
+                uint8_t *public_value) NACRE_MUST_CHECK;
     int (*agree)(const nc_raw_dh *dh, const uint8_t *private_value, nacre_span peer,
-                 uint8_t *shared);
+                 uint8_t *shared) NACRE_MUST_CHECK;
     const void *params;
 };
 extern const nc_raw_dh nc_raw_x25519, nc_raw_p256, nc_raw_p384;

@@ -50,17 +50,17 @@ typedef struct nc_mlkem {
     const char *provider;
     /* FIPS 203 7.1 (6.1): both keys from a seed. ek has room for ek_len bytes, dk for dk_len. */
     int (*keygen)(const nc_mlkem_params *p, const uint8_t seed[NC_MLKEM_SEED], uint8_t *ek,
-                  uint8_t *dk);
+                  uint8_t *dk) NACRE_MUST_CHECK;
     /* 7.2: NACRE_KEX_FAILED for a key of the wrong length or with a number that is not below q. */
     int (*encaps)(const nc_mlkem_params *p, nacre_span ek, const uint8_t m[NC_MLKEM_M], uint8_t *ct,
-                  uint8_t secret[NC_MLKEM_K]);
+                  uint8_t secret[NC_MLKEM_K]) NACRE_MUST_CHECK;
     /*
      * 7.3: NACRE_KEX_FAILED for a ciphertext of the wrong length, NACRE_BAD_KEY for a key of the wrong
      * length or whose hash does not fit. A ciphertext that nobody made with the key gives a secret
      * that nobody knows, and NACRE_OK: the key exchange's signature or MAC fails then.
      */
     int (*decaps)(const nc_mlkem_params *p, nacre_span dk, nacre_span ct,
-                  uint8_t secret[NC_MLKEM_K]);
+                  uint8_t secret[NC_MLKEM_K]) NACRE_MUST_CHECK;
 } nc_mlkem;
 
 extern const nc_mlkem nc_mlkem_own;

@@ -18,10 +18,13 @@ typedef struct nc_pktcipher_keys {
 
 typedef struct nc_pktcipher_mode {
     /* Fills contexts and layout; what it made before failing is freed by nc_pktcipher_free. */
-    int (*init)(nc_pktcipher *c, const nc_pktcipher_keys *k);
-    int (*peek_len)(nc_pktcipher *c, uint32_t seq, uint8_t *packet, uint32_t *packet_length);
-    int (*open)(nc_pktcipher *c, uint32_t seq, uint8_t *packet, uint32_t packet_length);
-    int (*seal)(nc_pktcipher *c, uint32_t seq, uint8_t *packet, uint32_t packet_length);
+    int (*init)(nc_pktcipher *c, const nc_pktcipher_keys *k) NACRE_MUST_CHECK;
+    int (*peek_len)(nc_pktcipher *c, uint32_t seq, uint8_t *packet,
+                    uint32_t *packet_length) NACRE_MUST_CHECK;
+    int (*open)(nc_pktcipher *c, uint32_t seq, uint8_t *packet,
+                uint32_t packet_length) NACRE_MUST_CHECK;
+    int (*seal)(nc_pktcipher *c, uint32_t seq, uint8_t *packet,
+                uint32_t packet_length) NACRE_MUST_CHECK;
 } nc_pktcipher_mode;
 
 struct nc_pktcipher {

@@ -21,21 +21,22 @@ typedef struct nc_beneath {
 } nc_beneath;
 
 /* Opens the directory. 0, or -1 and errno. */
-int nc_beneath_init(nc_beneath *b, const char *directory);
+int nc_beneath_init(nc_beneath *b, const char *directory) NACRE_MUST_CHECK;
 void nc_beneath_end(nc_beneath *b);
 
 /*
  * As openat(2) with O_CLOEXEC; links are followed but not at the end with O_NOFOLLOW, or O_CREAT and
  * O_EXCL. Relative paths begin at the top. A descriptor, or -1 and errno.
  */
-int nc_beneath_open(const nc_beneath *b, const char *path, int flags, mode_t mode);
+int nc_beneath_open(const nc_beneath *b, const char *path, int flags, mode_t mode) NACRE_MUST_CHECK;
 /*
  * The directory that holds the path's last name, and that name: no slash in it, not ".."; "." when the
  * path ends in the directory itself. The name may be a link, or not be there. *slash: one stood behind
  * it. A descriptor, or -1 and errno.
  */
-int nc_beneath_parent(const nc_beneath *b, const char *path, char name[NAME_MAX + 1], bool *slash);
+int nc_beneath_parent(const nc_beneath *b, const char *path, char name[NAME_MAX + 1],
+                      bool *slash) NACRE_MUST_CHECK;
 /* The path without links, "." and ".."; its last name need not exist. 0, or -1 and errno. */
-int nc_beneath_real(const nc_beneath *b, const char *path, nc_path *out);
+int nc_beneath_real(const nc_beneath *b, const char *path, nc_path *out) NACRE_MUST_CHECK;
 
 #endif

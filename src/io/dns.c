@@ -77,7 +77,8 @@ static void *run(void *user)
 {
     nc_dns_question *q = user;
     ask_system(q);
-    (void)nc_fd_write_all(q->wake[1], NC_FD_PIPE, "r", 1);
+    nc_drop(
+        nc_fd_write_all(q->wake[1], NC_FD_PIPE, "r", 1)); /* only who has gone does not get it */
     leave(q);
     return NULL;
 }
@@ -139,7 +140,7 @@ int nc_dns_take(nc_dns_question *q, nacre_sshfp_answer *out, nacre_error *err)
     char c;
     memset(out, 0, sizeof(*out));
     /* The byte in the pipe is what makes the thread's writes visible here; holders orders them too. */
-    (void)nc_fd_read(q->wake[0], NC_FD_PIPE, &c, 1);
+    nc_drop(nc_fd_read(q->wake[0], NC_FD_PIPE, &c, 1));
     (void)atomic_load(&q->holders);
     int rc;
     if (q->length >= 0) {

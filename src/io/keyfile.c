@@ -21,16 +21,16 @@ enum { MAX_KEY_FILE = 1024 * 1024 };
 /*
  * Others' files are the business of those others: ssh too looks only at what belongs to the user.
  */
-static int check_mode(const struct stat *st, const char *path, nacre_error *err)
+static void check_mode(const struct stat *st, const char *path, nacre_error *err)
 {
     if (st->st_uid != geteuid() || (st->st_mode & 077) == 0) {
-        return NACRE_OK;
+        return;
     }
-    return nc_fail(err, NACRE_KEY_PERMISSIONS,
-                   "%s: its mode is %04o, so others may use this private key; it is not read until "
-                   "you say: chmod 600 %s",
-                   NC_ESC(nc_span_cstr(path)), (unsigned)(st->st_mode & 07777),
-                   NC_ESC(nc_span_cstr(path)));
+    nc_fail(err, NACRE_KEY_PERMISSIONS,
+            "%s: its mode is %04o, so others may use this private key; it is not read until "
+            "you say: chmod 600 %s",
+            NC_ESC(nc_span_cstr(path)), (unsigned)(st->st_mode & 07777),
+            NC_ESC(nc_span_cstr(path)));
 }
 
 /* *exposed gets what check_mode says of the file; it is read all the same. */
@@ -53,7 +53,7 @@ static int read_file(const char *path, nacre_error *exposed, nc_buf *text, nacre
         rc = nc_fail(err, NACRE_IO, "%s: is a directory", NC_ESC(nc_span_cstr(path)));
     }
     if (rc == NACRE_OK) {
-        (void)check_mode(&st, path, exposed);
+        check_mode(&st, path, exposed);
     }
     /* Back to blocking: a key may come through a pipe, as in <(pass show key). */
     if (rc == NACRE_OK && fcntl(fd, F_SETFL, 0) < 0) {

@@ -44,8 +44,9 @@ mode_t nc_files_mode(const nacre_local_files *f, const nacre_sftp_attrs *a, mode
 typedef struct nc_local_file {
     int fd;
 } nc_local_file;
-ssize_t nc_files_read_at(int fd, const struct iovec *iov, int count, uint64_t offset);
-int nc_files_write_at(int fd, const uint8_t *p, size_t n, uint64_t offset);
+ssize_t nc_files_read_at(int fd, const struct iovec *iov, int count,
+                         uint64_t offset) NACRE_MUST_CHECK;
+int nc_files_write_at(int fd, const uint8_t *p, size_t n, uint64_t offset) NACRE_MUST_CHECK;
 
 /* ---- local_place.c ---- */
 
@@ -57,12 +58,13 @@ typedef struct nc_place {
     nc_path text;
 } nc_place;
 /* 0, or -1 and errno. End it in either case; it keeps errno. */
-int nc_place_find(const nacre_local_files *f, nacre_span path, nc_place *out);
+int nc_place_find(const nacre_local_files *f, nacre_span path, nc_place *out) NACRE_MUST_CHECK;
 void nc_place_end(nc_place *p);
 /* Opens a path, links followed as open(2) does. A descriptor, or -1 and errno. */
-int nc_files_open(const nacre_local_files *f, nacre_span path, int flags, mode_t mode);
+int nc_files_open(const nacre_local_files *f, nacre_span path, int flags,
+                  mode_t mode) NACRE_MUST_CHECK;
 /* The path without links, and relative to nothing. 0, or -1 and errno. */
-int nc_files_real(const nacre_local_files *f, const char *path, nc_path *out);
+int nc_files_real(const nacre_local_files *f, const char *path, nc_path *out) NACRE_MUST_CHECK;
 static inline bool nc_files_jailed(const nacre_local_files *f)
 {
     return f->jail.top >= 0;

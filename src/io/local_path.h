@@ -14,16 +14,16 @@ typedef struct nc_path {
 } nc_path;
 
 /* A span as a string: 0, or -1 and errno (ENAMETOOLONG; ENOENT for a zero byte in it). */
-int nc_path_copy(nc_path *out, nacre_span path);
+int nc_path_copy(nc_path *out, nacre_span path) NACRE_MUST_CHECK;
 /*
  * The absolute path without links, "." and ".." (OpenSSH's realpath: the last name need not exist).
  * Relative paths begin at start, which is absolute. 0, or -1 and errno.
  */
-int nc_path_resolve(nc_path *out, const char *start, const char *path);
+int nc_path_resolve(nc_path *out, const char *start, const char *path) NACRE_MUST_CHECK;
 /* "~", "~/x", "~user/x" into *out; others are copied. ENOENT: no such user. */
-int nc_path_expand(nc_path *out, const char *path);
+int nc_path_expand(nc_path *out, const char *path) NACRE_MUST_CHECK;
 /* The home directory of a user; "": of ourselves. */
-int nc_path_home(nc_path *out, const char *user);
+int nc_path_home(nc_path *out, const char *user) NACRE_MUST_CHECK;
 
 uint32_t nc_fx_of_errno(int errnum); /* as OpenSSH's server maps them */
 void nc_attrs_of_stat(const struct stat *st, nacre_sftp_attrs *out);

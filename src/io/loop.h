@@ -35,7 +35,8 @@ typedef struct nc_timers {
     size_t len, cap;
     uint64_t last_id;
 } nc_timers;
-int nc_timers_add(nc_timers *t, uint64_t at, nacre_timer_fn fn, void *user, uint64_t *id);
+int nc_timers_add(nc_timers *t, uint64_t at, nacre_timer_fn fn, void *user,
+                  uint64_t *id) NACRE_MUST_CHECK;
 void nc_timers_cancel(nc_timers *t, uint64_t id);
 /* Takes the first timer that is due at now and was set before limit_id; false: none. */
 bool nc_timers_pop(nc_timers *t, uint64_t now, uint64_t limit_id, nc_timer *out);
@@ -43,7 +44,7 @@ uint64_t nc_timers_next(const nc_timers *t); /* UINT64_MAX: none */
 void nc_timers_clear(nc_timers *t);
 
 /* signals.c: process-wide signal handlers that wake a loop. */
-int nc_signals_claim(nacre_loop *loop, int signo, int wake_fd, nacre_error *err);
+int nc_signals_claim(nacre_loop *loop, int signo, int wake_fd, nacre_error *err) NACRE_MUST_CHECK;
 void nc_signals_release(nacre_loop *loop, int signo);
 bool nc_signals_take(int signo); /* arrived since the last take? */
 enum { NC_SIGNAL_MAX = 65 };     /* numbers are below it */

@@ -264,8 +264,8 @@ static int endpoint(int fd, int (*ask)(int, struct sockaddr *, socklen_t *), nac
     if (ask(fd, (struct sockaddr *)&sa, &n) != 0) {
         int why = errno;
         memset(&sa, 0, sizeof(sa));
-        (void)describe(&sa, out);
-        return why == ENOTSOCK ? NACRE_OK : NACRE_IO;
+        int rc = describe(&sa, out);
+        return why == ENOTSOCK ? rc : NACRE_IO;
     }
     return describe(&sa, out);
 }

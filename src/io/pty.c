@@ -110,8 +110,9 @@ int nc_pty_open(const nacre_pty *want, const nacre_account *account, int *master
         step = "take the terminal's end of a pseudo-terminal";
         goto fail;
     }
-    (void)nacre_pty_resize(*master, want);
-    (void)nacre_tty_apply_modes(*slave, want->modes);
+    /* A terminal of another size, or without a mode, is still a terminal. */
+    nc_drop(nacre_pty_resize(*master, want));
+    nc_drop(nacre_tty_apply_modes(*slave, want->modes));
     return NACRE_OK;
 fail:
     (void)nc_os_fail(err, NACRE_IO, errno, "cannot %s", step);

@@ -53,7 +53,7 @@ bool nc_relay_child_done(const nacre_relay *r);
 bool nc_relay_uses(const nacre_relay *r, int fd);
 
 /* relay_fds.c: makes fd (-1: none) a source or sink of r. 0, or -1 and errno. */
-int nc_relay_init_source(nacre_relay *r, int i, int fd, int stream);
-int nc_relay_init_sink(nacre_relay *r, int i, int fd);
+int nc_relay_init_source(nacre_relay *r, int i, int fd, int stream) NACRE_MUST_CHECK;
+int nc_relay_init_sink(nacre_relay *r, int i, int fd) NACRE_MUST_CHECK;
 
 #endif

@@ -107,7 +107,8 @@ static void *resolve(void *user)
         .ai_family = r->family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     r->error = getaddrinfo(r->host, r->port, &hints, &r->list);
     r->errnum = errno;
-    (void)nc_fd_write_all(r->wake[1], NC_FD_PIPE, "r", 1);
+    nc_drop(
+        nc_fd_write_all(r->wake[1], NC_FD_PIPE, "r", 1)); /* only who has gone does not get it */
     leave(r);
     return NULL;
 }
@@ -172,7 +173,7 @@ int nc_resolve_take(nc_resolution *r, nc_address *out, size_t max, size_t *count
     *count = 0;
     /* The byte in the pipe is what makes the thread's writes visible here; holders orders them too. */
     char c;
-    (void)nc_fd_read(r->wake[0], NC_FD_PIPE, &c, 1);
+    nc_drop(nc_fd_read(r->wake[0], NC_FD_PIPE, &c, 1));
     (void)atomic_load(&r->holders);
     for (const struct addrinfo *a = r->list; r->error == 0 && a && *count < max; a = a->ai_next) {
         if ((a->ai_family == AF_INET || a->ai_family == AF_INET6) &&

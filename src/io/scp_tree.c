@@ -96,9 +96,9 @@ static int note(const nc_scp_tree *t, nc_scp_record *out, nacre_error *why, int 
 static int note_errno(const nc_scp_tree *t, nc_scp_record *out, nacre_error *why)
 {
     int code = errno;
-    note(t, out, why, NACRE_IO, strerror(code));
+    int rc = note(t, out, why, NACRE_IO, strerror(code));
     why->detail = (uint32_t)code;
-    return NACRE_OK;
+    return rc;
 }
 
 static void describe(const nc_scp_tree *t, const struct stat *st, nc_scp_record *out)

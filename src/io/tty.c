@@ -65,7 +65,7 @@ void nacre_tty_restore(nacre_tty *tty)
     if (tty && tty->raw) {
         int saved = errno;
         tty->raw = 0;
-        (void)nc_tty_set(tty->fd, TCSADRAIN, &tty->cooked);
+        nc_drop(nc_tty_set(tty->fd, TCSADRAIN, &tty->cooked)); /* it may be gone: then so be it */
         errno = saved;
     }
 }

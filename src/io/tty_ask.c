@@ -127,10 +127,10 @@ static int ask_once(int in, int out, const char *prompt, bool echo, char *line, 
         rc = read_line(in, line, size);
     }
     if (change && (!echo || rc == STOPPED)) {
-        (void)nc_fd_write_all(out, nc_fd_classify(out), "\n", 1);
+        nc_drop(nc_fd_write_all(out, nc_fd_classify(out), "\n", 1)); /* only for the looks */
     }
     if (change) {
-        (void)nc_tty_set(in, TCSANOW, &before);
+        nc_drop(nc_tty_set(in, TCSANOW, &before)); /* the answer counts, or the failure before */
     }
     (void)sigprocmask(SIG_SETMASK, &old, NULL);
     return rc;

@@ -31,8 +31,8 @@ static void put_back(nacre_tty *tty)
 {
     if (tty && tty->raw) {
         tty->raw = 0;
-        (void)nc_tty_set(tty->fd, TCSANOW,
-                         &tty->cooked); /* a terminal that drains no more must not hold us */
+        /* A terminal that drains no more must not hold us; one that is gone needs nothing. */
+        nc_drop(nc_tty_set(tty->fd, TCSANOW, &tty->cooked));
     }
 }
 

@@ -104,6 +104,13 @@ int nc_sk_verify(const nacre_key *k, const nc_sig_alg *alg, nacre_span data, nc_
 /* Next word separated by blanks and tabs; empty at the end. *rest moves behind it. */
 nacre_span nc_text_word(nacre_span *rest);
 nacre_span nc_text_trim(nacre_span s); /* blanks, tabs, CR, LF at both ends */
+/* What is written for people begins as "": whoever prints it without a look at the status prints nothing. */
+static inline void nc_text_empty(char *out, size_t size)
+{
+    if (size) {
+        out[0] = '\0';
+    }
+}
 /* Next line without its LF or CRLF; false at the end. */
 bool nc_text_line(nacre_span *rest, nacre_span *line);
 bool nc_text_starts(nacre_span s, const char *prefix);

@@ -46,6 +46,7 @@ int nacre_key_babble(const nacre_key *k, char *out, size_t size)
     nacre_key *plain = NULL;
     uint8_t digest[NC_MAX_HASH];
     char text[256];
+    nc_text_empty(out, size);
     int rc = nacre_key_plain(&plain, k);
     if (rc != NACRE_OK) {
         return rc;

@@ -223,6 +223,7 @@ int nacre_key_public_line(const nacre_key *k, char *out, size_t size)
     const char *type = nacre_key_type(k);
     nc_buf text;
     nc_buf_init(&text, nc_key_allocator(k), 2 * NC_MAX_KEY_BLOB);
+    nc_text_empty(out, size);
     int rc = nc_buf_append(&text, type, strlen(type));
     if (rc == NACRE_OK) {
         rc = nc_buf_append(&text, " ", 1);
@@ -282,6 +283,7 @@ static int write_base64(const char *name, nacre_span digest, char *out, size_t s
 int nacre_blob_fingerprint(nacre_span blob, const char *hash, char *out, size_t size)
 {
     const nc_hash_alg *alg = hash ? nc_hash_find(hash) : nc_hash_get(NC_SHA256);
+    nc_text_empty(out, size);
     if (!alg) {
         return NACRE_UNKNOWN_NAME;
     }

@@ -51,6 +51,7 @@ int nacre_key_randomart(const nacre_key *k, const char *hash, char *out, size_t 
     uint8_t board[HEIGHT][WIDTH];
     char line[LINE + 1], title[TITLE], name[TITLE];
     nacre_span blob = nc_key_plain_blob(k);
+    nc_text_empty(out, size);
     if (!alg) {
         return NACRE_UNKNOWN_NAME;
     }

@@ -54,7 +54,10 @@ static void fingerprints_are_ssh_keygens(void **state)
         assert_string_equal(got, md5);
         assert_int_equal(nacre_key_fingerprint(k, "sha256", got, strlen(sha)), NACRE_TOO_LARGE);
         assert_int_equal(nacre_key_fingerprint(k, "MD5", got, strlen(md5)), NACRE_TOO_LARGE);
+        assert_string_equal(got, "");
+        (void)snprintf(got, sizeof(got), "what was there");
         assert_int_equal(nacre_key_fingerprint(k, "crc32", got, sizeof(got)), NACRE_UNKNOWN_NAME);
+        assert_string_equal(got, "");
         snprintf(text, sizeof(text), "%u", nacre_key_bits(k));
         assert_string_equal(text, bits);
         nacre_key_free(k);
