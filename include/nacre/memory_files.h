@@ -37,8 +37,8 @@ NACRE_API const nacre_sftp_server_ops *nacre_memory_files_ops(void);
 
 /*
  * For the program around it: makes or replaces a file, with its parent directories; a copy of bytes.
- * NACRE_LIMIT, NACRE_NO_MEMORY; NACRE_EXISTS: something else is there. What failed half way may be there
- * in part.
+ * NACRE_LIMIT, NACRE_NO_MEMORY; NACRE_EXISTS: something else is there; NACRE_TOO_LARGE: a name has more than 255
+ * bytes; NACRE_NOT_FOUND: no path to anything. What failed half way may be there in part.
  */
 NACRE_API int nacre_memory_files_put(nacre_memory_files *m, const char *path, nacre_span bytes,
                                      uint32_t mode) NACRE_MUST_CHECK;

@@ -231,6 +231,7 @@ NACRE_API bool nacre_sftp_answer_hash(nacre_sftp_answer *out, const char *algori
  * Each answers one ticket; call nacre_sftp_server_flush afterwards (not from within an operation).
  * NACRE_NOT_FOUND: no such ticket (session over, answered already). NACRE_INVALID_ARGUMENT: not what
  * this request is answered with. NACRE_AGAIN: output is full, try again when the pipe was writable.
+ * NACRE_LIMIT: larger than a packet may be. After an error the ticket is open as before.
  * Any ticket may be answered by a status; NACRE_FX_OK only where that says everything.
  */
 NACRE_API int nacre_sftp_reply_status(nacre_sftp_server *s, uint32_t ticket, uint32_t code,

@@ -60,6 +60,8 @@ static int of_status(const nacre_memory_files *m, uint32_t code)
         return NACRE_OK;
     case NACRE_FX_NO_SUCH_FILE:
         return NACRE_NOT_FOUND;
+    case NACRE_FX_BAD_MESSAGE: /* a name that none can have */
+        return NACRE_TOO_LARGE;
     default:
         return full ? NACRE_LIMIT : NACRE_NO_MEMORY;
     }

@@ -359,10 +359,11 @@ int nacre_sftp_reply_names(nacre_sftp_server *s, uint32_t ticket, const nacre_sf
     if (taken) {
         *taken = 0;
     }
+    int rc = nc_server_late(s, ticket, NC_WITH_NAMES, &l.t);
     if (n == 0) {
-        return nacre_sftp_reply_status(s, ticket, NACRE_FX_EOF, NULL);
+        return rc == NACRE_OK ? nacre_sftp_reply_status(s, ticket, NACRE_FX_EOF, NULL) : rc;
     }
-    int rc = late_begin(s, ticket, NC_WITH_NAMES, NACRE_FXP_NAME, &l);
+    rc = late_begin(s, ticket, NC_WITH_NAMES, NACRE_FXP_NAME, &l);
     if (rc != NACRE_OK) {
         nc_buf_clear(&l.b);
         return rc;

@@ -150,6 +150,207 @@ static void listing(void **state)
     peer_close(&p);
 }
 
+/* ---- attributes ------------------------------------------------------------------------------------- */
+
+/* Mode, owner and time of modification, as one number each in a row; false: no attributes came. */
+static bool got_attrs(peer *p, uint32_t wanted[4])
+{
+    nacre_sftp_attrs a;
+    size_t used = 0;
+    bool good = p->type == NACRE_FXP_ATTRS &&
+                nacre_sftp_attrs_decode(nc_rd_rest(&p->r), &used, &a) == NACRE_OK;
+    if (good) {
+        wanted[0] = a.permissions;
+        wanted[1] = a.uid;
+        wanted[2] = a.gid;
+        wanted[3] = a.mtime;
+    }
+    return good;
+}
+
+static void wr_attrs(nc_wr *w, uint32_t mode, uint32_t owner, uint32_t group, uint32_t time)
+{
+    nc_wr_u32(w, NACRE_SFTP_ATTR_PERMISSIONS | NACRE_SFTP_ATTR_UIDGID | NACRE_SFTP_ATTR_ACMODTIME);
+    nc_wr_u32(w, owner);
+    nc_wr_u32(w, group);
+    nc_wr_u32(w, mode);
+    nc_wr_u32(w, time);
+    nc_wr_u32(w, time);
+}
+
+static void has(peer *p, uint8_t type, const char *path, uint32_t mode, uint32_t owner,
+                uint32_t time)
+{
+    uint32_t got[4] = {0};
+    assert_int_equal(one(p, type, path), NACRE_FX_OK);
+    assert_true(got_attrs(p, got));
+    assert_int_equal(got[0], mode);
+    assert_int_equal(got[1], owner);
+    assert_int_equal(got[3], time);
+}
+
+static void attributes(void **state)
+{
+    peer p;
+    handle f;
+    uint32_t got[4] = {0};
+    (void)state;
+    peer_ready(&p, NULL);
+    put_text(&p, "/d/f", "text");
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, "/d/f", "/l"), NACRE_FX_OK);
+    /* by path: through the link; type bits are not the client's to give */
+    nc_wr *w = begin(&p, NACRE_FXP_SETSTAT);
+    nc_wr_cstr(w, "/l");
+    wr_attrs(w, 0140000 | 04751, 5, 6, 7);
+    assert_int_equal(ask(&p), NACRE_FX_OK);
+    has(&p, NACRE_FXP_STAT, "/l", NACRE_SFTP_S_IFREG | 04751, 5, 7);
+    has(&p, NACRE_FXP_LSTAT, "/l", NACRE_SFTP_S_IFLNK | 0777, 0, 0);
+    /* of the link itself */
+    w = begin_ext(&p, "lsetstat@openssh.com");
+    nc_wr_cstr(w, "/l");
+    wr_attrs(w, 0700, 8, 8, 9);
+    assert_int_equal(ask(&p), NACRE_FX_OK);
+    has(&p, NACRE_FXP_LSTAT, "/l", NACRE_SFTP_S_IFLNK | 0700, 8, 9);
+    has(&p, NACRE_FXP_STAT, "/l", NACRE_SFTP_S_IFREG | 04751, 5, 7);
+    w = begin_ext(&p, "lsetstat@openssh.com");
+    nc_wr_cstr(w, "/l");
+    nc_wr_u32(w, NACRE_SFTP_ATTR_SIZE);
+    nc_wr_u64(w, 1);
+    assert_int_equal(ask(&p), NACRE_FX_BAD_MESSAGE);
+    w = begin_ext(&p, "lsetstat@openssh.com");
+    nc_wr_cstr(w, "/none");
+    nc_wr_u32(w, 0);
+    assert_int_equal(ask(&p), NACRE_FX_NO_SUCH_FILE);
+    assert_int_equal(set_size(&p, "/d", 0), NACRE_FX_FAILURE);
+    assert_int_equal(set_size(&p, "/none", 0), NACRE_FX_NO_SUCH_FILE);
+    /* by handle, also when the name is gone */
+    assert_int_equal(open_file(&p, "/d/f", NACRE_FXF_READ | NACRE_FXF_WRITE, &f), NACRE_FX_OK);
+    assert_int_equal(one(&p, NACRE_FXP_REMOVE, "/d/f"), NACRE_FX_OK);
+    w = begin(&p, NACRE_FXP_FSETSTAT);
+    wr_handle(w, &f);
+    wr_attrs(w, 0600, 1, 2, 3);
+    assert_int_equal(ask(&p), NACRE_FX_OK);
+    wr_handle(begin(&p, NACRE_FXP_FSTAT), &f);
+    assert_int_equal(ask(&p), NACRE_FX_OK);
+    assert_true(got_attrs(&p, got));
+    assert_int_equal(got[0], NACRE_SFTP_S_IFREG | 0600);
+    assert_int_equal(got[2], 2);
+    assert_int_equal(got[3], 3);
+    wr_handle(begin_ext(&p, "fsync@openssh.com"), &f);
+    assert_int_equal(ask(&p), NACRE_FX_OK);
+    wr_handle(begin_ext(&p, "fstatvfs@openssh.com"), &f);
+    assert_int_equal(ask(&p), NACRE_FX_OK);
+    assert_int_equal(nc_rd_u64(&p.r), 4096);
+    assert_int_equal(close_file(&p, &f), NACRE_FX_OK);
+    wr_handle(begin(&p, NACRE_FXP_FSTAT), &f);
+    assert_int_equal(ask(&p), NACRE_FX_FAILURE);
+    peer_close(&p);
+}
+
+/* The mode that OPEN and MKDIR ask for; what TRUNC leaves. */
+static void made_with(void **state)
+{
+    peer p;
+    handle f;
+    (void)state;
+    peer_ready(&p, NULL);
+    nc_wr *w = begin(&p, NACRE_FXP_OPEN);
+    nc_wr_cstr(w, "/f");
+    nc_wr_u32(w, CREATE);
+    nc_wr_u32(w, NACRE_SFTP_ATTR_PERMISSIONS);
+    nc_wr_u32(w, 0100640);
+    assert_int_equal(ask(&p), NACRE_FX_OK);
+    f = keep_handle(&p);
+    assert_int_equal(put(&p, &f, 0, "some text"), NACRE_FX_OK);
+    assert_int_equal(close_file(&p, &f), NACRE_FX_OK);
+    has(&p, NACRE_FXP_STAT, "/f", NACRE_SFTP_S_IFREG | 0640, 0, 0);
+    assert_int_equal(open_file(&p, "/f", CREATE | NACRE_FXF_TRUNC, &f), NACRE_FX_OK);
+    holds(&p, "/f", NULL, 0);
+    has(&p, NACRE_FXP_STAT, "/f", NACRE_SFTP_S_IFREG | 0640, 0, 0);
+    peer_close(&p);
+}
+
+/* ---- names of all kinds -------------------------------------------------------------------------------- */
+
+static bool answers(peer *p, uint32_t code, const char *path)
+{
+    return code == NACRE_FX_OK && p->type == NACRE_FXP_NAME && nc_rd_u32(&p->r) == 1 &&
+           nc_span_is(nc_rd_str(&p->r), path);
+}
+
+static uint32_t ask_ext(peer *p, const char *name, const char *text)
+{
+    nc_wr_cstr(begin_ext(p, name), text);
+    return ask(p);
+}
+
+static void names(void **state)
+{
+    peer p;
+    static const char expand[] = "expand-path@openssh.com";
+    (void)state;
+    peer_ready(&p, NULL);
+    put_text(&p, "/d/f", "text");
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, "../d", "/l"), NACRE_FX_OK);
+    assert_true(answers(&p, one(&p, NACRE_FXP_READLINK, "/l"), "../d"));
+    assert_int_equal(one(&p, NACRE_FXP_READLINK, "/d/f"), NACRE_FX_BAD_MESSAGE);
+    assert_int_equal(one(&p, NACRE_FXP_READLINK, "/d"), NACRE_FX_BAD_MESSAGE);
+    assert_int_equal(one(&p, NACRE_FXP_READLINK, "/none"), NACRE_FX_NO_SUCH_FILE);
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, "x", "/l"), NACRE_FX_FAILURE);
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, "", "/m"), NACRE_FX_NO_SUCH_FILE);
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, "x", "/none/m"), NACRE_FX_NO_SUCH_FILE);
+    assert_true(answers(&p, ask_ext(&p, expand, "~"), "/"));
+    assert_true(answers(&p, ask_ext(&p, expand, "~/l/f"), "/d/f"));
+    assert_true(answers(&p, ask_ext(&p, expand, "l"), "/d"));
+    assert_int_equal(ask_ext(&p, expand, "~root"), NACRE_FX_NO_SUCH_FILE);
+    assert_int_equal(ask_ext(&p, expand, "~/none/none"), NACRE_FX_NO_SUCH_FILE);
+    assert_true(answers(&p, ask_ext(&p, "home-directory", "anybody"), "/"));
+    nc_wr *w = begin_ext(&p, "users-groups-by-id@openssh.com");
+    nc_wr_u32(w, 8);
+    nc_wr_u32(w, 0);
+    nc_wr_u32(w, 1);
+    nc_wr_u32(w, 4);
+    nc_wr_u32(w, 0);
+    assert_int_equal(ask(&p), NACRE_FX_OK);
+    static const char known[] = "\0\0\0\x0c\0\0\0\4root\0\0\0\0\0\0\0\x08\0\0\0\4root";
+    assert_true(nc_span_eq(nc_rd_rest(&p.r), nc_span(known, sizeof(known) - 1)));
+    assert_int_equal(ask_ext(&p, "users-groups-by-id@openssh.com", "abc"), NACRE_FX_BAD_MESSAGE);
+    peer_close(&p);
+}
+
+/* What the program around it may not put. */
+static void not_put(void **state)
+{
+    peer p;
+    char name[260];
+    nacre_span bytes = nc_span_cstr("x"), got;
+    (void)state;
+    peer_ready(&p, NULL);
+    put_text(&p, "/f", "text");
+    assert_int_equal(nacre_memory_files_mkdir(p.files, "/d", 0700), NACRE_OK);
+    assert_int_equal(nacre_memory_files_mkdir(p.files, "/d", 0700), NACRE_OK);
+    assert_int_equal(nacre_memory_files_mkdir(p.files, "/f", 0700), NACRE_EXISTS);
+    assert_int_equal(nacre_memory_files_mkdir(p.files, "/f/g", 0700), NACRE_EXISTS);
+    assert_int_equal(nacre_memory_files_put(p.files, "/d", bytes, 0600), NACRE_EXISTS);
+    assert_int_equal(nacre_memory_files_put(p.files, "/f/g", bytes, 0600), NACRE_EXISTS);
+    assert_int_equal(nacre_memory_files_put(p.files, "/g/", bytes, 0600), NACRE_EXISTS);
+    memset(name, 'n', sizeof(name));
+    name[0] = '/';
+    name[257] = '\0';
+    assert_int_equal(nacre_memory_files_put(p.files, name, bytes, 0600), NACRE_TOO_LARGE);
+    assert_int_equal(nacre_memory_files_mkdir(p.files, name, 0700), NACRE_TOO_LARGE);
+    name[256] = '\0';
+    assert_int_equal(nacre_memory_files_put(p.files, name, bytes, 0600), NACRE_OK);
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, "/loop/x", "/loop"), NACRE_FX_OK);
+    assert_int_equal(nacre_memory_files_put(p.files, "/loop", bytes, 0600), NACRE_NOT_FOUND);
+    assert_int_equal(nacre_memory_files_mkdir(p.files, "/loop/d", 0700), NACRE_NOT_FOUND);
+    assert_int_equal(nacre_memory_files_get(p.files, "/d", &got), NACRE_NOT_FOUND);
+    assert_int_equal(nacre_memory_files_get(p.files, "/none", &got), NACRE_NOT_FOUND);
+    assert_int_equal(nacre_memory_files_get(p.files, "/f/g", &got), NACRE_NOT_FOUND);
+    holds(&p, "/f", "text", 4);
+    peer_close(&p);
+}
+
 /* ---- limits --------------------------------------------------------------------------------------- */
 
 static void space(void **state)
@@ -285,6 +486,10 @@ int main(void)
         cmocka_unit_test(renames),
         cmocka_unit_test(removed_while_open),
         cmocka_unit_test(listing),
+        cmocka_unit_test(attributes),
+        cmocka_unit_test(made_with),
+        cmocka_unit_test(names),
+        cmocka_unit_test(not_put),
         cmocka_unit_test(space),
         cmocka_unit_test(space_of_links),
         cmocka_unit_test(no_memory),
