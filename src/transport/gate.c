@@ -44,7 +44,8 @@ static const gate_row gate_rows[256] = {
     ROW(IGNORE, ALWAYS, ALWAYS),
     ROW(UNIMPLEMENTED, ALWAYS, ALWAYS),
     ROW(DEBUG, ALWAYS, ALWAYS),
-    ROW(SERVICE_REQUEST, NEVER, P_SERVICE),
+    /* Some clients ask again before each attempt to log in (paramiko before 3.2), as OpenSSH lets them. */
+    ROW(SERVICE_REQUEST, NEVER, P_SERVICE | P_AUTH),
     ROW(SERVICE_ACCEPT, P_SERVICE, NEVER),
     /* RFC 8308 2.4: after NEWKEYS, and from a server once more before SUCCESS; core checks which. */
     ROW(EXT_INFO, P_SERVICE | P_AUTH, P_SERVICE),

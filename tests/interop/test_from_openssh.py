@@ -3,7 +3,10 @@
 import os
 import socket
 import subprocess
+import time
 import unittest
+
+import paramiko
 
 from harness import *
 
@@ -77,6 +80,45 @@ class Login(unittest.TestCase):
             run(["ssh", "-p", other.port, *options, f"{user}@127.0.0.1", "true"], check=255)
         self.assertNotIn("no-such-user-here", other.text())
         other.stop()
+
+    @unittest.skipUnless(ROOT, "an account can only be made by root")
+    def test_unknown_users_are_answered_alike(self):
+        """Whatever is asked for a user, nothing in the answers says whether there is one (CVE-2018-15473, CVE-2016-6210)."""
+        user = TestUser()
+        other = nacre_server(place, "PasswordAuthentication yes", "KbdInteractiveAuthentication yes", "MaxAuthTries 20")
+        stranger, unseen = paramiko.RSAKey.generate(2048), paramiko.RSAKey.generate(2048)
+        answers, fastest = {}, {}
+        for name in (user.name, "no-such-user-here"):
+            transport = paramiko.Transport(("127.0.0.1", int(other.port)))
+            transport.start_client(timeout=DEADLINE)
+            heard = answers[name] = []
+            read = transport.packetizer.read_message
+
+            def listen(read=read, heard=heard):
+                number, message = read()
+                heard.append((number, message.asbytes()))
+                return number, message
+
+            transport.packetizer.read_message = listen
+            attempts = [transport.auth_none, lambda n, t=transport: t.auth_publickey(n, stranger),
+                        lambda n, t=transport: t.auth_publickey(n, unseen),
+                        lambda n, t=transport: t.auth_interactive(n, lambda *_: ["wrong"])]
+            attempts += 4 * [lambda n, t=transport: t.auth_password(n, "wrong", fallback=False)]
+            times = []
+            for attempt in attempts:
+                begin = time.monotonic()
+                self.assertRaises(paramiko.AuthenticationException, attempt, name)
+                times.append(time.monotonic() - begin)
+            fastest[name] = min(times[-4:])
+            transport.close()
+        known, unknown = answers.values()
+        known, unknown = ([m for m in answer if m[0] >= 50] for answer in (known, unknown))
+        self.assertEqual(known, unknown)
+        self.assertEqual([number for number, _ in known], [51, 51, 51, 60, 51, 51, 51, 51, 51])
+        # A password is hashed for nobody, too. The fastest of four, because others use the machine as well.
+        self.assertGreater(fastest["no-such-user-here"], fastest[user.name] / 4)
+        other.stop()
+        user.remove()
 
     @unittest.skipUnless(ROOT, "an account can only be made by root")
     def test_an_empty_password_never_opens(self):

@@ -126,6 +126,16 @@ class ParamikoClient(unittest.TestCase):
         self.assertEqual(stderr.read(), b"err\n")
         self.assertEqual(stdout.channel.recv_exit_status(), 7)
 
+    def test_several_attempts_on_one_connection(self):
+        """paramiko before 3.2 asks for the service before each of them."""
+        client = paramiko.SSHClient()
+        client.load_host_keys(str(place.known_hosts(server.port)))
+        client.connect("127.0.0.1", server.port, ME, pkey=paramiko.RSAKey.generate(2048), password="wrong",
+                       key_filename=[str(make_key(place.fresh("stranger"))), str(place.keys["ed25519"])],
+                       allow_agent=False, look_for_keys=False, timeout=DEADLINE)
+        self.assertEqual(client.exec_command("echo in", timeout=DEADLINE)[1].read(), b"in\n")
+        client.close()
+
     def test_renegotiation_in_a_transfer(self):
         stdin, stdout, _ = self.client.exec_command("head -c 20000000 /dev/zero", timeout=DEADLINE)
         first = stdout.read(100000)

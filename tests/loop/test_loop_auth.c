@@ -108,8 +108,16 @@ static void test_bound_to_the_first_exchange(void **state)
     seen s;
     init(&p, &s);
     exchange(&p);
+    nacre_span id = nacre_transport_session_id(p.end[1].t);
+    uint8_t first[64];
+    assert_true(id.n >= 32 && id.n <= sizeof(first));
+    memcpy(first, id.p, id.n);
     assert_int_equal(nacre_transport_rekey(p.end[1].t), NACRE_OK);
     pair_run(&p);
+    for (int who = 0; who < 2; who++) {
+        assert_int_equal(p.end[who].seen[NACRE_EVENT_KEX_DONE], 2);
+        assert_true(nc_span_eq(nacre_transport_session_id(p.end[who].t), nc_span(first, id.n)));
+    }
     login(&p, &s, true);
 }
 

@@ -74,7 +74,7 @@ static const legal_row legal[] = {
     {KEYED, ANY, 2, 4, NACRE_OK, EVERY_PEER},
     {AT(METHOD) | AT(PROVED), ANY, 2, 4, NACRE_OK, LAX_PEER},
     /* RFC 4253 10 */
-    {AT(SERVICE), NACRE_SERVER, 5, 5, NACRE_OK, EVERY_PEER},
+    {AT(SERVICE) | AT(USERAUTH) | AT(ASKED), NACRE_SERVER, 5, 5, NACRE_OK, EVERY_PEER},
     {AT(SERVICE), NACRE_CLIENT, 6, 6, NACRE_OK, EVERY_PEER},
     /* RFC 8308 2.4: behind NEWKEYS (that place is taken here), and a server's before login */
     {AT(USERAUTH) | AT(ASKED), NACRE_CLIENT, 7, 7, NACRE_OK, EVERY_PEER},

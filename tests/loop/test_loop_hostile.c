@@ -101,6 +101,32 @@ static void test_wrong_service(void **state)
     pair_free(&p);
 }
 
+/* Asking for userauth once more is answered once more, and changes nothing; for anything else it ends the connection. */
+static void test_the_service_asked_for_again(void **state)
+{
+    (void)state;
+    static const uint8_t again[] = "\5\0\0\0\14ssh-userauth";
+    static const uint8_t other[] = "\5\0\0\0\16ssh-connection";
+    pair p;
+    hostile_until_keyed(&p);
+    const nc_core *server = p.end[1].core;
+    pair_inject(&p, 0, again, sizeof(again) - 1);
+    (void)pair_round(&p);
+    (void)pair_round(&p);
+    assert_true(server->service_accepted);
+    /* Our own client did not ask, and takes the second answer amiss. */
+    hostile_end(&p, 0, NACRE_OUT_OF_PLACE);
+    pair_free(&p);
+    hostile_until_keyed(&p);
+    pair_inject(&p, 0, other, sizeof(other) - 1);
+    hostile_end(&p, 1, NACRE_SERVICE);
+    pair_free(&p);
+    hostile_until_in(&p);
+    pair_inject(&p, 0, again, sizeof(again) - 1);
+    hostile_end(&p, 1, NACRE_OUT_OF_PLACE);
+    pair_free(&p);
+}
+
 static void test_unknown_numbers(void **state)
 {
     (void)state;
@@ -386,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_ext_info_out_of_place),
         cmocka_unit_test(test_ext_info_counts),
         cmocka_unit_test(test_wrong_service),
+        cmocka_unit_test(test_the_service_asked_for_again),
         cmocka_unit_test(test_unknown_numbers),
         cmocka_unit_test(test_truncated_messages),
         cmocka_unit_test(test_ping_flood_during_kex),

@@ -258,6 +258,28 @@ static void test_small_rsa_host_key(void **state)
     pair_free(&p);
 }
 
+/* A key of another type than was negotiated, and a good signature by it (CVE-2026-16516): the name decides, not the key. */
+static void test_host_key_of_another_type(void **state)
+{
+    (void)state;
+    nacre_key *other = NULL;
+    nacre_error why;
+    pair p;
+    assert_int_equal(nacre_key_generate(&other, NULL, "ecdsa", 256, &why), NACRE_OK);
+    hostile_start(&p, 43);
+    (void)pair_round(&p);
+    (void)pair_round(&p);
+    nc_kex *k = &p.end[1].core->kex;
+    assert_int_equal(k->step, NC_KEX_WAIT_INIT);
+    assert_string_equal(k->choice.host_key, "ssh-ed25519");
+    k->signing_key = other;
+    k->choice.host_key = "ecdsa-sha2-nistp256";
+    hostile_end(&p, 0, NACRE_BAD_KEY);
+    assert_int_equal(p.end[0].seen[NACRE_EVENT_HOST_KEY], 0);
+    pair_free(&p);
+    nacre_key_free(other);
+}
+
 static void test_no_common_algorithm(void **state)
 {
     (void)state;
@@ -444,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_host_key_refused),
         cmocka_unit_test(test_host_key_changed_at_rekey),
         cmocka_unit_test(test_small_rsa_host_key),
+        cmocka_unit_test(test_host_key_of_another_type),
         cmocka_unit_test(test_no_common_algorithm),
         cmocka_unit_test(test_guesses),
         cmocka_unit_test(test_damaged_kexinit),

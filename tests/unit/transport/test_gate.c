@@ -51,7 +51,7 @@ static nc_verdict expected(nacre_role role, nc_phase p, bool strict, int n)
         return verdict_if(!(strict && first));
     }
     if (n == SSH_MSG_SERVICE_REQUEST) {
-        return verdict_if(!client && p == NC_PHASE_SERVICE);
+        return verdict_if(!client && IN(p, NC_PHASE_SERVICE, NC_PHASE_AUTH));
     }
     if (n == SSH_MSG_SERVICE_ACCEPT) {
         return verdict_if(client && p == NC_PHASE_SERVICE);
