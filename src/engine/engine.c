@@ -13,7 +13,8 @@ static int make(nacre_transport **out, const nacre_config *cfg, uint64_t now_ms,
 {
     *out = NULL;
     nc_error_clear(err);
-    if (!cfg || cfg->size == 0) {
+    if (!cfg ||
+        cfg->size < offsetof(nacre_config, random)) { /* below it the allocator is no field */
         return nc_fail(err, NACRE_INVALID_ARGUMENT, "the config was not made by nacre_config_init");
     }
     nacre_transport *t = nc_zalloc(cfg->allocator, sizeof(*t));

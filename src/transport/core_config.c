@@ -131,7 +131,7 @@ static bool banner_is_safe(const char *banner)
 
 int nc_core_config(nc_core *c, const nacre_config *cfg, nacre_error *err)
 {
-    if (cfg->size < offsetof(nacre_config, allocator) ||
+    if (cfg->size < offsetof(nacre_config, random) ||
         (cfg->role != NACRE_CLIENT && cfg->role != NACRE_SERVER)) {
         return nc_fail(err, NACRE_INVALID_ARGUMENT, "the config was not made by nacre_config_init");
     }

@@ -64,6 +64,7 @@ static const file_row files[] = {
     {"ecdsa256_params.pem", NULL, false, ""},
     {"ed25519_new.p8", NULL, false, ""},
     {"ed25519_new_enc.p8", NULL, true, ""},
+    {"ed25519_new_scrypt.p8", NULL, true, ""},
 };
 enum { FILES = sizeof(files) / sizeof(files[0]) };
 

@@ -349,9 +349,9 @@ static void absurd_ppks_are_named(void **state)
 
 static void dsa_files_need_the_switch(void **state)
 {
-    static const char *const files[] = {"dsa", "dsa.ppk"};
+    static const char *const files[] = {"dsa", "dsa.ppk", "dsa_new.p8"};
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         nacre_span text = keydata_read(files[i]);
         nacre_key *k = NULL;
         nacre_error err;
