@@ -106,10 +106,7 @@ static int take_noise(nacre_sftp_engine *e, nacre_span *input)
 
 static int take_version(nacre_sftp_engine *e, nc_rd *r, nacre_sftp_event *ev)
 {
-    uint32_t version = nc_rd_u32(r);
-    if (nc_rd_err(r) != NACRE_OK) {
-        return broke(e, "VERSION is too short");
-    }
+    uint32_t version = nc_rd_u32(r); /* the least length of a packet has made sure of it */
     if (version != NACRE_SFTP_VERSION) {
         return nc_engine_fail(e, NACRE_SFTP_PROTOCOL,
                               "the server speaks SFTP version %u, but 3 is needed", version);

@@ -141,6 +141,9 @@ static int journal_write(void *user, nacre_span data, nacre_error *why)
         j->bad = j->bad || data.p[i] != script_byte(j->name, j->done + i);
     }
     j->done += data.n;
+    if (listed(j->cancel, j->name)) {
+        return NACRE_CANCELLED;
+    }
     return listed(j->full, j->name) ? nc_fail(why, NACRE_IO, "%s: full", j->name) : NACRE_OK;
 }
 
@@ -176,6 +179,9 @@ static int collect(void *ctx, const void *p, size_t n, size_t *took)
 {
     collector *c = ctx;
     size_t room = sizeof(c->bytes) - c->len;
+    if (c->write_rc != NACRE_OK) {
+        return c->write_rc;
+    }
     n = n < c->budget ? n : c->budget;
     *took = n < room ? n : room;
     if (*took > 0) {
@@ -188,8 +194,9 @@ static int collect(void *ctx, const void *p, size_t n, size_t *took)
 
 static int consumed(void *ctx, size_t n)
 {
-    ((collector *)ctx)->consumed += n;
-    return NACRE_OK;
+    collector *c = ctx;
+    c->consumed += n;
+    return c->credit_rc;
 }
 
 void collector_pipe(collector *c, nacre_pipe *out)

@@ -37,7 +37,8 @@ extern const nc_scp_source_ops script_source_ops;
 typedef struct journal {
     char log[16384];
     const char *refuse;
-    const char *full; /* writing to this one fails */
+    const char *full;   /* writing to this one fails */
+    const char *cancel; /* announcing, writing or ending this one ends all */
     char name[256];
     uint64_t size, done;
     bool bad; /* data is not what the script makes */
@@ -53,7 +54,8 @@ typedef struct collector {
     uint8_t bytes[65536];
     size_t len;
     uint64_t consumed;
-    size_t budget; /* how much it takes */
+    size_t budget;           /* how much it takes */
+    int write_rc, credit_rc; /* what its calls return, NACRE_OK unless set */
 } collector;
 void collector_pipe(collector *c, nacre_pipe *out);
 

@@ -264,6 +264,77 @@ static void test_a_refused_target(void **state)
     nc_scp_sink_free(f.sink);
 }
 
+/* What the user cancels ends all, and what came so far passes for nothing whole. */
+static void test_cancelled(void **state)
+{
+    static const char text[] = "C0644 3 big\nbbb\0C0644 1 a\na\0";
+    fixture f;
+    (void)state;
+    begin(&f, NULL);
+    f.j.cancel = "big";
+    assert_int_equal(feed(&f, text, sizeof(text) - 1, 1), NACRE_CANCELLED);
+    assert_null(strstr(f.j.log, "whole"));
+    assert_null(strstr(f.j.log, "file a"));
+    assert_int_equal(nc_scp_sink_eof(f.sink), NACRE_CANCELLED);
+    nc_scp_sink_free(f.sink);
+}
+
+/* The peer's word in place of the byte behind the data. */
+static void test_a_fatal_word_behind_the_data(void **state)
+{
+    char words[4096];
+    fixture f;
+    int rc = NACRE_OK;
+    (void)state;
+    begin(&f, NULL);
+    assert_int_equal(feed(&f, "C0644 1 a\na\2scp: a: gone\n", 26, 1), NACRE_SCP_REFUSED);
+    assert_string_equal(nc_scp_sink_error(f.sink)->text, "scp: a: gone");
+    assert_non_null(strstr(f.j.log, "broken 1"));
+    nc_scp_sink_free(f.sink);
+    memset(words, 'x', sizeof(words));
+    begin(&f, NULL);
+    assert_int_equal(feed(&f, "C0644 1 a\na\1", 12, 1), NACRE_OK);
+    for (int i = 0; i < 20 && rc == NACRE_OK; i++) {
+        rc = nc_scp_sink_input(f.sink, nc_span(words, sizeof(words)));
+    }
+    assert_int_equal(rc, NACRE_SCP_PROTOCOL);
+    assert_null(strstr(f.j.log, "whole"));
+    nc_scp_sink_free(f.sink);
+    /* a line that is too long for any of the protocol's, but ends */
+    begin(&f, NULL);
+    words[0] = 'C';
+    words[4095] = '\n';
+    assert_int_equal(nc_scp_sink_input(f.sink, nc_span(words, sizeof(words))), NACRE_SCP_PROTOCOL);
+    assert_string_equal(f.j.log, "");
+    nc_scp_sink_free(f.sink);
+}
+
+static void test_pipes_that_fail(void **state)
+{
+    static const char text[] = "C0644 1 a\na\0";
+    fixture f;
+    (void)state;
+    begin(&f, NULL);
+    assert_true(nc_scp_sink_idle(f.sink));
+    f.out.write_rc = NACRE_IO;
+    assert_int_equal(feed(&f, text, sizeof(text) - 1, 1), NACRE_IO);
+    assert_false(nc_scp_sink_idle(f.sink));
+    assert_int_equal(nc_scp_sink_flush(f.sink), NACRE_IO);
+    assert_int_equal(nc_scp_sink_eof(f.sink), NACRE_IO);
+    nc_scp_sink_free(f.sink);
+    begin(&f, NULL);
+    f.out.credit_rc = NACRE_IO;
+    assert_int_equal(feed(&f, text, sizeof(text) - 1, 1), NACRE_IO);
+    nc_scp_sink_free(f.sink);
+    /* a peer that is gone is heard out: its last words are in what it sent */
+    begin(&f, NULL);
+    f.out.write_rc = NACRE_CLOSED;
+    assert_int_equal(feed(&f, text, sizeof(text) - 1, 1), NACRE_OK);
+    assert_int_equal(nc_scp_sink_things(f.sink), 1);
+    assert_int_equal(feed(&f, "\2scp: bye\n", 11, 1), NACRE_SCP_REFUSED);
+    nc_scp_sink_free(f.sink);
+}
+
 static void test_every_allocation_may_fail(void **state)
 {
     static const char text[] = "C0644 1 a\na\0D0755 0 d\nE\n";
@@ -299,6 +370,9 @@ int main(void)
         cmocka_unit_test(test_a_full_target_stays_in_step),
         cmocka_unit_test(test_a_peer_that_never_reads),
         cmocka_unit_test(test_a_refused_target),
+        cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_a_fatal_word_behind_the_data),
+        cmocka_unit_test(test_pipes_that_fail),
         cmocka_unit_test(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

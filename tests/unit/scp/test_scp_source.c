@@ -213,6 +213,81 @@ static void test_names_that_no_line_can_carry(void **state)
     nc_scp_source_free(f.source);
 }
 
+/* Times that could not be set, and words about nothing in particular, count and end nothing. */
+static void test_words_that_end_nothing(void **state)
+{
+    fixture f;
+    (void)state;
+    begin(&f, one_file, 1, false, 0);
+    ANSWER(&f, "\0");
+    ANSWER(&f, "\1scp: a: set times: Not owner\n");
+    SAID(&f, "C0644 2 a\n");
+    ANSWER(&f, "\0");
+    ANSWER(&f, "\0");
+    assert_true(nc_scp_source_done(f.source));
+    ANSWER(&f, "\1scp: by the way\n");
+    assert_string_equal(f.s.log, "note scp: a: set times: Not owner\na ok\nnote scp: by the way\n");
+    assert_int_equal(nc_scp_source_failures(f.source), 2);
+    assert_int_equal(nc_scp_source_eof(f.source), NACRE_OK);
+    nc_scp_source_free(f.source);
+    /* empty lines, then what a shell says: it is named by the words that are some */
+    begin(&f, one_file, 1, false, 0);
+    assert_int_equal(answer(&f, "\n \r\nsh: scp: not found\n", 23), NACRE_SCP_PROTOCOL);
+    assert_non_null(strstr(nc_scp_source_error(f.source)->text, "\"sh: scp: not found\""));
+    nc_scp_source_free(f.source);
+}
+
+static int read_cancelled(void *user, const nacre_room *rooms, size_t count, size_t want,
+                          size_t *got, nacre_error *why)
+{
+    (void)user;
+    (void)rooms;
+    (void)count;
+    (void)want;
+    *got = 0;
+    return nc_fail(why, NACRE_CANCELLED, "enough");
+}
+
+static int next_failed(void *user, nc_scp_record *out, nacre_error *why)
+{
+    (void)user;
+    (void)out;
+    (void)why;
+    return NACRE_IO;
+}
+
+static void test_what_ends_all(void **state)
+{
+    nacre_pipe pipe;
+    nc_scp_source_options o = {.pad_max = UINT64_MAX};
+    fixture f;
+    (void)state;
+    for (int how = 0; how < 4; how++) {
+        nc_scp_source_ops ops = script_source_ops;
+        ops.read = how == 0 ? read_cancelled : ops.read;
+        ops.next = how == 1 ? next_failed : ops.next;
+        memset(&f, 0, sizeof(f));
+        collector_pipe(&f.out, &pipe);
+        f.s.things = one_file;
+        f.s.count = 1;
+        assert_int_equal(nc_scp_source_new(&f.source, &pipe, &ops, &f.s, &o), NACRE_OK);
+        f.out.write_rc = how == 2 ? NACRE_IO : NACRE_OK;
+        f.out.credit_rc = how == 3 ? NACRE_CLOSED : NACRE_OK;
+        static const int expected[] = {NACRE_CANCELLED, NACRE_IO, NACRE_IO, NACRE_CLOSED};
+        int rc = NACRE_OK;
+        for (int i = 0; i < 4 && rc == NACRE_OK; i++) {
+            rc = answer(&f, "\0", 1);
+        }
+        assert_int_equal(rc, expected[how]);
+        assert_true(nc_scp_source_error(f.source)->text[0] != '\0');
+        assert_int_equal(nc_scp_source_flush(f.source), rc);
+        assert_int_equal(nc_scp_source_eof(f.source), rc);
+        assert_false(nc_scp_source_done(f.source));
+        assert_null(strstr(f.s.log, "a ok"));
+        nc_scp_source_free(f.source);
+    }
+}
+
 static void test_every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -247,6 +322,8 @@ int main(void)
         cmocka_unit_test(test_the_end_comes_early),
         cmocka_unit_test(test_a_file_that_became_shorter),
         cmocka_unit_test(test_names_that_no_line_can_carry),
+        cmocka_unit_test(test_words_that_end_nothing),
+        cmocka_unit_test(test_what_ends_all),
         cmocka_unit_test(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

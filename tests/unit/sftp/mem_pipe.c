@@ -3,12 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_gone(mem_end *e)
+{
+    e->calls++;
+    return e->fail_at != 0 && e->calls >= e->fail_at;
+}
+
 static int end_reserve(void *ctx, size_t want, nacre_room *rooms, size_t *count)
 {
     mem_way *w = ((mem_end *)ctx)->out;
     size_t n = want < w->credit ? want : w->credit;
     size_t given = 0;
     size_t i = 0;
+    if (is_gone(ctx)) {
+        return NACRE_CLOSED;
+    }
     if (w->lent) {
         return NACRE_WRONG_STATE;
     }
@@ -27,6 +36,9 @@ static int end_reserve(void *ctx, size_t want, nacre_room *rooms, size_t *count)
 static int end_commit(void *ctx, size_t n)
 {
     mem_way *w = ((mem_end *)ctx)->out;
+    if (is_gone(ctx)) {
+        return NACRE_CLOSED;
+    }
     if (n > w->lent) {
         return NACRE_INVALID_ARGUMENT;
     }
@@ -40,6 +52,9 @@ static int end_commit(void *ctx, size_t n)
 static int end_write(void *ctx, const void *p, size_t n, size_t *took)
 {
     mem_way *w = ((mem_end *)ctx)->out;
+    if (is_gone(ctx)) {
+        return NACRE_CLOSED;
+    }
     if (w->lent) {
         return NACRE_WRONG_STATE;
     }
@@ -56,7 +71,7 @@ static int end_write(void *ctx, const void *p, size_t n, size_t *took)
 static int end_consumed(void *ctx, size_t n)
 {
     ((mem_end *)ctx)->in->credit += n;
-    return NACRE_OK;
+    return is_gone(ctx) ? NACRE_CLOSED : NACRE_OK;
 }
 
 static void way_init(mem_way *w, size_t window, size_t room_size)
@@ -72,6 +87,7 @@ static void end_init(mem_end *e, mem_way *out, mem_way *in, nacre_pipe *pipe, bo
 {
     e->out = out;
     e->in = in;
+    e->fail_at = e->calls = 0;
     pipe->ctx = e;
     pipe->reserve = lend ? end_reserve : NULL;
     pipe->commit = lend ? end_commit : NULL;

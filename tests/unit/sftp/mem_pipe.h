@@ -17,6 +17,8 @@ typedef struct mem_way {
 
 typedef struct mem_end {
     mem_way *out, *in;
+    /* From this call of the pipe on all fail with NACRE_CLOSED; 0: none. calls: how many there were. */
+    unsigned long fail_at, calls;
 } mem_end;
 
 typedef struct mem_pipe {

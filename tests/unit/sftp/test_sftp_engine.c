@@ -57,13 +57,30 @@ static int say(peer *p, const void *bytes, size_t n)
     return rc;
 }
 
+static const char version[] = "\0\0\0\0\2\0\0\0\3"
+                              "\0\0\0\x11"
+                              "fsync@openssh.com"
+                              "\0\0\0\1"
+                              "1"
+                              "\0\0\0\x13"
+                              "statvfs@openssh.com"
+                              "\0\0\0\1"
+                              "2"
+                              "\0\0\0\x12"
+                              "limits@openssh.com"
+                              "\0\0\0\1"
+                              "1"
+                              "\0\0\0\x11"
+                              "check-file-handle"
+                              "\0\0\0\0";
+
 static void peer_open(peer *p)
 {
-    static const char version[] = "\0\0\0\x1F\2\0\0\0\3\0\0\0\x11"
-                                  "fsync@openssh.com\0\0\0\1"
-                                  "1";
+    uint8_t bytes[sizeof(version) - 1];
+    memcpy(bytes, version, sizeof(bytes));
+    nc_put_u32(bytes, sizeof(bytes) - 4);
     peer_new(p);
-    assert_int_equal(say(p, version, sizeof(version) - 1), NACRE_OK);
+    assert_int_equal(say(p, bytes, sizeof(bytes)), NACRE_OK);
     assert_int_equal(p->ev.type, NACRE_SFTP_EVENT_VERSION);
 }
 
@@ -157,6 +174,7 @@ static void bad_version(void **state)
         {"\0\0\0\5\2\0\0\0\6", 9, "version 6"},
         {"\0\0\0\5\2\0\0\0\2", 9, "version 2"},
         {"\0\0\0\5\x65\0\0\0\3", 9, "not SFTP"},
+        {"\0\0\0\4\2\0\0\0", 8, "packet of 4 bytes"},
         {"\0\0\0\0", 4, "packet of 0 bytes"},
         {"\0\0\0\4", 4, "packet of 4 bytes"},
         {"\0\xFF\xFF\xFF", 4, "packet of 16777215 bytes"},
@@ -217,8 +235,23 @@ static int begin_extended(nacre_sftp_engine *e, uint32_t *id)
 {
     return nacre_sftp_req_extended(e, "x@y", SPAN("z"), id);
 }
+static int begin_statvfs(nacre_sftp_engine *e, uint32_t *id)
+{
+    return nacre_sftp_req_statvfs(e, SPAN("/"), id);
+}
+static int begin_limits(nacre_sftp_engine *e, uint32_t *id)
+{
+    return nacre_sftp_req_limits(e, id);
+}
+static int begin_check(nacre_sftp_engine *e, uint32_t *id)
+{
+    nacre_sftp_check check = {.algorithms = "md5,crc32"};
+    return nacre_sftp_req_check_file_handle(e, SPAN("h"), &check, id);
+}
 
-#define BODY(s) (s), sizeof(s) - 1
+#define BODY(s)  (s), sizeof(s) - 1
+#define ZEROS_31 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define ZEROS_87 ZEROS_31 "\0" ZEROS_31 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
 /* request, reply type, body: what is fatal, and by which words it is told. */
 static const struct {
@@ -280,6 +313,30 @@ static const struct {
     {begin_realpath, NACRE_FXP_NAME, BODY("\0\0\0\0"), "one name"},
     {begin_realpath, NACRE_FXP_NAME,
      BODY("\0\0\0\2\0\0\0\1a\0\0\0\1b\0\0\0\0\0\0\0\1a\0\0\0\1b\0\0\0\0"), "one name"},
+    {begin_statvfs, NACRE_FXP_EXTENDED_REPLY, BODY(ZEROS_87 "\0"), NULL},
+    {begin_statvfs, NACRE_FXP_EXTENDED_REPLY, BODY(ZEROS_87), "statvfs is cut off"},
+    {begin_statvfs, NACRE_FXP_EXTENDED_REPLY, BODY(""), "statvfs is cut off"},
+    {begin_statvfs, NACRE_FXP_ATTRS, BODY("\0\0\0\0"), "reply of type 105"},
+    {begin_limits, NACRE_FXP_EXTENDED_REPLY, BODY(ZEROS_31 "\0"), NULL},
+    {begin_limits, NACRE_FXP_EXTENDED_REPLY, BODY(ZEROS_31), "limits@openssh.com is cut off"},
+    {begin_limits, NACRE_FXP_EXTENDED_REPLY, BODY(""), "limits@openssh.com is cut off"},
+    {begin_check, NACRE_FXP_EXTENDED_REPLY,
+     BODY("\0\0\0\3md5"
+          "0123456789abcdef"),
+     NULL},
+    {begin_check, NACRE_FXP_EXTENDED_REPLY,
+     BODY("\0\0\0\x0a"
+          "check-file"
+          "\0\0\0\3md5"),
+     NULL},
+    {begin_check, NACRE_FXP_EXTENDED_REPLY,
+     BODY("\0\0\0\x0a"
+          "check-file"
+          "\0\0\0\4md5"),
+     "check-file is cut off"},
+    {begin_check, NACRE_FXP_EXTENDED_REPLY, BODY("\0\0\0\4md5"), "check-file is cut off"},
+    {begin_check, NACRE_FXP_EXTENDED_REPLY, BODY("\xff\xff\xff\xff"), "check-file is cut off"},
+    {begin_check, NACRE_FXP_EXTENDED_REPLY, BODY("\0\0\0"), "check-file is cut off"},
     {begin_extended, NACRE_FXP_EXTENDED_REPLY, BODY("anything"), NULL},
     {begin_extended, NACRE_FXP_STATUS, BODY("\0\0\0\0"), NULL},
     {begin_extended, NACRE_FXP_HANDLE, BODY("\0\0\0\1h"), "reply of type 102"},
@@ -313,7 +370,7 @@ static void cut_replies(void **state)
 {
     (void)state;
     for (size_t i = 0; i < REPLIES; i++) {
-        uint8_t out[200];
+        uint8_t out[300];
         for (size_t cut = 0; !replies[i].part && cut < 9 + replies[i].n; cut++) {
             peer p;
             uint32_t id;
@@ -330,6 +387,26 @@ static void cut_replies(void **state)
             peer_close(&p);
         }
     }
+}
+
+static void extensions(void **state)
+{
+    static const char *const names[] = {"fsync@openssh.com", "statvfs@openssh.com",
+                                        "limits@openssh.com", "check-file-handle"};
+    peer p;
+    nacre_span name, data;
+    (void)state;
+    peer_open(&p);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(nacre_sftp_engine_extension_at(p.e, i, &name, &data));
+        assert_true(nc_span_is(name, names[i]));
+        assert_true(nacre_sftp_engine_extension(p.e, names[i], &data));
+    }
+    assert_int_equal(data.n, 0);
+    assert_false(nacre_sftp_engine_extension_at(p.e, 4, &name, &data));
+    assert_false(nacre_sftp_engine_extension_at(p.e, SIZE_MAX, &name, &data));
+    assert_false(nacre_sftp_engine_extension(p.e, "fsync", &data));
+    peer_close(&p);
 }
 
 static void unknown_ids(void **state)
@@ -407,7 +484,7 @@ static void ids_and_caps(void **state)
 /* To a server that is known to take it: what is asked with INIT is answered behind VERSION. */
 static void early_requests(void **state)
 {
-    static const char version[] = "\0\0\0\5\2\0\0\0\3";
+    static const char plain[] = "\0\0\0\5\2\0\0\0\3";
     uint8_t refusal[] = {0, 0, 0, 17, 101, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0};
     peer p;
     uint32_t id, other;
@@ -420,7 +497,7 @@ static void early_requests(void **state)
     assert_int_equal(nacre_sftp_engine_flush(p.e), NACRE_OK);
     assert_int_equal(mem_way_take(&p.pipe.up, p.sent, sizeof(p.sent)), 13 + 18 + 14);
     assert_false(nacre_sftp_engine_ready(p.e));
-    assert_int_equal(say(&p, version, sizeof(version) - 1), NACRE_OK);
+    assert_int_equal(say(&p, plain, sizeof(plain) - 1), NACRE_OK);
     assert_int_equal(p.ev.type, NACRE_SFTP_EVENT_VERSION);
     refusal[5] = (uint8_t)(id >> 24);
     refusal[6] = (uint8_t)(id >> 16);
@@ -448,6 +525,9 @@ static void bad_arguments(void **state)
     (void)state;
     peer_new(&p);
     assert_int_equal(nacre_sftp_req_stat(p.e, SPAN("/"), &id), NACRE_WRONG_STATE);
+    nacre_sftp_check early = {.algorithms = "md5"};
+    assert_int_equal(nacre_sftp_req_check_file_handle(p.e, SPAN("h"), &early, &id),
+                     NACRE_WRONG_STATE);
     peer_close(&p);
     peer_open(&p);
     assert_int_equal(nacre_sftp_req_stat(p.e, nc_span("a\0b", 3), &id), NACRE_INVALID_ARGUMENT);
@@ -459,7 +539,13 @@ static void bad_arguments(void **state)
     assert_int_equal(nacre_sftp_req_setstat(p.e, SPAN("/"), &a, &id), NACRE_INVALID_ARGUMENT);
     assert_int_equal(nacre_sftp_req_extended(p.e, "x", nc_span(big, sizeof(big)), &id),
                      NACRE_TOO_LARGE);
-    assert_int_equal(nacre_sftp_req_limits(p.e, &id), NACRE_UNSUPPORTED);
+    assert_int_equal(nacre_sftp_req_fstatvfs(p.e, SPAN("h"), &id), NACRE_UNSUPPORTED);
+    nacre_sftp_check check = {.algorithms = "md5", .block_size = 255};
+    assert_int_equal(nacre_sftp_req_check_file(p.e, SPAN("h"), &check, &id),
+                     NACRE_INVALID_ARGUMENT);
+    check = (nacre_sftp_check){0};
+    assert_int_equal(nacre_sftp_req_check_file(p.e, SPAN("h"), &check, &id),
+                     NACRE_INVALID_ARGUMENT);
     assert_int_equal(nacre_sftp_commit_write(p.e, 1, &id), NACRE_WRONG_STATE);
     nacre_room room;
     size_t count = 1;
@@ -522,9 +608,9 @@ int main(void)
         cmocka_unit_test(noise),          cmocka_unit_test(bad_version),
         cmocka_unit_test(absurd_lengths), cmocka_unit_test(lying_replies),
         cmocka_unit_test(cut_replies),    cmocka_unit_test(unknown_ids),
-        cmocka_unit_test(out_of_order),   cmocka_unit_test(ids_and_caps),
-        cmocka_unit_test(bad_arguments),  cmocka_unit_test(early_requests),
-        cmocka_unit_test(failing_memory),
+        cmocka_unit_test(extensions),     cmocka_unit_test(out_of_order),
+        cmocka_unit_test(ids_and_caps),   cmocka_unit_test(bad_arguments),
+        cmocka_unit_test(early_requests), cmocka_unit_test(failing_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
