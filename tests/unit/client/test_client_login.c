@@ -202,6 +202,8 @@ static void test_changed_host_gets_no_password(void **state)
     assert_int_equal(nacre_client_auth_password(s.c, text_span("open sesame")),
                      NACRE_HOST_KEY_CHANGED);
     assert_int_equal(s.passwords, 0);
+    assert_int_equal(nacre_client_auth_interactive(s.c), NACRE_HOST_KEY_CHANGED);
+    assert_int_equal(s.interactives, 0);
     stage_clear(&s);
     nacre_known_hosts_free(hosts);
 }
@@ -344,6 +346,26 @@ static void test_keyboard_interactive(void **state)
     stage_clear(&s);
 }
 
+static void test_interactive_alone(void **state)
+{
+    (void)state;
+    stage s;
+    asking a = {"41", 0, NACRE_ASK_PASSWORD, ""};
+    stage_init(&s);
+    s.cfg.callbacks.ask_secret = reply;
+    s.cfg.callbacks.user = &a;
+    stage_open(&s);
+    assert_int_equal(nacre_client_auth_interactive(s.c), NACRE_WRONG_STATE);
+    assert_int_equal(nacre_client_connect_fd(s.c, s.fd, s.fd, "host", 22), NACRE_OK);
+    assert_int_equal(nacre_client_auth_interactive(s.c), NACRE_AUTH_FAILED);
+    assert_string_equal(a.prompt, "(alice@host) Code: ");
+    a.answer = "42";
+    assert_int_equal(nacre_client_auth_interactive(s.c), NACRE_OK);
+    assert_int_equal(a.count, 2);
+    assert_int_equal(nacre_client_auth_interactive(s.c), NACRE_WRONG_STATE);
+    stage_clear(&s);
+}
+
 static void test_nothing_to_try(void **state)
 {
     (void)state;
@@ -474,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_partial_success_goes_on),
         cmocka_unit_test(test_asking_for_passwords),
         cmocka_unit_test(test_keyboard_interactive),
+        cmocka_unit_test(test_interactive_alone),
         cmocka_unit_test(test_nothing_to_try),
         cmocka_unit_test(test_key_files),
         cmocka_unit_test(test_locked_key_file),
