@@ -29,11 +29,6 @@ nc_auth_method nc_auth_method_find(nacre_span name)
     return m;
 }
 
-nacre_span nc_auth_string_or_nothing(nc_rd *r)
-{
-    return nc_rd_left(r) ? nc_rd_str(r) : nc_span(NULL, 0);
-}
-
 void nc_auth_event(nacre_event *ev, nacre_event_type type, uint32_t ticket)
 {
     memset(ev, 0, sizeof(*ev));

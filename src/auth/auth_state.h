@@ -130,7 +130,6 @@ struct nc_auth {
 };
 
 /* auth.c */
-nacre_span nc_auth_string_or_nothing(nc_rd *r); /* the whole string, or "" at the end */
 void nc_auth_event(nacre_event *ev, nacre_event_type type, uint32_t ticket);
 /* Ends the open question, if any. */
 void nc_auth_ticket_done(nc_auth *a, uint32_t *ticket);

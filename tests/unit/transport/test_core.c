@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "nacre/key.h"
+#include "support/memory.h"
 #include "transport/core_state.h"
 #include "transport/packetizer_impl.h"
 
@@ -237,6 +238,27 @@ static void test_held_in_order(void **state)
     finish();
 }
 
+/* Much of it, too; the memory that it took goes back. */
+static void test_much_is_held(void **state)
+{
+    (void)state;
+    static const uint8_t bulk[30000];
+    begin("none");
+    log_in();
+    nc_link *l = link_of(0);
+    assert_int_equal(nc_core_rekey(ends[0].core), NACRE_OK);
+    for (int i = 0; i < 20; i++) {
+        nc_wr *w = l->ops->begin(l, 0);
+        nc_wr_u8(w, SSH_MSG_CHANNEL_DATA);
+        nc_wr_bytes(w, nc_span(bulk, sizeof(bulk)));
+        assert_int_equal(l->ops->end(l), NACRE_OK);
+    }
+    run();
+    assert_int_equal(ends[1].count, 20);
+    assert_int_equal(ends[0].core->held.cap, 0);
+    finish();
+}
+
 static void test_abandon(void **state)
 {
     (void)state;
@@ -311,6 +333,10 @@ static void test_bulk(void **state)
         assert_int_equal(l->ops->reserve(l, nc_span(head, 2), 1000, 10000, rooms, &count),
                          NACRE_OK);
         assert_int_equal(l->ops->commit(l, 0), NACRE_OK);
+        count = 0; /* no place for what would be lent */
+        assert_int_equal(l->ops->reserve(l, nc_span(head, 2), 1000, 10000, rooms, &count),
+                         NACRE_OK);
+        assert_int_equal(count, 0);
         run();
         assert_int_equal(ends[1].count, 6); /* 4 * 1000, 500, EOF */
         assert_int_equal(ends[1].arg[4], 42);
@@ -400,6 +426,186 @@ static void test_numbers_that_come_round(void **state)
     }
 }
 
+/* ---- what is asked of a connection that is over, or of one without a transport -------------------- */
+
+static void test_after_the_end(void **state)
+{
+    (void)state;
+    begin("none");
+    nc_link *l = link_of(0);
+    nacre_room room;
+    size_t count = 1;
+    assert_int_equal(nc_core_disconnect(ends[0].core, 11, "enough"), NACRE_OK);
+    assert_int_equal(nc_core_disconnect(ends[0].core, 11, "again"), NACRE_OK);
+    assert_non_null(strstr(nc_core_error(ends[0].core)->text, "enough"));
+    assert_int_equal(l->ops->reserve(l, nc_span("head", 4), 100, 100, &room, &count), NACRE_CLOSED);
+    assert_int_equal(count, 0);
+    assert_int_equal(l->ops->commit(l, 1), NACRE_CLOSED);
+    assert_int_equal(l->ops->room(l), 0);
+    assert_int_equal(l->ops->authenticated(l, nc_span_cstr("eve")), NACRE_CLOSED);
+    assert_int_equal(l->ops->end(l), NACRE_CLOSED);
+    assert_int_equal(nc_core_ping(ends[0].core, nc_span("x", 1)), NACRE_CLOSED);
+    assert_int_equal(nc_link_fail(l, NACRE_MALFORMED, "too late"), NACRE_CLOSED);
+    assert_int_equal(nc_core_finish(ends[0].core, NACRE_IO, NACRE_BY_PEER, 0, "too late"),
+                     NACRE_CLOSED);
+    assert_int_equal(nc_core_deadline(ends[0].core), UINT64_MAX);
+    assert_string_equal(nc_core_user(ends[0].core), "");
+    assert_null(strstr(nc_core_error(ends[0].core)->text, "late"));
+    finish();
+}
+
+/* Behind a master (a shared connection) the transport's own messages are not ours to send. */
+static void test_proxied(void **state)
+{
+    nacre_config cfg;
+    nacre_error why;
+    nc_core *c = NULL;
+    (void)state;
+    nacre_config_init(&cfg, NACRE_CLIENT);
+    assert_int_equal(nc_core_new_proxied(&c, &cfg, 0, &why), NACRE_OK);
+    nacre_span before = nc_core_output(c);
+    assert_int_equal(nc_core_send_debug(c, true, "x"), NACRE_WRONG_STATE);
+    assert_int_equal(nc_core_send_ignore(c, nc_span("x", 1)), NACRE_WRONG_STATE);
+    assert_int_equal(nc_core_send_unimplemented(c, 1), NACRE_AGAIN);
+    assert_int_equal(nc_core_output(c).n, before.n);
+    nc_core_free(c);
+}
+
+static nc_packetizer *packetizer_of(int who)
+{
+    return ends[who].core->packetizer;
+}
+
+/* A peer that breaks when keys change is spared until its own safety is at stake. */
+static void test_rekey_at_last(void **state)
+{
+    nacre_counters n;
+    (void)state;
+    begin("none");
+    log_in();
+    ends[0].core->link.quirks |= NC_QUIRK_NO_REKEY;
+    packetizer_of(0)->out.key_bytes = UINT64_MAX / 2;
+    packetizer_of(0)->out.key_packets = ends[0].core->config.rekey_packets - 2;
+    send(0, SSH_MSG_CHANNEL_REQUEST, 1);
+    run();
+    nc_core_counters(ends[0].core, &n);
+    assert_int_equal(n.key_exchanges, 1);
+    send(0, SSH_MSG_CHANNEL_REQUEST, 2);
+    run();
+    nc_core_counters(ends[0].core, &n);
+    assert_int_equal(n.key_exchanges, 2);
+    finish();
+}
+
+/* ---- configurations -------------------------------------------------------------------------------- */
+
+static void refused_config(const nacre_config *cfg, const char *says)
+{
+    nc_core *c = NULL;
+    nacre_error why = {0};
+    assert_int_equal(nc_core_new(&c, cfg, 0, &why), NACRE_INVALID_ARGUMENT);
+    assert_null(c);
+    assert_non_null(strstr(why.text, says));
+}
+
+static void test_bad_configs(void **state)
+{
+    static char long_one[142];
+    nacre_config cfg;
+    (void)state;
+    nacre_config_init(&cfg, NACRE_SERVER);
+    cfg.role = (nacre_role)2;
+    refused_config(&cfg, "nacre_config_init");
+    nacre_config_init(&cfg, NACRE_SERVER);
+    cfg.size = 4;
+    refused_config(&cfg, "nacre_config_init");
+    nacre_config_init(&cfg, NACRE_SERVER);
+    cfg.comments = "line\r\nSSH-2.0-other";
+    refused_config(&cfg, "140");
+    memset(long_one, 'c', sizeof(long_one) - 1);
+    cfg.comments = long_one;
+    refused_config(&cfg, "140");
+    cfg.comments = NULL;
+    cfg.software = "two-words";
+    refused_config(&cfg, "software version");
+    cfg.software = "";
+    refused_config(&cfg, "software version");
+}
+
+/* What is out of bounds is brought to the nearest that is in them. */
+static void test_absurd_configs(void **state)
+{
+    nacre_config cfg;
+    nacre_error why;
+    nc_core *c = NULL;
+    (void)state;
+    nacre_config_init(&cfg, NACRE_CLIENT);
+    nacre_config d = cfg;
+    cfg.rekey_packets = UINT64_MAX;
+    cfg.max_packet = 1;
+    cfg.window_cap = UINT32_MAX;
+    cfg.output_soft = 9 * 1000 * 1000;
+    assert_int_equal(nc_core_new(&c, &cfg, 0, &why), NACRE_OK);
+    assert_true(c->config.rekey_packets == d.rekey_packets);
+    assert_int_equal(c->config.max_packet, 1024);
+    assert_int_equal(c->config.window_cap, 128 * 1024 * 1024);
+    assert_int_equal(c->config.output_hard, 9 * 1000 * 1000);
+    nc_core_free(c);
+    cfg.max_packet = UINT32_MAX;
+    cfg.window_cap = 0;
+    cfg.output_hard = 0;
+    assert_int_equal(nc_core_new(&c, &cfg, 0, &why), NACRE_OK);
+    assert_int_equal(c->config.max_packet, 192 * 1024);
+    assert_int_equal(c->config.window_cap, d.window_cap);
+    nc_core_free(c);
+}
+
+/* Texts are copied; when one of them, or any list, finds no memory, nothing is left behind. */
+static void test_config_without_memory(void **state)
+{
+    test_memory m;
+    (void)state;
+    for (test_memory_init(&m); test_memory_round(&m);) {
+        char text[] = "20260101000000 2 6 100 2047 2 FF";
+        nacre_config cfg;
+        nacre_error why;
+        nc_core *c = NULL;
+        nacre_config_init(&cfg, NACRE_SERVER);
+        cfg.allocator = &m.hooks;
+        cfg.software = "pearl_1";
+        cfg.comments = "of the sea";
+        cfg.banner = "hello\n";
+        cfg.moduli = nc_span(text, strlen(text));
+        int rc = nc_core_new(&c, &cfg, 0, &why);
+        test_memory_judge(&m, rc);
+        if (rc == NACRE_OK) {
+            memset(text, 0, sizeof(text));
+            assert_int_equal(c->config.moduli.p[0], '2');
+            assert_string_equal(c->config.comments, "of the sea");
+        }
+        nc_core_free(c);
+    }
+    assert_true(m.refused > 4);
+}
+
+static void test_host_keys_have_a_cap(void **state)
+{
+    nacre_config cfg;
+    (void)state;
+    nacre_config_init(&cfg, NACRE_SERVER);
+    make(1, &cfg);
+    assert_int_equal(nc_core_add_host_key(ends[1].core, NULL), NACRE_INVALID_ARGUMENT);
+    for (int i = 0; i < NC_MAX_HOST_KEYS; i++) {
+        assert_int_equal(nc_core_add_host_key(ends[1].core, host_key), NACRE_OK);
+    }
+    assert_int_equal(nc_core_add_host_key(ends[1].core, host_key), NACRE_LIMIT);
+    nc_core_free(ends[1].core);
+    nacre_config_init(&cfg, NACRE_CLIENT);
+    make(0, &cfg);
+    assert_int_equal(nc_core_add_host_key(ends[0].core, host_key), NACRE_WRONG_STATE);
+    nc_core_free(ends[0].core);
+}
+
 static int make_key(void **state)
 {
     (void)state;
@@ -416,10 +622,22 @@ static int free_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_services), cmocka_unit_test(test_held_in_order),
-        cmocka_unit_test(test_abandon),  cmocka_unit_test(test_held_has_a_cap),
-        cmocka_unit_test(test_bulk),     cmocka_unit_test(test_success_during_kex),
-        cmocka_unit_test(test_tickets),  cmocka_unit_test(test_numbers_that_come_round),
+        cmocka_unit_test(test_services),
+        cmocka_unit_test(test_held_in_order),
+        cmocka_unit_test(test_much_is_held),
+        cmocka_unit_test(test_abandon),
+        cmocka_unit_test(test_held_has_a_cap),
+        cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_success_during_kex),
+        cmocka_unit_test(test_tickets),
+        cmocka_unit_test(test_after_the_end),
+        cmocka_unit_test(test_proxied),
+        cmocka_unit_test(test_numbers_that_come_round),
+        cmocka_unit_test(test_rekey_at_last),
+        cmocka_unit_test(test_bad_configs),
+        cmocka_unit_test(test_absurd_configs),
+        cmocka_unit_test(test_config_without_memory),
+        cmocka_unit_test(test_host_keys_have_a_cap),
     };
     return cmocka_run_group_tests(tests, make_key, free_key);
 }

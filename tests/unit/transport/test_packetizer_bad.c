@@ -387,6 +387,52 @@ static void failing_randomness_sends_nothing(void **state)
     nc_packetizer_free(tx);
 }
 
+/* What is above a cap of the sender's own is not sent, and the next smaller thing is. */
+static void full_queues(void **state)
+{
+    (void)state;
+    pair p;
+    nc_packetizer_limits limits = {.output_max = 4000};
+    pair_init(&p, NULL, &limits);
+    fill_payload(buf, sizeof(buf), 94, 1);
+    assert_int_equal(nc_packetizer_raw(p.tx, nc_span(buf, 4001)), NACRE_LIMIT);
+    assert_int_equal(nc_packetizer_output(p.tx).n, 0);
+    assert_int_equal(nc_packetizer_raw(p.tx, nc_span(buf, 3900)), NACRE_OK);
+    assert_int_equal(nc_packetizer_raw(p.tx, nc_span(buf, 101)), NACRE_LIMIT);
+    assert_int_equal(nc_packetizer_raw(p.tx, nc_span(buf, 100)), NACRE_OK);
+    assert_int_equal(send_payload(p.tx, buf, 1, 0), NACRE_LIMIT); /* full to the last byte */
+    assert_int_equal(nc_packetizer_output(p.tx).n, 4000);
+    nc_packetizer_sent(p.tx, 4000);
+    assert_int_equal(send_payload(p.tx, buf, 4000, 0), NACRE_LIMIT);
+    assert_int_equal(nc_packetizer_output(p.tx).n, 0);
+    assert_int_equal(send_payload(p.tx, buf, 1000, 0), NACRE_OK);
+    move_output(&p, 1 << 20);
+    expect_payload(p.rx, buf, 1000);
+    pair_free(&p);
+}
+
+/* The longest packet that everybody here takes, and one byte more. */
+static void the_largest_packet(void **state)
+{
+    (void)state;
+    pair p;
+    pair_init(&p, NULL, NULL);
+    fill_payload(buf, sizeof(buf), 94, 1);
+    size_t most = NC_MAX_PACKET - 1 - 16;
+    assert_int_equal(send_payload(p.tx, buf, NC_MAX_PACKET, 0), NACRE_TOO_LARGE);
+    assert_int_equal(nc_packetizer_output(p.tx).n, 0);
+    assert_int_equal(send_payload(p.tx, buf, 10, NC_MAX_PACKET + 1), NACRE_TOO_LARGE);
+    assert_int_equal(nc_packetizer_set_output_compression(p.tx, false), NACRE_OK);
+    assert_int_equal(send_payload(p.tx, buf, most, 0), NACRE_OK);
+    move_output(&p, 1 << 20);
+    expect_payload(p.rx, buf, most);
+    (void)nc_packetizer_begin(p.tx, 0);
+    assert_int_equal(nc_packetizer_set_output_compression(p.tx, true), NACRE_WRONG_STATE);
+    assert_int_equal(nc_packetizer_raw(p.tx, nc_span(buf, 1)), NACRE_WRONG_STATE);
+    nc_packetizer_abandon(p.tx);
+    pair_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +449,8 @@ int main(void)
         cmocka_unit_test(truncated_compressed_data),
         cmocka_unit_test(stream_must_start_anew_on_both_sides),
         cmocka_unit_test(failing_randomness_sends_nothing),
+        cmocka_unit_test(full_queues),
+        cmocka_unit_test(the_largest_packet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
