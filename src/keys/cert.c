@@ -80,11 +80,6 @@ const nc_cert_type *nc_cert_get_type(const nc_cert *c)
     return c->type;
 }
 
-const nacre_cert_info *nc_cert_get_info(const nc_cert *c)
-{
-    return &c->info;
-}
-
 static int new_cert(nc_cert **out, const nacre_allocator *a, nacre_span blob, const nc_cert_type *t)
 {
     nc_cert *c = nc_zalloc(a, sizeof(*c));

@@ -34,7 +34,6 @@ nc_cert *nc_cert_ref(nc_cert *c); /* NULL ok */
 void nc_cert_free(nc_cert *c);    /* NULL ok */
 nacre_span nc_cert_blob(const nc_cert *c);
 const nc_cert_type *nc_cert_get_type(const nc_cert *c);
-const nacre_cert_info *nc_cert_get_info(const nc_cert *c);
 
 /* Reads a blob whose type name is t's, and checks the CA's signature. */
 int nc_cert_key_from_blob(nacre_key **out, const nacre_allocator *a, nacre_span blob,

@@ -10,7 +10,10 @@
 static const char vowels[] = "aeiouy";
 static const char consonants[] = "bcdfghklmnprstvzx";
 
-/* "xubof-" and so on: five letters and a hyphen for two bytes, with a running checksum in the vowels. */
+/*
+ * "xubof-" and so on: five letters and a hyphen for two bytes, with a running checksum in the vowels. n is even, as
+ * lengths of digests are.
+ */
 static size_t write_babble(const uint8_t *digest, size_t n, char *out)
 {
     unsigned sum = 1;
@@ -27,9 +30,6 @@ static size_t write_babble(const uint8_t *digest, size_t n, char *out)
         out[at++] = vowels[((one >> 6) + sum) % 6];
         out[at++] = consonants[(one >> 2) & 15];
         out[at++] = vowels[((one & 3) + sum / 6) % 6];
-        if (i + 1 >= n) {
-            break;
-        }
         unsigned two = digest[i + 1];
         out[at++] = consonants[two >> 4];
         out[at++] = '-';

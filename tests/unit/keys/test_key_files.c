@@ -351,6 +351,38 @@ static void absurd_lengths_are_refused(void **state)
     nc_buf_clear(&b);
 }
 
+/* A file that says it is encrypted and that no key is derived, or the other way round: it is neither. */
+static void cipher_and_kdf_go_together(void **state)
+{
+    static const struct {
+        const char *cipher, *kdf, *options;
+        int status;
+    } rows[] = {
+        {"aes256-ctr", "none", "", NACRE_KEY_FORMAT}, {"none", "bcrypt", "", NACRE_KEY_FORMAT},
+        {"none", "none", "x", NACRE_KEY_FORMAT},      {"none", "scrypt", "", NACRE_KEY_KDF},
+        {"rot13", "bcrypt", "", NACRE_KEY_CIPHER},
+    };
+    nacre_error err;
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        nacre_key *pub = keydata_public("ed25519");
+        nc_buf b;
+        nc_buf_init(&b, NULL, 65536);
+        nc_wr w = nc_wr_init(&b);
+        nc_wr_bytes(&w, nc_span("openssh-key-v1", 15));
+        nc_wr_cstr(&w, rows[i].cipher);
+        nc_wr_cstr(&w, rows[i].kdf);
+        nc_wr_cstr(&w, rows[i].options);
+        nc_wr_u32(&w, 1);
+        nc_wr_str(&w, nacre_key_blob(pub));
+        nc_wr_cstr(&w, "sixteen bytes..,sixteen bytes..,");
+        assert_int_equal(nc_wr_err(&w), NACRE_OK);
+        assert_int_equal(try_bytes(nc_buf_span(&b), "nacre", &err), rows[i].status);
+        nc_buf_clear(&b);
+        nacre_key_free(pub);
+    }
+}
+
 static void bcrypt_rounds_are_capped(void **state)
 {
     (void)state;
@@ -525,6 +557,7 @@ int main(void)
         cmocka_unit_test(flipped_bits_are_noticed),
         cmocka_unit_test(absurd_lengths_are_refused),
         cmocka_unit_test(bcrypt_rounds_are_capped),
+        cmocka_unit_test(cipher_and_kdf_go_together),
         cmocka_unit_test(a_public_half_of_another_key_is_refused),
         cmocka_unit_test(the_public_half_is_there_without_passphrase),
         cmocka_unit_test(what_we_write_we_read),

@@ -230,6 +230,16 @@ static void forced_commands(void **state)
     assert_string_equal(f->grant.command, "one");
     issue(f, NACRE_CERT_USER, names, "force-command", "", NULL);
     assert_int_equal(by_authority(f, "cert-authority"), NACRE_NOT_FOUND);
+    /* Longer than what a grant holds: the certificate does not count, rather than a part of the command. */
+    static char large[sizeof(f->grant.command) + 1];
+    memset(large, 'c', sizeof(large) - 1);
+    issue(f, NACRE_CERT_USER, names, "force-command", large, NULL);
+    assert_int_equal(by_authority(f, "cert-authority"), NACRE_NOT_FOUND);
+    assert_non_null(strstr(f->why.text, "too long"));
+    large[sizeof(large) - 2] = '\0';
+    issue(f, NACRE_CERT_USER, names, "force-command", large, NULL);
+    assert_int_equal(by_authority(f, "cert-authority"), NACRE_OK);
+    assert_string_equal(f->grant.command, large);
     issue(f, NACRE_CERT_USER, names, NULL, NULL, NULL);
     assert_int_equal(by_authority(f, "cert-authority,command=\"two\""), NACRE_OK);
     assert_string_equal(f->grant.command, "two");
