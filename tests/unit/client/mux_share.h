@@ -26,7 +26,8 @@ typedef struct share {
     char question[256];
 
     /* a server that listens (test_mux_listen.c): what it was asked for, and the question that it keeps */
-    unsigned listens, cancels, refused;
+    atomic_uint listens; /* read by the thread that asks, too */
+    unsigned cancels, refused;
     bool keep, forbid;
     uint32_t kept;
     uint32_t patience_ms; /* for a connection */
