@@ -19,6 +19,10 @@ enum { ROOM = 16 * 1024, MOST_TURNS = 100 };
 typedef enum place {
     GREETED,    /* the version line is here, no KEXINIT yet */
     METHOD,     /* the method's message is awaited, first exchange */
+    GROUP,      /* the first message of group exchange is awaited */
+    IN_GROUP,   /* its second one */
+    SIGNING,    /* server: the host key is elsewhere, and its signature not there yet */
+    JUDGING,    /* client: the application has the host key before it */
     PROVED,     /* NEWKEYS is awaited, first exchange */
     SERVICE,    /* keys are in use, the service is not yet agreed on */
     USERAUTH,   /* ssh-userauth, nobody has asked for anything */
@@ -33,7 +37,8 @@ typedef enum place {
 
 #define AT(p) (1U << (p))
 enum {
-    FIRST = AT(GREETED) | AT(METHOD) | AT(PROVED),
+    KEXING = AT(METHOD) | AT(GROUP) | AT(IN_GROUP) | AT(SIGNING) | AT(JUDGING) | AT(PROVED),
+    FIRST = AT(GREETED) | KEXING,
     AGAIN = AT(REKEY_AUTH) | AT(REKEY) | AT(REKEY_ENDS),
     QUIET = AT(SERVICE) | AT(USERAUTH) | AT(ASKED) | AT(CONNECTED),
     KEYED = QUIET | AGAIN,
@@ -41,9 +46,9 @@ enum {
 };
 
 static const char *const place_names[PLACES] = {
-    "greeted",  "method",     "proved",  "service",
-    "userauth", "asked",      "open",    "rekey before login",
-    "rekey",    "rekey ends", "proxied",
+    "greeted", "method",     "group",    "in group", "signing", "judging",
+    "proved",  "service",    "userauth", "asked",    "open",    "rekey before login",
+    "rekey",   "rekey ends", "proxied",
 };
 
 typedef struct scene {
@@ -72,7 +77,7 @@ static const legal_row legal[] = {
     /* RFC 4253 11: at any time; but strict key exchange (PROTOCOL 1.10) */
     {FIRST | KEYED, ANY, 1, 1, NACRE_PEER_DISCONNECTED, EVERY_PEER},
     {KEYED, ANY, 2, 4, NACRE_OK, EVERY_PEER},
-    {AT(METHOD) | AT(PROVED), ANY, 2, 4, NACRE_OK, LAX_PEER},
+    {KEXING, ANY, 2, 4, NACRE_OK, LAX_PEER},
     /* RFC 4253 10 */
     {AT(SERVICE) | AT(USERAUTH) | AT(ASKED), NACRE_SERVER, 5, 5, NACRE_OK, EVERY_PEER},
     {AT(SERVICE), NACRE_CLIENT, 6, 6, NACRE_OK, EVERY_PEER},
@@ -83,6 +88,11 @@ static const legal_row legal[] = {
     {AT(PROVED) | AT(REKEY_ENDS), ANY, 21, 21, NACRE_OK, EVERY_PEER},
     {AT(METHOD) | AT(REKEY_AUTH) | AT(REKEY), NACRE_SERVER, 30, 30, NACRE_OK, EVERY_PEER},
     {AT(METHOD) | AT(REKEY_AUTH) | AT(REKEY), NACRE_CLIENT, 31, 31, NACRE_BAD_KEY, EVERY_PEER},
+    /* RFC 4419 3; a group of no bits, no group, no value */
+    {AT(GROUP), NACRE_SERVER, 34, 34, NACRE_KEX_FAILED, EVERY_PEER},
+    {AT(GROUP), NACRE_CLIENT, 31, 31, NACRE_MALFORMED, EVERY_PEER},
+    {AT(IN_GROUP), NACRE_SERVER, 32, 32, NACRE_KEX_FAILED, EVERY_PEER},
+    {AT(IN_GROUP), NACRE_CLIENT, 33, 33, NACRE_BAD_KEY, EVERY_PEER},
     /* RFC 4252; a request behind SUCCESS is dropped without a word (5.1) */
     {AT(USERAUTH) | AT(ASKED) | AT(CONNECTED), NACRE_SERVER, 50, 50, NACRE_OK, EVERY_PEER},
     {AT(ASKED), NACRE_CLIENT, 51, 53, NACRE_OK, EVERY_PEER},
@@ -227,8 +237,9 @@ static bool watch(pair *p, int who, const nacre_event *ev)
         s->events += ev->type == NACRE_EVENT_DISCONNECTED ? 0 : 1;
         s->logins += ev->type == NACRE_EVENT_AUTHENTICATED ? 1 : 0;
     }
-    bool answered = ev->type == NACRE_EVENT_AUTH_PASSWORD ? s->where != ASKED
-                                                          : ev->type == NACRE_EVENT_HOST_KEY;
+    bool answered = ev->type == NACRE_EVENT_AUTH_PASSWORD
+                        ? s->where != ASKED
+                        : ev->type == NACRE_EVENT_HOST_KEY && s->where != JUDGING;
     return !answered;
 }
 
@@ -243,6 +254,14 @@ static bool is_there(const scene *s)
         return first && c->peer_version_known;
     case METHOD:
         return first && method;
+    case GROUP:
+        return step_now == NC_KEX_WAIT_GEX_REQUEST || step_now == NC_KEX_WAIT_GEX_GROUP;
+    case IN_GROUP:
+        return step_now == NC_KEX_WAIT_GEX_INIT || step_now == NC_KEX_WAIT_GEX_REPLY;
+    case SIGNING:
+        return step_now == NC_KEX_WAIT_SIGNATURE;
+    case JUDGING:
+        return step_now == NC_KEX_WAIT_VERDICT;
     case PROVED:
         return first && step_now == NC_KEX_WAIT_NEWKEYS;
     case SERVICE:
@@ -307,11 +326,16 @@ static void start(scene *s, place where, int victim, bool lax)
     p->hook = watch;
     p->user = s;
     p->no_login = where == SERVICE || where == USERAUTH || where == REKEY_AUTH;
-    p->config[0].kex = p->config[1].kex = "curve25519-sha256";
+    p->config[0].kex = where == GROUP || where == IN_GROUP ? "diffie-hellman-group-exchange-sha256"
+                                                           : "curve25519-sha256";
     p->config[s->attacker].log = listen_in;
     p->config[s->attacker].log_user = s;
     p->config[s->attacker].log_level = NACRE_LOG_DEBUG;
-    assert_int_equal(pair_start(p, NULL), NACRE_OK);
+    nacre_key *half = NULL;
+    nacre_span blob = nacre_key_blob(pair_key("ed25519", 0));
+    assert_int_equal(nacre_key_from_blob(&half, NULL, blob, NULL), NACRE_OK);
+    assert_int_equal(pair_start(p, where == SIGNING ? half : NULL), NACRE_OK);
+    nacre_key_free(half);
     pair_step(&s->p, s->attacker);
     if (lax) {
         hostile_make_lax(p, s->attacker);
@@ -386,7 +410,7 @@ static void expect_refused(const scene *s, int number)
                  s->victim == NACRE_SERVER ? "server" : "client", place_names[s->where],
                  s->lax ? "lax" : "strict", number, nacre_status_symbol(e->status), e->text);
     }
-    if (!s->lax && (s->where == METHOD || s->where == PROVED)) {
+    if (!s->lax && (AT(s->where) & KEXING)) {
         assert_int_equal(e->status, NACRE_STRICT_KEX);
     }
     assert_int_equal(e->by, NACRE_BY_PEER);
@@ -424,11 +448,20 @@ static bool try_cell(scene *s, int number)
     return unknown;
 }
 
+/* Behind a group, whose numbers take their time, all that belongs to key exchange and some of the others. */
+static bool is_tried(place where, int number)
+{
+    return where != IN_GROUP || number < 36 || number % 30 == 20;
+}
+
 static void every_number(place where, int victim, bool lax)
 {
     scene s;
     bool fresh = false;
     for (int number = 0; number < 256; number++) {
+        if (!is_tried(where, number)) {
+            continue;
+        }
         if (!fresh) {
             start(&s, where, victim, lax);
         }
@@ -451,6 +484,25 @@ static void test_first_key_exchange(void **state)
             every_number(PROVED, victim, lax);
         }
         every_number(GREETED, victim, false);
+        every_number(GROUP, victim, false);
+        every_number(IN_GROUP, victim, false);
+    }
+    every_number(SIGNING, NACRE_SERVER, false);
+    every_number(SIGNING, NACRE_SERVER, true);
+}
+
+/* While the application judges the host key nothing of the server is acted on, whatever it is. */
+static void test_before_the_verdict(void **state)
+{
+    (void)state;
+    for (int number = 0; number < 256; number++) {
+        scene s;
+        start(&s, JUDGING, NACRE_CLIENT, false);
+        say(&s, number);
+        assert_int_equal(s.events, 0);
+        assert_int_equal(hostile_error(&s.p, NACRE_CLIENT)->status, NACRE_OK);
+        assert_false(nacre_transport_wants(s.p.end[NACRE_CLIENT].t) & NACRE_WANT_INPUT);
+        pair_free(&s.p);
     }
 }
 
@@ -491,9 +543,8 @@ static void test_key_re_exchange(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_key_exchange),
-        cmocka_unit_test(test_before_login),
-        cmocka_unit_test(test_after_login),
+        cmocka_unit_test(test_first_key_exchange), cmocka_unit_test(test_before_the_verdict),
+        cmocka_unit_test(test_before_login),       cmocka_unit_test(test_after_login),
         cmocka_unit_test(test_key_re_exchange),
     };
     return cmocka_run_group_tests(tests, NULL, hostile_cleanup);
