@@ -69,6 +69,68 @@ static void test_ext_info_out_of_place(void **state)
     pair_free(&p);
 }
 
+/* NEWKEYS opens the place behind it once: not when keys are exchanged anew, before login or after. */
+static void test_ext_info_behind_new_keys(void **state)
+{
+    (void)state;
+    static const uint8_t empty[] = {SSH_MSG_EXT_INFO, 0, 0, 0, 0};
+    for (int who = 0; who < 2; who++) {
+        for (int login = 0; login < 2; login++) {
+            pair p;
+            if (login) {
+                hostile_until_in(&p);
+            } else {
+                hostile_until_keyed(&p);
+            }
+            assert_int_equal(nacre_transport_rekey(p.end[1].t), NACRE_OK);
+            while (p.end[who].core->key_exchanges < 2) {
+                assert_true(pair_round(&p));
+            }
+            pair_inject(&p, who, empty, sizeof(empty));
+            if (who == NACRE_SERVER && !login) { /* its second place: during authentication */
+                pair_run(&p);
+                assert_int_equal(hostile_error(&p, 0)->status, NACRE_OK);
+            } else {
+                hostile_end(&p, 1 - who, NACRE_OUT_OF_PLACE);
+            }
+            pair_free(&p);
+        }
+    }
+}
+
+/* As many extensions as are looked at, and one more. A name twice is no error; the first counts. */
+static void test_ext_info_caps(void **state)
+{
+    (void)state;
+    for (unsigned more = 0; more < 2; more++) {
+        unsigned count = NC_MAX_EXTENSION_COUNT + more;
+        nc_buf b;
+        nacre_span value;
+        pair p;
+        nc_buf_init(&b, NULL, NC_MAX_EXTENSIONS);
+        nc_wr w = nc_wr_init(&b);
+        for (unsigned i = 0; i < count; i++) {
+            nc_wr_cstr(&w, "x@example.com");
+            nc_wr_cstr(&w, i ? "later" : "first");
+        }
+        assert_int_equal(nc_wr_err(&w), NACRE_OK);
+        hostile_until_keyed(&p);
+        hostile_say(&p, 1, SSH_MSG_EXT_INFO, "ur", count, nc_buf_span(&b));
+        if (more) {
+            hostile_end(&p, 0, NACRE_MALFORMED);
+        } else {
+            pair_run(&p);
+            assert_int_equal(hostile_error(&p, 0)->status, NACRE_OK);
+            assert_true(nacre_transport_peer_extension(p.end[0].t, "x@example.com", &value));
+            assert_true(nc_span_is(value, "first"));
+            /* The whole of an earlier one is gone (RFC 8308 2.4). */
+            assert_false(nacre_transport_peer_extension(p.end[0].t, "server-sig-algs", &value));
+        }
+        pair_free(&p);
+        nc_buf_clear(&b);
+    }
+}
+
 static void test_ext_info_counts(void **state)
 {
     (void)state;
@@ -410,6 +472,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages_before_login),
         cmocka_unit_test(test_ext_info_out_of_place),
+        cmocka_unit_test(test_ext_info_behind_new_keys),
+        cmocka_unit_test(test_ext_info_caps),
         cmocka_unit_test(test_ext_info_counts),
         cmocka_unit_test(test_wrong_service),
         cmocka_unit_test(test_the_service_asked_for_again),

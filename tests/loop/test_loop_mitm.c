@@ -307,6 +307,35 @@ static void test_packets_put_in_before_keys(void **state)
     }
 }
 
+/* NEWKEYS itself is left out, or comes twice: from there on the two ends mean different keys. */
+static void test_newkeys_left_out_or_twice(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < suite_count; i++) {
+        for (int from = 0; from < 2; from++) {
+            for (int times = 0; times <= 2; times += 2) {
+                scene s;
+                start(&s, &suites[i], from, 76);
+                until_unit(&s, 3);
+                nacre_span newkeys = hostile_unit(&s.p, from);
+                assert_int_equal(newkeys.p[5], SSH_MSG_NEWKEYS);
+                for (int k = 0; k < times; k++) {
+                    give(&s, newkeys.p, newkeys.n);
+                }
+                nacre_transport_sent(s.p.end[from].t, newkeys.n);
+                nacre_span rest = nacre_transport_output(s.p.end[from].t);
+                give(&s, rest.p, rest.n);
+                give_until_it_ends(&s);
+                assert_true(hostile_over(&s.p, s.victim));
+                assert_int_equal(hostile_error(&s.p, s.victim)->by, NACRE_BY_PEER);
+                assert_int_equal(s.p.end[s.victim].seen[NACRE_EVENT_KEX_DONE], times ? 1 : 0);
+                assert_int_equal(s.p.end[s.victim].seen[NACRE_EVENT_AUTH_PASSWORD], 0);
+                pair_free(&s.p);
+            }
+        }
+    }
+}
+
 /* Takes what the sender says first under keys off the wire; how many packets that were. */
 static unsigned cut_prefix(scene *s)
 {
@@ -412,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_packets_left_out_repeated_swapped_made_up),
         cmocka_unit_test(test_packets_of_earlier_keys),
         cmocka_unit_test(test_packets_put_in_before_keys),
+        cmocka_unit_test(test_newkeys_left_out_or_twice),
         cmocka_unit_test(test_prefix_cut_off),
         cmocka_unit_test(test_terrapin),
         cmocka_unit_test(test_marker_taken_away),
