@@ -166,7 +166,7 @@ typedef struct trick_row {
     const char *believed;
 } trick_row;
 
-/* x: one of the victim's own packets; r: random bytes; h: the first half of A, o: all of A but its last byte */
+/* x: one of the victim's own packets; r: random bytes; h: the first half of A, o: A but for its last eight bytes */
 static const trick_row tricks[] = {
     {"none", "ABCD", "ABCD"},         {"the first left out", "BCD", ""},
     {"one left out", "ACD", "A"},     {"the first two left out", "CD", ""},
@@ -175,7 +175,7 @@ static const trick_row tricks[] = {
     {"moved to the end", "BCDA", ""}, {"reflected", "xABCD", ""},
     {"reflected later", "AxB", "A"},  {"made up", "rABCD", ""},
     {"made up later", "ABr", "AB"},   {"half of one left out", "hBCD", ""},
-    {"a byte left out", "oBCD", ""},
+    {"its end left out", "oBCD", ""},
 };
 
 static void play(scene *s, const char *order, const taken *packets, const taken *reflected)
@@ -192,7 +192,7 @@ static void play(scene *s, const char *order, const taken *packets, const taken 
         } else if (*order == 'h') {
             give(s, packets[0].bytes, packets[0].n / 2);
         } else if (*order == 'o') {
-            give(s, packets[0].bytes, packets[0].n - 1);
+            give(s, packets[0].bytes, packets[0].n - 8);
         } else {
             give(s, packets[*order - 'A'].bytes, packets[*order - 'A'].n);
         }
