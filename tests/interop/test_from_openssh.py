@@ -344,6 +344,12 @@ class Commands(unittest.TestCase):
     def test_rekey_from_both(self):
         self.rekey(["RekeyLimit 1M none"], ["RekeyLimit=1M"])
 
+    def test_rekey_with_every_packet(self):
+        # OpenSSH's smallest limit: hardly a packet without new keys. It never begins before login, where we count.
+        result = ssh("ssh", place, server, "echo in", options=["RekeyLimit=16"], args=["-v"], check=0)
+        self.assertEqual(result.stdout, b"in\n")
+        self.assertGreater(result.stderr.count(b"SSH2_MSG_NEWKEYS received"), 2)
+
 
 class Files(unittest.TestCase):
     def test_set_id_bits_are_not_lent_to_what_comes(self):

@@ -229,6 +229,12 @@ class Commands(unittest.TestCase):
     def test_rekey_from_both(self):
         self.rekey(["RekeyLimit 1M"], ["RekeyLimit=1M none"])
 
+    def test_rekey_with_every_packet(self):
+        other = openssh_server(place, "RekeyLimit 16", "LogLevel DEBUG1")
+        self.assertEqual(ssh(NACRE_SSH, place, other, "echo in", check=0).stdout, b"in\n")
+        self.assertGreater(other.text().count("SSH2_MSG_NEWKEYS received"), 2)
+        other.stop()
+
     def test_dead_port(self):
         result = run([NACRE_SSH, "-F", "none", "-p", free_port(), "127.0.0.1", "true"], check=255)
         self.assertIn(b"refused", result.stderr.lower())
