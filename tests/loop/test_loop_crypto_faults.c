@@ -215,6 +215,43 @@ static void test_key_files(void **state)
     }
 }
 
+/* Of a signature that is not good. False: the last call was passed. */
+static bool verify_with_failure(const nacre_key *key, nacre_span sig, unsigned long n,
+                                bool negative)
+{
+    crypto_faults_begin(n, negative);
+    int rc = nacre_key_verify(key, NULL, nc_span("what was signed", 15), sig);
+    bool failed = crypto_fault.failed != NULL;
+    crypto_faults_end();
+    assert_int_not_equal(rc, NACRE_OK);
+    return failed;
+}
+
+/*
+ * Others took the error of a primitive for a yes (CVE-2023-2283, CVE-2020-29652). No call that fails in the verification
+ * of a bad signature makes it a good one.
+ */
+static void test_no_failure_makes_a_signature_good(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        nacre_key *key = pair_key(families[i].key, families[i].bits);
+        uint8_t *sig = NULL;
+        size_t n = 0;
+        assert_int_equal(nacre_key_sign(key, NULL, nc_span("what was signed", 15), &sig, &n),
+                         NACRE_OK);
+        sig[n - 1] ^= 1;
+        for (int negative = 0; negative < 2; negative++) {
+            unsigned long call = 1;
+            while (verify_with_failure(key, nc_span(sig, n), call, negative)) {
+                call++;
+            }
+            assert_true(call > 1);
+        }
+        nacre_secret_free(NULL, (char *)sig, n);
+    }
+}
+
 static int cleanup(void **state)
 {
     (void)state;
@@ -227,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_call_fails),
         cmocka_unit_test(test_key_files),
+        cmocka_unit_test(test_no_failure_makes_a_signature_good),
     };
     return cmocka_run_group_tests(tests, NULL, cleanup);
 }

@@ -514,6 +514,17 @@ static void only_sockets_of_ours_are_opened(void **state)
     nacre_agent_free(g);
     assert_int_equal(unsetenv("SSH_AUTH_SOCK"), 0);
     assert_int_equal(nacre_agent_open(&g, NULL, NULL, &err), NACRE_NOT_FOUND);
+    if (geteuid() == 0) { /* who may give files away, and take on other users */
+        assert_int_equal(chmod(dir, 0711) | chmod(path, 0666), 0);
+        for (uid_t owner = 0; owner < 3; owner++) {
+            assert_int_equal(chown(path, owner, (gid_t)-1), 0);
+            assert_int_equal(seteuid(2), 0);
+            int rc = nacre_agent_open(&g, NULL, path, &err);
+            assert_int_equal(seteuid(0), 0);
+            assert_int_equal(rc, owner == 1 ? NACRE_KEY_PERMISSIONS : NACRE_OK);
+            nacre_agent_free(g);
+        }
+    }
     close(fd);
     assert_int_equal(nacre_agent_open(&g, NULL, path, &err), NACRE_CONNECT);
     unlink(path);

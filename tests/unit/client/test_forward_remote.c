@@ -91,6 +91,10 @@ static void test_unasked(void **state)
         }
         server_opens_tcp(&s, "localhost", 22);
         UNTIL(&s, script.failed);
+        /* In the second round the address is one that we asked for, but not with this port. */
+        server_opens_tcp(&s, "192.0.2.1", 4023);
+        UNTIL(&s, script.failed);
+        assert_int_equal(script.reason, 1);
         if (round == 0) { /* and again with others there: two that have one port */
             static const char *const hosts[] = {"192.0.2.1", "192.0.2.2"};
             for (size_t i = 0; i < 2; i++) {
@@ -117,6 +121,13 @@ static void test_unasked(void **state)
     server_opens_tcp(&s, "192.0.2.2", 4022);
     UNTIL(&s, script.failed);
     assert_int_equal(script.reason, 2); /* that one is ours: but nobody is there */
+    assert_int_equal(script.failures, 1);
+    /* What is cancelled is forgotten at once, whatever the server has yet to say to it. */
+    nacre_forward_cancel(f[0]);
+    nacre_forward_cancel(f[1]);
+    server_opens_tcp(&s, "192.0.2.1", 4022);
+    UNTIL(&s, script.failed);
+    assert_int_equal(script.reason, 1);
     assert_int_equal(script.failures, 1);
     forward_end(&s);
 }

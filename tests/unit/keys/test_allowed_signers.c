@@ -3,6 +3,7 @@
  */
 #include "keydata.h"
 
+#include "nacre/cert.h"
 #include "nacre/sshsig.h"
 #include "support/memory.h"
 
@@ -196,6 +197,13 @@ static void files_of_several_lines(void **state)
     size_t n = (size_t)snprintf(text, sizeof(text), "*X%s %s\n", "", f->line);
     text[1] = '\0';
     nacre_span odd = {(const uint8_t *)text, n};
+    assert_int_equal(nacre_allowed_signers_check(odd, f->key, &f->rules, NULL, &f->why),
+                     NACRE_NOT_FOUND);
+    /* nor behind the key: what others read as the end of the line is none */
+    n = (size_t)snprintf(text, sizeof(text), "* %s x more\n", f->line);
+    assert_int_equal(check(f, text), NACRE_OK);
+    text[n - 6] = '\0';
+    odd.n = n;
     assert_int_equal(nacre_allowed_signers_check(odd, f->key, &f->rules, NULL, &f->why),
                      NACRE_NOT_FOUND);
 }
@@ -448,6 +456,35 @@ static void principals_of_certificates_are_found(void **state)
     }
 }
 
+/* A list of names is written with commas: a name that holds one would be read as two (CVE-2026-35414). */
+static void names_with_commas_are_no_names(void **state)
+{
+    fixture *f = *state;
+    const nacre_span names[] = {keydata_cstr("alice,root"), keydata_cstr("bob")};
+    nacre_cert_request r;
+    nacre_key *ca = keydata_private("ed25519"), *cert = NULL;
+    char line[512], text[2048], *list = NULL;
+    nacre_cert_request_init(&r, NACRE_CERT_USER);
+    r.principals = names;
+    r.principal_count = 2;
+    assert_int_equal(nacre_cert_issue(&cert, f->other, ca, &r, &f->why), NACRE_OK);
+    assert_true(nacre_key_public_line(ca, line, sizeof(line)) > 0);
+    snprintf(text, sizeof(text), "* cert-authority %s\n", line);
+    static const char *const principals[] = {"root", "alice", "alice,root", "bob"};
+    for (size_t i = 0; i < 4; i++) { /* whole, it is a name like others; a part of it is none */
+        f->rules.principal = principals[i];
+        int rc = nacre_allowed_signers_check(keydata_cstr(text), cert, &f->rules, NULL, &f->why);
+        assert_int_equal(rc, i < 2 ? NACRE_NOT_FOUND : NACRE_OK);
+    }
+    f->rules.principal = NULL;
+    assert_int_equal(
+        nacre_allowed_signers_check(keydata_cstr(text), cert, &f->rules, &list, &f->why), NACRE_OK);
+    assert_string_equal(list, "bob");
+    nacre_secret_free(NULL, list, strlen(list) + 1);
+    nacre_key_free(cert);
+    nacre_key_free(ca);
+}
+
 /* ---- fingerprints as words ------------------------------------------------------------------- */
 
 static void fingerprints_as_words(void **state)
@@ -503,6 +540,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(principals_are_matched, set_up, tear_down),
         cmocka_unit_test_setup_teardown(certificates_speak_for_their_principals, set_up, tear_down),
         cmocka_unit_test_setup_teardown(principals_of_certificates_are_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_with_commas_are_no_names, set_up, tear_down),
         cmocka_unit_test(fingerprints_as_words),
         cmocka_unit_test(dates),
         cmocka_unit_test(dates_are_written),
