@@ -5,7 +5,7 @@ Each round runs every pair of client and server once, one after the other (A B C
 files in /dev/shm over 127.0.0.1; what is printed is the median of the rounds. Absolute figures depend
 on the machine and the hour: compare only within one run. README.md beside this says how to read it.
 
-    NACRE_BUILD=build bench/run.py [--quick] [--runs N] [--size MiB] [--only bulk|near|far|login|primitives|libssh]
+    NACRE_BUILD=build bench/run.py [--quick] [--runs N] [--size MiB] [--only bulk|forward|near|far|login|primitives|libssh]
 """
 import argparse
 import ctypes
@@ -22,6 +22,7 @@ import sys
 import time
 
 import files
+import forward
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.setdefault("NACRE_BUILD", "build")).resolve()
@@ -33,6 +34,10 @@ DEADLINE = 300.0
 
 CIPHERS = {"chacha20": ("chacha20-poly1305@openssh.com", None), "aes128-gcm": ("aes128-gcm@openssh.com", None),
            "aes256-gcm": ("aes256-gcm@openssh.com", None), "aes128-ctr": ("aes128-ctr", "hmac-sha2-256-etm@openssh.com")}
+
+
+BULK_HEADING = ("| | client -> server | MB/s (min-max) | ratio to OpenSSH | client CPU s/GiB | ratio | server CPU s/GiB "
+                "| ratio |\n|---|---|---|---|---|---|---|---|---|")
 
 
 def load_harness():
@@ -222,9 +227,7 @@ class Bench:
                 f.write(os.urandom(1 << 20))
         gib = size * MIB / GIB
         print(f"\n### Bulk SFTP, {size} MiB, median of {self.options.runs}\n")
-        print("| cipher | | client -> server | MB/s (min-max) | ratio to OpenSSH | client CPU s/GiB | ratio "
-              "| server CPU s/GiB | ratio |")
-        print("|---|---|---|---|---|---|---|---|---|")
+        print("| cipher " + BULK_HEADING)
         for cipher in self.options.ciphers:
             for direction in self.options.directions:
                 jobs = {pair: (lambda warming, p=pair: self.transfer(p, direction, cipher, warming))
@@ -377,11 +380,12 @@ def parse():
     p.add_argument("--quick", action="store_true", help="one cipher, 128 MiB, 3 runs: to see whether it works")
     p.add_argument("--runs", type=int, help="counted rounds (default 5)")
     p.add_argument("--size", type=int, help="MiB of the bulk file (default 512)")
-    p.add_argument("--only", choices=["bulk", "near", "far", "login", "primitives", "libssh"])
+    p.add_argument("--only", choices=["bulk", "forward", "near", "far", "login", "primitives", "libssh"])
     p.add_argument("--program", choices=["sftp", "scp"], help="near and far: only this one")
     p.add_argument("--what", action="append", choices=[files.BULK, files.TREE], help="near and far: only this")
     p.add_argument("--cipher", action="append", choices=list(CIPHERS), help="may be repeated")
     p.add_argument("--direction", choices=["get", "put"])
+    p.add_argument("--kind", action="append", choices=list(forward.KINDS), help="forward: only this; may be repeated")
     p.add_argument("--pair", metavar="CLIENT:SERVER", help="only this pair, e.g. nacre:OpenSSH")
     p.add_argument("--kex", default="curve25519-sha256")
     p.add_argument("--logins", type=int, help="bare logins a round (default 100)")
@@ -394,6 +398,7 @@ def parse():
     o.near_size, o.far_size = (128, 64) if o.quick else (1024, 256)
     o.near_files, o.far_files = (500, 20) if o.quick else (5000, 200)
     o.ciphers = o.cipher or (["aes128-gcm"] if o.quick else list(CIPHERS))
+    o.kinds = o.kind or list(forward.KINDS)
     o.directions = [o.direction] if o.direction else ["get", "put"]
     o.sftp_args = shlex.split(o.sftp_args)
     return o
@@ -409,6 +414,9 @@ def main():
     bench = Bench(options)
     if options.only in (None, "bulk"):
         bench.bulk()
+    if options.only in (None, "forward"):
+        forward.Forwards(bench, harness, children_of).run(
+            [CIPHERS[name] for name in (options.cipher or ["aes128-gcm"])], "| forwarding " + BULK_HEADING)
     if options.only in (None, "libssh"):
         bench.beside_libssh()
     if options.only in (None, "near", "far"):

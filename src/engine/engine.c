@@ -3,6 +3,7 @@
  * decided here; every call goes to the part that owns it.
  */
 #include "engine/engine.h"
+#include "engine/lend.h"
 
 #include "nacre/channel.h"
 
@@ -78,6 +79,11 @@ unsigned nacre_transport_wants(const nacre_transport *t)
 uint8_t *nacre_transport_recv_buffer(nacre_transport *t, size_t *room)
 {
     return nc_core_recv_buffer(t->core, room);
+}
+
+bool nc_transport_keeps(const nacre_transport *t, nacre_span bytes)
+{
+    return nc_core_keeps(t->core, bytes);
 }
 
 int nacre_transport_received(nacre_transport *t, size_t n)

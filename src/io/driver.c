@@ -29,6 +29,7 @@ struct nacre_driver {
     nacre_transport *t;
     nacre_driver_options opts;
     nc_task task;
+    nc_task *after; /* ring: to be run behind the events that there are now */
     int in_fd, out_fd;
     int in_flags, out_flags; /* as they were */
     nc_fd_kind in_kind, out_kind;
@@ -126,6 +127,25 @@ static bool flush(nacre_driver *d)
 
 /* ---- stepping ---- */
 
+void nc_driver_defer(nacre_driver *d, nc_task *task)
+{
+    nc_tasks_add(&d->after, task);
+}
+
+void nc_driver_undefer(nacre_driver *d, nc_task *task)
+{
+    nc_tasks_remove(&d->after, task);
+}
+
+static void run_after(nacre_driver *d)
+{
+    while (d->after) {
+        nc_task *task = d->after;
+        nc_driver_undefer(d, task);
+        task->fn(task->user);
+    }
+}
+
 /* All events there are now. False: the engine is over. */
 static bool step(nacre_driver *d)
 {
@@ -143,6 +163,7 @@ static bool step(nacre_driver *d)
             (void)flush(d);
         }
     }
+    run_after(d);
     return !d->ending;
 }
 
@@ -237,6 +258,7 @@ static void read_some(nacre_driver *d)
     size_t total = 0;
     while (total < READ_TURN && !d->ending && !d->read_ended) {
         size_t room = 0;
+        run_after(d); /* a callback of an event may turn the loop */
         uint8_t *to = nacre_transport_recv_buffer(d->t, &room);
         if (!to || room == 0) {
             return;

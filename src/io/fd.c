@@ -112,7 +112,7 @@ nc_fd_kind nc_fd_classify(int fd)
     return S_ISREG(st.st_mode) ? NC_FD_FILE : NC_FD_OTHER;
 }
 
-static ssize_t write_pipe(int fd, const void *p, size_t n)
+static ssize_t write_pipe(int fd, const struct iovec *iov, int count)
 {
     sigset_t pipe_set, old, pending;
     sigemptyset(&pipe_set);
@@ -126,7 +126,7 @@ static ssize_t write_pipe(int fd, const void *p, size_t n)
     }
     ssize_t got;
     do {
-        got = write(fd, p, n);
+        got = writev(fd, iov, count);
     } while (got < 0 && errno == EINTR);
     int saved = errno;
     if (got < 0 && saved == EPIPE && !was_pending) {
@@ -153,11 +153,30 @@ static ssize_t fold_again(ssize_t got)
 ssize_t nc_fd_write(int fd, nc_fd_kind kind, const void *p, size_t n)
 {
     if (kind == NC_FD_PIPE) {
-        return fold_again(write_pipe(fd, p, n));
+        const struct iovec one = {(void *)(uintptr_t)p, n};
+        return fold_again(write_pipe(fd, &one, 1));
     }
     ssize_t got;
     do {
         got = kind == NC_FD_SOCKET ? send(fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) : write(fd, p, n);
+    } while (got < 0 && errno == EINTR);
+    return fold_again(got);
+}
+
+ssize_t nc_fd_writev(int fd, nc_fd_kind kind, const struct iovec *iov, int count)
+{
+    if (kind == NC_FD_PIPE) {
+        return fold_again(write_pipe(fd, iov, count));
+    }
+    ssize_t got;
+    do {
+        if (kind == NC_FD_SOCKET) {
+            const struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+                                       .msg_iovlen = (size_t)count};
+            got = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        } else {
+            got = writev(fd, iov, count);
+        }
     } while (got < 0 && errno == EINTR);
     return fold_again(got);
 }

@@ -35,10 +35,11 @@ typedef enum nc_fd_kind {
 nc_fd_kind nc_fd_classify(int fd);
 
 /*
- * As write(2) and readv(2), EINTR retried, SIGPIPE never raised, sockets never waited for. -1: errno
+ * As write(2), writev(2) and readv(2), EINTR retried, SIGPIPE never raised, sockets never waited for. -1: errno
  * (EWOULDBLOCK is folded into EAGAIN).
  */
 ssize_t nc_fd_write(int fd, nc_fd_kind kind, const void *p, size_t n) NACRE_MUST_CHECK;
+ssize_t nc_fd_writev(int fd, nc_fd_kind kind, const struct iovec *iov, int count) NACRE_MUST_CHECK;
 ssize_t nc_fd_readv(int fd, nc_fd_kind kind, const struct iovec *iov, int count) NACRE_MUST_CHECK;
 ssize_t nc_fd_read(int fd, nc_fd_kind kind, void *p, size_t n) NACRE_MUST_CHECK;
 /* All of it, whatever it takes (files, report pipes): 0, or -1 and errno. */

@@ -226,38 +226,48 @@ static void dispatch_fds(nacre_loop *loop, int ready)
 
 /* ---- tasks and timers ---- */
 
-void nc_loop_defer(nacre_loop *loop, nc_task *task)
+void nc_tasks_add(nc_task **ring, nc_task *task)
 {
     if (task->queued) {
         return;
     }
     task->queued = true;
-    if (!loop->tasks) {
+    if (!*ring) {
         task->next = task->prev = task;
-        loop->tasks = task;
+        *ring = task;
         return;
     }
-    task->next = loop->tasks;
-    task->prev = loop->tasks->prev;
+    task->next = *ring;
+    task->prev = (*ring)->prev;
     task->prev->next = task;
     task->next->prev = task;
 }
 
-void nc_loop_undefer(nacre_loop *loop, nc_task *task)
+void nc_tasks_remove(nc_task **ring, nc_task *task)
 {
     if (!task->queued) {
         return;
     }
     task->queued = false;
     if (task->next == task) {
-        loop->tasks = NULL;
+        *ring = NULL;
         return;
     }
     task->prev->next = task->next;
     task->next->prev = task->prev;
-    if (loop->tasks == task) {
-        loop->tasks = task->next;
+    if (*ring == task) {
+        *ring = task->next;
     }
+}
+
+void nc_loop_defer(nacre_loop *loop, nc_task *task)
+{
+    nc_tasks_add(&loop->tasks, task);
+}
+
+void nc_loop_undefer(nacre_loop *loop, nc_task *task)
+{
+    nc_tasks_remove(&loop->tasks, task);
 }
 
 static void mark_round(void *user)

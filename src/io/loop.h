@@ -17,8 +17,17 @@ typedef struct nc_task {
     void *user;
     bool queued;
 } nc_task;
+/* A ring of tasks, NULL when empty: added at the end, once. */
+void nc_tasks_add(nc_task **ring, nc_task *task);
+void nc_tasks_remove(nc_task **ring, nc_task *task);
 void nc_loop_defer(nacre_loop *loop, nc_task *task);
 void nc_loop_undefer(nacre_loop *loop, nc_task *task);
+/*
+ * driver.c: the task runs once when the events that there are now have been dealt with, and before more is read: what
+ * nc_transport_keeps of their bytes is still there.
+ */
+void nc_driver_defer(nacre_driver *d, nc_task *task);
+void nc_driver_undefer(nacre_driver *d, nc_task *task);
 const nacre_allocator *nc_loop_allocator(const nacre_loop *loop);
 
 /* timers.h's heap, kept in the loop. */

@@ -1,9 +1,9 @@
 /*
  * relay.c - a channel on one side, file descriptors on the other.
  *
- * Up: an fd is read with readv right into the engine's output buffer. Down: a data event is written at
- * once; what the fd does not take is queued, and gives window back only when it is written, so the
- * window bounds the queue. A stopped direction is not polled, so nothing spins.
+ * Up: an fd is read with readv right into the engine's output buffer. Down (relay_sink.c):
+ * what the events of one read bring is written in one call; what the fd does not take is queued, and gives window
+ * back only when it is written, so the window bounds the queue. A stopped direction is not polled, so nothing spins.
  *
  * Inherited fds (shared) stay blocking, because other processes use the same open file. Pipes and
  * terminals among them are opened anew through /proc where possible, which makes an open file of our
@@ -73,7 +73,7 @@ static void watch(nacre_relay *r)
     }
 }
 
-static bool polls(int fd, short events)
+bool nc_relay_polls(int fd, short events)
 {
     struct pollfd p = {fd, events, 0};
     int rc;
@@ -94,7 +94,7 @@ static bool used(const nacre_relay *r, int fd)
 }
 
 /* One role of the fd is over; when it was the last, the fd goes. */
-static void let_go(nacre_relay *r, int *fd, bool own)
+void nc_relay_let_go(nacre_relay *r, int *fd, bool own)
 {
     int gone = *fd;
     *fd = -1;
@@ -112,16 +112,6 @@ static void let_go(nacre_relay *r, int *fd, bool own)
 static bool sources_over(const nacre_relay *r)
 {
     return r->sources[0].ended && r->sources[1].ended && r->filtered_at == r->filtered_len;
-}
-
-static bool sinks_drained(const nacre_relay *r)
-{
-    for (int i = 0; i < 2; i++) {
-        if (!r->sinks[i].dead && nc_queue_len(&r->sinks[i].queue) > 0) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static void send_exit(nacre_relay *r)
@@ -157,7 +147,7 @@ static void conclude(nacre_relay *r)
             r->close_sent = true;
             (void)nacre_channel_close(r->ch);
         }
-        bool sink_over = (r->eof_received && sinks_drained(r)) || r->sinks[0].dead;
+        bool sink_over = (r->eof_received && nc_relay_drained(r)) || r->sinks[0].dead;
         if (!child && !r->opts.peer_closes && !r->close_sent && sources_over(r) && sink_over) {
             r->close_sent = true;
             (void)nacre_channel_close(r->ch);
@@ -165,7 +155,7 @@ static void conclude(nacre_relay *r)
         nacre_driver_kick(r->d);
     }
     watch(r);
-    if (r->closed && sinks_drained(r)) {
+    if (r->closed && nc_relay_drained(r)) {
         nc_loop_defer(r->loop, &r->task);
     }
 }
@@ -177,7 +167,7 @@ static void end_source(nacre_relay *r, nc_relay_source *s)
     }
     s->ended = true;
     s->paused = false;
-    let_go(r, &s->fd, s->own);
+    nc_relay_let_go(r, &s->fd, s->own);
 }
 
 /* ---- up: fd to channel ---- */
@@ -261,7 +251,7 @@ static void pump_source(nacre_relay *r, nc_relay_source *s)
     size_t total = 0;
     while (!s->ended && !s->paused && !r->closed && r->ch && total < READ_TURN) {
         /* One blocking read is safe after one poll, not two. */
-        if (s->blocking && total > 0 && !polls(s->fd, POLLIN)) {
+        if (s->blocking && total > 0 && !nc_relay_polls(s->fd, POLLIN)) {
             break;
         }
         ssize_t got =
@@ -278,119 +268,6 @@ static void pump_source(nacre_relay *r, nc_relay_source *s)
     }
 }
 
-/* ---- down: channel to fd ---- */
-
-static void give_back(nacre_relay *r, size_t n)
-{
-    if (r->ch && n > 0) {
-        (void)nacre_channel_consumed(r->ch, n);
-    }
-}
-
-static void kill_sink(nacre_relay *r, nc_relay_sink *k)
-{
-    give_back(r, nc_queue_len(&k->queue));
-    nc_queue_clear(&k->queue);
-    k->dead = true;
-    k->blocked = false;
-    let_go(r, &k->fd, k->own);
-}
-
-/* Nobody reads what the peer sends: it may stop (OpenSSH PROTOCOL, 2.1 eow@openssh.com). */
-static void sink_failed(nacre_relay *r, nc_relay_sink *k)
-{
-    kill_sink(r, k);
-    if (r->ch && !r->closed && !r->eow_sent && !r->close_sent && k == &r->sinks[0] &&
-        strcmp(nacre_channel_type(r->ch), "session") == 0) {
-        r->eow_sent = true;
-        ignore(nacre_channel_request(r->ch, "eow@openssh.com", false, nc_span(NULL, 0)));
-    }
-}
-
-/* How many of n bytes went; less: the sink is blocked or dead. */
-static size_t write_sink(nacre_relay *r, nc_relay_sink *k, const uint8_t *p, size_t n)
-{
-    size_t done = 0;
-    while (done < n && !k->dead) {
-        size_t some = n - done;
-        if (k->chunk && some > k->chunk) {
-            some = k->chunk;
-        }
-        if (k->blocking && !polls(k->fd, POLLOUT)) {
-            k->blocked = true;
-            break;
-        }
-        ssize_t put = nc_fd_write(k->fd, k->kind, p + done, some);
-        if (put < 0 && errno == EAGAIN) {
-            k->blocked = true;
-            break;
-        }
-        if (put <= 0) {
-            sink_failed(r, k);
-            break;
-        }
-        done += (size_t)put;
-        r->result.bytes_in += (uint64_t)put;
-    }
-    return done;
-}
-
-/* The peer's EOF has reached the fd. */
-static void close_sink(nacre_relay *r, nc_relay_sink *k)
-{
-    if (k->dead || nc_queue_len(&k->queue) > 0 || !r->eof_received) {
-        return;
-    }
-    if (r->opts.shared) {
-        return;
-    }
-    if (k->kind == NC_FD_SOCKET) {
-        (void)shutdown(k->fd, SHUT_WR);
-    }
-    /* A pty master stays: it has no half-close, and the program may go on without input. */
-    kill_sink(r, k);
-}
-
-static void pump_sink(nacre_relay *r, nc_relay_sink *k)
-{
-    k->blocked = false;
-    size_t n = nc_queue_len(&k->queue);
-    if (n > 0 && !k->dead) {
-        size_t done = write_sink(r, k, nc_queue_front(&k->queue), n);
-        if (!k->dead) {
-            nc_queue_consume(&k->queue, done);
-            give_back(r, done);
-            nc_queue_shrink(&k->queue, 64 * 1024);
-        }
-    }
-    close_sink(r, k);
-}
-
-static void take_data(nacre_relay *r, int stream, nacre_span bytes)
-{
-    nc_relay_sink *k = &r->sinks[stream == NACRE_STDERR ? 1 : 0];
-    size_t done = 0;
-    if (k->dead || k->fd < 0) {
-        give_back(r, bytes.n);
-        return;
-    }
-    if (nc_queue_len(&k->queue) == 0 && !k->blocked) {
-        done = write_sink(r, k, bytes.p, bytes.n);
-    }
-    if (k->dead) {
-        give_back(r, bytes.n);
-        return;
-    }
-    give_back(r, done);
-    if (done < bytes.n && nc_queue_append(&k->queue, bytes.p + done, bytes.n - done) != NACRE_OK) {
-        /* Losing a part in silence would be worse than ending. */
-        give_back(r, bytes.n - done);
-        sink_failed(r, k);
-        r->close_sent = true;
-        (void)nacre_channel_close(r->ch);
-    }
-}
-
 /* ---- events ---- */
 
 static void on_fd(void *user, int fd, unsigned ready)
@@ -398,7 +275,7 @@ static void on_fd(void *user, int fd, unsigned ready)
     nacre_relay *r = user;
     for (int i = 0; i < 2; i++) {
         if ((ready & NACRE_WRITE) && r->sinks[i].fd == fd && r->sinks[i].blocked) {
-            pump_sink(r, &r->sinks[i]);
+            nc_relay_pump(r, &r->sinks[i]);
         }
     }
     for (int i = 0; i < 2; i++) {
@@ -443,7 +320,7 @@ static void stop(nacre_relay *r)
     r->eof_received = true;
     for (int i = 0; i < 2; i++) {
         end_source(r, &r->sources[i]);
-        close_sink(r, &r->sinks[i]);
+        nc_relay_close_sink(r, &r->sinks[i]);
     }
 }
 
@@ -460,12 +337,12 @@ static void peer_closed(nacre_relay *r)
     bool both = in->fd >= 0 && in->fd == r->sources[0].fd;
     for (int i = 0; i < 2; i++) {
         end_source(r, &r->sources[i]);
-        close_sink(r, &r->sinks[i]);
+        nc_relay_close_sink(r, &r->sinks[i]);
     }
     if (both && !in->dead && in->kind == NC_FD_SOCKET) {
         (void)shutdown(in->fd, SHUT_RD); /* input that waits still goes */
     } else if (both && !in->dead) {
-        kill_sink(r, in); /* what was typed goes with the terminal */
+        nc_relay_kill_sink(r, in); /* what was typed goes with the terminal */
     }
 }
 
@@ -496,17 +373,22 @@ bool nacre_relay_event(nacre_relay *r, const nacre_event *ev)
     if (!r->ch || ev->channel != r->ch) {
         return false;
     }
+    if (ev->type == NACRE_EVENT_CHANNEL_DATA) {
+        nc_relay_take(r, ev->u.data.stream, ev->u.data.bytes);
+        if (r->gathered.count == 0) {
+            conclude(r);
+        }
+        return true;
+    }
+    nc_relay_flush(r); /* whatever it says, it is said behind the data */
     switch (ev->type) {
-    case NACRE_EVENT_CHANNEL_DATA:
-        take_data(r, ev->u.data.stream, ev->u.data.bytes);
-        break;
     case NACRE_EVENT_CHANNEL_WRITABLE:
         take_writable(r);
         break;
     case NACRE_EVENT_CHANNEL_EOF:
         r->eof_received = true;
-        close_sink(r, &r->sinks[0]);
-        close_sink(r, &r->sinks[1]);
+        nc_relay_close_sink(r, &r->sinks[0]);
+        nc_relay_close_sink(r, &r->sinks[1]);
         break;
     case NACRE_EVENT_CHANNEL_PEER_CLOSED:
         peer_closed(r);
@@ -541,6 +423,7 @@ void nacre_relay_end_source(nacre_relay *r)
 
 void nacre_relay_abandon(nacre_relay *r)
 {
+    nc_relay_flush(r);
     r->ch = NULL;
     r->d = NULL;
     stop(r);
@@ -549,11 +432,18 @@ void nacre_relay_abandon(nacre_relay *r)
 
 /* ---- life ---- */
 
+static void after_events(void *user)
+{
+    nacre_relay *r = user;
+    nc_relay_flush(r);
+    conclude(r);
+}
+
 static void release_fds(nacre_relay *r)
 {
     for (int i = 0; i < 2; i++) {
-        let_go(r, &r->sources[i].fd, r->sources[i].own);
-        let_go(r, &r->sinks[i].fd, r->sinks[i].own);
+        nc_relay_let_go(r, &r->sources[i].fd, r->sources[i].own);
+        nc_relay_let_go(r, &r->sinks[i].fd, r->sinks[i].own);
         nc_queue_clear(&r->sinks[i].queue);
     }
 }
@@ -629,6 +519,8 @@ int nacre_relay_new(nacre_relay **out, nacre_loop *loop, nacre_driver *d, nacre_
     r->ch = ch;
     r->task.fn = finish;
     r->task.user = r;
+    r->after.fn = after_events;
+    r->after.user = r;
     int rc = NACRE_OK;
     if (r->opts.filter && !(r->filtered = nc_alloc(a, 2 * FILTER_CHUNK + 8))) {
         rc = nc_fail(err, NACRE_NO_MEMORY, "no memory for a relay");
@@ -671,6 +563,7 @@ void nacre_relay_free(nacre_relay *r)
         return;
     }
     const nacre_allocator *a = nc_loop_allocator(r->loop);
+    nc_relay_flush(r);
     nc_loop_undefer(r->loop, &r->task);
     if (r->ch && !r->closed && r->holds) {
         ignore(nacre_channel_hold_close(r->ch, false)); /* nobody waits for anything any more */

@@ -1,5 +1,6 @@
 /*
- * relay.h - what the two files of the relay share: its state, and how its descriptors are taken.
+ * relay.h - what the files of the relay share: its state, how its descriptors are taken (relay_fds.c), and the way
+ * down (relay_sink.c).
  */
 #ifndef NC_IO_RELAY_H
 #define NC_IO_RELAY_H
@@ -7,6 +8,8 @@
 #include "base/buf.h"
 #include "io/fd.h"
 #include "io/loop.h"
+
+#include <poll.h>
 
 typedef struct nc_relay_source {
     int fd;
@@ -29,6 +32,15 @@ typedef struct nc_relay_sink {
     bool own;
 } nc_relay_sink;
 
+enum { NC_RELAY_SPANS = 32 }; /* gathered at most: a read of 256 KiB holds 8 full packets */
+
+/* Data that came and is not written yet; only until the driver is through with its events. */
+typedef struct nc_relay_gathered {
+    nc_relay_sink *sink;
+    size_t count;
+    nacre_span spans[NC_RELAY_SPANS];
+} nc_relay_gathered;
+
 struct nacre_relay {
     nacre_loop *loop;
     nacre_driver *d;
@@ -37,6 +49,8 @@ struct nacre_relay {
     nc_relay_source sources[2];
     nc_relay_sink sinks[2];
     nc_task task;
+    nc_task after; /* of the driver: writes what is gathered */
+    nc_relay_gathered gathered;
     uint8_t *filtered; /* with filter: what it made of the last chunk */
     size_t filtered_at, filtered_len;
     bool eof_sent, eof_received;
@@ -51,6 +65,18 @@ struct nacre_relay {
 bool nc_relay_child_done(const nacre_relay *r);
 /* Is fd still open here? When not, its number may be another file's by now. */
 bool nc_relay_uses(const nacre_relay *r, int fd);
+
+bool nc_relay_polls(int fd, short events);
+/* One role of the fd is over; when it was the last, the fd goes. */
+void nc_relay_let_go(nacre_relay *r, int *fd, bool own);
+
+/* relay_sink.c */
+void nc_relay_take(nacre_relay *r, int stream, nacre_span bytes); /* of a data event */
+void nc_relay_flush(nacre_relay *r);                              /* writes what is gathered */
+void nc_relay_pump(nacre_relay *r, nc_relay_sink *k);             /* the fd takes more */
+void nc_relay_close_sink(nacre_relay *r, nc_relay_sink *k); /* when the peer's EOF is through */
+void nc_relay_kill_sink(nacre_relay *r, nc_relay_sink *k);
+bool nc_relay_drained(const nacre_relay *r); /* nothing waits to be written */
 
 /* relay_fds.c: makes fd (-1: none) a source or sink of r. 0, or -1 and errno. */
 int nc_relay_init_source(nacre_relay *r, int i, int fd, int stream) NACRE_MUST_CHECK;

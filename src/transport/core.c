@@ -573,6 +573,11 @@ int nc_core_received(nc_core *c, size_t n)
     return c->input_ended ? NACRE_WRONG_STATE : nc_packetizer_received(c->packetizer, n);
 }
 
+bool nc_core_keeps(const nc_core *c, nacre_span bytes)
+{
+    return nc_packetizer_keeps(c->packetizer, bytes);
+}
+
 nacre_span nc_core_output(const nc_core *c)
 {
     return nc_packetizer_output(c->packetizer);

@@ -29,6 +29,8 @@ unsigned nc_core_wants(const nc_core *c);
 uint8_t *nc_core_recv_buffer(nc_core *c, size_t *room);
 int nc_core_received(nc_core *c, size_t n);
 int nc_core_next_event(nc_core *c, nacre_event *ev) NACRE_MUST_CHECK;
+/* As nc_packetizer_keeps. */
+bool nc_core_keeps(const nc_core *c, nacre_span bytes);
 nacre_span nc_core_output(const nc_core *c);
 void nc_core_sent(nc_core *c, size_t n);
 uint64_t nc_core_deadline(const nc_core *c);

@@ -99,6 +99,8 @@ typedef struct nc_packetizer_counters {
         seq_wrapped_out; /* passed 2^32 under the present keys: fatal before strict kex */
 } nc_packetizer_counters;
 /* What has come and was not read yet; valid until the next call. */
+/* Bytes of a packet that was lent stay as they are until nc_packetizer_recv_buffer; false: until the next packet. */
+bool nc_packetizer_keeps(const nc_packetizer *p, nacre_span bytes);
 nacre_span nc_packetizer_waiting(const nc_packetizer *p);
 void nc_packetizer_get_counters(const nc_packetizer *p, nc_packetizer_counters *out);
 

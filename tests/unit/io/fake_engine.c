@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "engine/lend.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,14 @@ uint8_t *nacre_transport_recv_buffer(nacre_transport *t, size_t *room)
 {
     *room = 256 * 1024;
     return nc_queue_reserve(&t->in, *room) == NACRE_OK ? t->in.buf.data + t->in.buf.len : NULL;
+}
+
+/* Frames lie in the queue until more is received, as packets do. */
+bool nc_transport_keeps(const nacre_transport *t, nacre_span bytes)
+{
+    (void)t;
+    (void)bytes;
+    return true;
 }
 
 int nacre_transport_received(nacre_transport *t, size_t n)
