@@ -21,6 +21,7 @@ enum {
     READ_TURN = 1024 * 1024,     /* read per turn, so that other connections have theirs       */
     SEND_TURN = 4 * 1024 * 1024, /* sent per turn, likewise                                    */
     DISCARD_MAX = 1024 * 1024,   /* read away at the end                                       */
+    NAP_US = 200,                /* of a stream: 100 KB at 4 Gbit/s                            */
     CLOSE_MS_DEFAULT = 5000
 };
 
@@ -37,6 +38,9 @@ struct nacre_driver {
     uint64_t close_timer;
     size_t sent_in_turn;
     int io_errno;
+    nc_nap nap;
+    bool rest;          /* asked for in this turn */
+    bool napping;       /* input waits, so that more comes with it */
     bool write_blocked; /* the socket took no more */
     bool write_dead;    /* it never will: what is queued is dropped, input is still read */
     bool read_ended;
@@ -81,6 +85,14 @@ static void bound_the_end(nacre_driver *d)
     if (d->close_timer == 0 && !d->expired &&
         nacre_loop_timer(d->loop, d->opts.close_ms, give_up, d, &d->close_timer) != NACRE_OK) {
         d->expired = true;
+    }
+}
+
+static void break_nap(nacre_driver *d)
+{
+    if (d->napping) {
+        nc_loop_unnap(d->loop, &d->nap);
+        d->napping = false;
     }
 }
 
@@ -194,7 +206,8 @@ static void arm(nacre_driver *d)
 static void watch(nacre_driver *d)
 {
     unsigned in = 0, out = 0;
-    if (!d->ending && !d->read_ended && (nacre_transport_wants(d->t) & NACRE_WANT_INPUT)) {
+    if (!d->ending && !d->read_ended && !d->napping &&
+        (nacre_transport_wants(d->t) & NACRE_WANT_INPUT)) {
         in = NACRE_READ;
     }
     if (d->write_blocked && !d->write_dead) {
@@ -261,22 +274,47 @@ static void read_some(nacre_driver *d)
         run_after(d); /* a callback of an event may turn the loop */
         uint8_t *to = nacre_transport_recv_buffer(d->t, &room);
         if (!to || room == 0) {
-            return;
+            break;
         }
         ssize_t got = nc_fd_read(d->in_fd, d->in_kind, to, room);
         if (got < 0 && errno == EAGAIN) {
-            return;
+            break;
         }
         if (got <= 0) {
             end_input(d, got < 0 ? errno : 0);
-            return;
+            break;
         }
         total += (size_t)got;
         if (nacre_transport_received(d->t, (size_t)got) != NACRE_OK || !step(d) ||
             (size_t)got < room) {
-            return;
+            break;
         }
     }
+}
+
+void nc_driver_rest(nacre_driver *d)
+{
+    d->rest = true;
+}
+
+static void take_input(nacre_driver *d)
+{
+    nacre_transport_advance(d->t, nacre_loop_now(d->loop));
+    d->sent_in_turn = 0;
+    d->rest = false;
+    read_some(d);
+    if (d->rest && !d->ending && !d->read_ended) {
+        d->napping = true;
+        nc_loop_nap(d->loop, &d->nap, NAP_US);
+    }
+}
+
+static void end_nap(void *user)
+{
+    nacre_driver *d = user;
+    d->napping = false;
+    take_input(d);
+    nc_loop_defer(d->loop, &d->task);
 }
 
 static void on_fd(void *user, int fd, unsigned ready)
@@ -286,9 +324,7 @@ static void on_fd(void *user, int fd, unsigned ready)
         d->write_blocked = false;
     }
     if (fd == d->in_fd && (ready & NACRE_READ)) {
-        nacre_transport_advance(d->t, nacre_loop_now(d->loop));
-        d->sent_in_turn = 0;
-        read_some(d);
+        take_input(d);
     }
     nc_loop_defer(d->loop, &d->task);
 }
@@ -298,6 +334,7 @@ void nacre_driver_kick(nacre_driver *d)
     if (!d || d->finished) {
         return;
     }
+    break_nap(d);
     if (nacre_transport_output(d->t).n >= SEND_EARLY) {
         (void)flush(d);
     }
@@ -317,6 +354,7 @@ void nacre_driver_close(nacre_driver *d)
 static void detach(nacre_driver *d)
 {
     nc_loop_undefer(d->loop, &d->task);
+    break_nap(d);
     nacre_loop_cancel(d->loop, d->timer);
     nacre_loop_cancel(d->loop, d->close_timer);
     d->timer = d->close_timer = 0;
@@ -406,6 +444,8 @@ int nacre_driver_new(nacre_driver **out, nacre_loop *loop, nacre_transport *t, i
     d->t = t;
     d->task.fn = turn;
     d->task.user = d;
+    d->nap.task.fn = end_nap;
+    d->nap.task.user = d;
     d->in_kind = nc_fd_classify(in_fd);
     d->out_kind = nc_fd_classify(out_fd);
     d->in_fd = d->out_fd = -1;

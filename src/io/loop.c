@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -53,6 +54,7 @@ struct nacre_loop {
     bool dirty; /* removed rows are to be closed up */
     nc_timers timers;
     nc_task *tasks; /* ring, or NULL */
+    nc_task *naps;  /* ring, or NULL */
     nc_task round;  /* queued behind what a round runs, to mark its end */
     child_watch *children;
     signal_watch signals[NC_SIGNAL_MAX];
@@ -289,6 +291,42 @@ static bool run_tasks(nacre_loop *loop)
         task->fn(task->user);
     }
     return true;
+}
+
+/* ---- naps ---- */
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts = {0, 0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static nc_nap *nap_of(nc_task *task)
+{
+    return (nc_nap *)(void *)((char *)task - offsetof(nc_nap, task));
+}
+
+void nc_loop_nap(nacre_loop *loop, nc_nap *nap, unsigned us)
+{
+    nap->until = now_ns() + (uint64_t)us * 1000u;
+    nc_tasks_add(&loop->naps, &nap->task);
+}
+
+void nc_loop_unnap(nacre_loop *loop, nc_nap *nap)
+{
+    nc_tasks_remove(&loop->naps, &nap->task);
+}
+
+/* The ring is in order: all naps are equally long. Runs those that are over. */
+static void run_naps(nacre_loop *loop)
+{
+    uint64_t now = loop->naps ? now_ns() : 0;
+    while (loop->naps && nap_of(loop->naps)->until <= now) {
+        nc_task *task = loop->naps;
+        nc_tasks_remove(&loop->naps, task);
+        task->fn(task->user);
+    }
 }
 
 static void run_timers(nacre_loop *loop)
@@ -556,18 +594,28 @@ static int wait_time(const nacre_loop *loop, int timeout_ms)
     return timeout_ms >= 0 && timeout_ms < until ? timeout_ms : until;
 }
 
+/* Until the first nap is over: less than any timer needs to be exact. */
+static int poll_briefly(const nacre_loop *loop)
+{
+    uint64_t now = now_ns(), until = nap_of(loop->naps)->until;
+    const struct timespec left = {0, until > now ? (long)(until - now) : 0};
+    return ppoll(loop->polls, (nfds_t)loop->len, &left, NULL);
+}
+
 int nacre_loop_run_once(nacre_loop *loop, int timeout_ms)
 {
     /* A task may have been what the caller turns the loop for: then it must get to look. */
     int wait = run_tasks(loop) ? 0 : wait_time(loop, timeout_ms);
     close_up(loop);
-    int ready = poll(loop->polls, (nfds_t)loop->len, wait);
+    int ready =
+        loop->naps && wait != 0 ? poll_briefly(loop) : poll(loop->polls, (nfds_t)loop->len, wait);
     if (ready < 0 && errno != EINTR && errno != EAGAIN) {
         return nc_os_status(errno);
     }
     if (ready > 0) {
         dispatch_fds(loop, ready);
     }
+    run_naps(loop);
     run_timers(loop);
     /* What the callbacks deferred leaves now, not after a wait that the caller may never begin. */
     (void)run_tasks(loop);

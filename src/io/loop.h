@@ -23,11 +23,27 @@ void nc_tasks_remove(nc_task **ring, nc_task *task);
 void nc_loop_defer(nacre_loop *loop, nc_task *task);
 void nc_loop_undefer(nacre_loop *loop, nc_task *task);
 /*
+ * A wait shorter than poll's unit, for who would rather be woken once than for every packet: the task runs when the
+ * time is over, unless it is called off. us: below a millisecond.
+ */
+typedef struct nc_nap {
+    nc_task task;
+    uint64_t until; /* ns */
+} nc_nap;
+void nc_loop_nap(nacre_loop *loop, nc_nap *nap, unsigned us);
+void nc_loop_unnap(nacre_loop *loop, nc_nap *nap);
+
+/*
  * driver.c: the task runs once when the events that there are now have been dealt with, and before more is read: what
  * nc_transport_keeps of their bytes is still there.
  */
 void nc_driver_defer(nacre_driver *d, nc_task *task);
 void nc_driver_undefer(nacre_driver *d, nc_task *task);
+/*
+ * From a deferred task, by whom these events were for: much is coming in and nothing is answered, so input may be left
+ * alone for a moment, that more is read at once. Everything else wakes us as ever; nacre_driver_kick ends the rest.
+ */
+void nc_driver_rest(nacre_driver *d);
 const nacre_allocator *nc_loop_allocator(const nacre_loop *loop);
 
 /* timers.h's heap, kept in the loop. */

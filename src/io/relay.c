@@ -28,6 +28,8 @@ enum {
     READ_ONCE = 256 * 1024,  /* asked of the channel at a time */
     READ_TURN = 1024 * 1024, /* per source and turn: the others want to live too */
     ROOMS = 16,              /* 256 KiB in packets of 16 KiB */
+    BULK_TURN = 16 * 1024,   /* with so much in a turn */
+    BULK_TURNS = 8,          /* so many turns in a row, it is a stream */
     FILTER_CHUNK = 4096,     /* typed input is small */
 };
 
@@ -264,6 +266,7 @@ static void pump_source(nacre_relay *r, nc_relay_source *s)
             break;
         }
         total += (size_t)got;
+        r->bulk = 0;
         nacre_driver_kick(r->d);
     }
 }
@@ -435,8 +438,15 @@ void nacre_relay_abandon(nacre_relay *r)
 static void after_events(void *user)
 {
     nacre_relay *r = user;
+    uint64_t before = r->result.bytes_in;
     nc_relay_flush(r);
     conclude(r);
+    /* One packet at a time: to sleep for each and to be woken for each costs more than the packet, and costs the peer
+       who wakes us, too. */
+    r->bulk = r->result.bytes_in - before >= BULK_TURN ? r->bulk + 1 : 0;
+    if (r->bulk > BULK_TURNS) {
+        nc_driver_rest(r->d);
+    }
 }
 
 static void release_fds(nacre_relay *r)

@@ -51,6 +51,7 @@ struct nacre_relay {
     nc_task task;
     nc_task after; /* of the driver: writes what is gathered */
     nc_relay_gathered gathered;
+    unsigned bulk;     /* turns in a row in which much came down and nothing went up */
     uint8_t *filtered; /* with filter: what it made of the last chunk */
     size_t filtered_at, filtered_len;
     bool eof_sent, eof_received;

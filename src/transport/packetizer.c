@@ -149,7 +149,8 @@ bool nc_packetizer_keeps(const nc_packetizer *p, nacre_span bytes)
 {
     uintptr_t from = (uintptr_t)p->in_queue.buf.data, at = (uintptr_t)bytes.p;
     size_t cap = p->in_queue.buf.cap;
-    return !p->in_secret && cap > 0 && at >= from && at - from <= cap && cap - (at - from) >= bytes.n;
+    return !p->in_secret && cap > 0 && at >= from && at - from <= cap &&
+           cap - (at - from) >= bytes.n;
 }
 
 void nc_packetizer_get_counters(const nc_packetizer *p, nc_packetizer_counters *c)

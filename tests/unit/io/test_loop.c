@@ -380,6 +380,66 @@ static void test_tasks(void **state)
     nacre_loop_free(d.loop);
 }
 
+typedef struct napper {
+    nc_nap nap;
+    nacre_loop *loop;
+    struct napper *other; /* is called off */
+    int count, order;
+} napper;
+
+static int naps_ended;
+
+static void on_nap(void *user)
+{
+    napper *n = user;
+    n->count++;
+    n->order = ++naps_ended;
+    if (n->other) {
+        nc_loop_unnap(n->loop, &n->other->nap);
+    }
+}
+
+static void test_naps(void **state)
+{
+    (void)state;
+    enum { US = 900 };
+    nacre_loop *loop = new_loop();
+    napper n[3];
+    memset(n, 0, sizeof(n));
+    for (int i = 0; i < 3; i++) {
+        n[i].loop = loop;
+        n[i].nap.task.fn = on_nap;
+        n[i].nap.task.user = &n[i];
+    }
+    n[1].other = &n[2];
+    nc_loop_unnap(loop, &n[0].nap); /* not begun: no matter */
+    uint64_t before = nacre_loop_now(loop);
+    nc_loop_nap(loop, &n[0].nap, US);
+    nc_loop_nap(loop, &n[0].nap, US);
+    nc_loop_nap(loop, &n[1].nap, US);
+    nc_loop_nap(loop, &n[2].nap, US);
+    for (int turns = 0; n[1].count == 0; turns++) {
+        assert_true(turns < 100);
+        assert_int_equal(nacre_loop_run_once(loop, 60000), NACRE_OK);
+    }
+    assert_true(nacre_loop_now(loop) - before < 30000); /* not the wait, but the nap */
+    assert_int_equal(n[0].count, 1);
+    assert_int_equal(n[1].count, 1);
+    assert_true(n[0].order < n[1].order);
+    assert_int_equal(n[2].count, 0);
+    assert_int_equal(nacre_loop_run_once(loop, 5), NACRE_OK);
+    assert_int_equal(n[2].count, 0);
+    /* What comes in meanwhile does not wait, and the nap goes on. */
+    nc_loop_nap(loop, &n[0].nap, US);
+    nacre_loop_wake(loop);
+    assert_int_equal(nacre_loop_run_once(loop, -1), NACRE_OK);
+    for (int turns = 0; n[0].count == 1; turns++) {
+        assert_true(turns < 100);
+        assert_int_equal(nacre_loop_run_once(loop, -1), NACRE_OK);
+    }
+    nacre_loop_free(loop);
+}
+
 static void *write_into_closed_pipe(void *user)
 {
     int *p = user;
@@ -409,6 +469,9 @@ static void test_no_sigpipe(void **state)
     assert_int_equal(nc_fd_classify(s[1]), NC_FD_SOCKET);
     assert_int_equal(nc_fd_write(s[1], NC_FD_SOCKET, "x", 1), -1);
     assert_int_equal(errno, EPIPE);
+    const struct iovec two[2] = {{(void *)(uintptr_t) "x", 1}, {(void *)(uintptr_t) "y", 1}};
+    assert_int_equal(nc_fd_writev(s[1], NC_FD_SOCKET, two, 2), -1);
+    assert_int_equal(errno, EPIPE);
     close(s[1]);
 }
 
@@ -425,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_signals_after_fork),
         cmocka_unit_test(test_children),
         cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_naps),
         cmocka_unit_test(test_no_sigpipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -340,6 +340,99 @@ static size_t shout(void *user, const uint8_t *in, size_t n, uint8_t *out)
     return 2 * n;
 }
 
+static void say(pair *p, int stream, uint8_t first, size_t n)
+{
+    uint8_t bytes[2000];
+    size_t took = 0;
+    assert_true(n <= sizeof(bytes));
+    for (size_t i = 0; i < n; i++) {
+        bytes[i] = (uint8_t)(first + i * 7);
+    }
+    assert_int_equal(nacre_channel_write(fake_channel(p->client.t), stream, bytes, n, &took),
+                     NACRE_OK);
+    assert_int_equal(took, n);
+}
+
+/* Packets that came in one read go out in one write, a sink after the other; message sockets show it. */
+static void test_one_write_for_many_packets(void **state)
+{
+    (void)state;
+    pair p;
+    nacre_relay_options o;
+    int out[2], err[2];
+    uint8_t got[8192];
+    begin(&p);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, out), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, err), 0);
+    nacre_relay_options_init(&o);
+    o.sink = out[0];
+    o.sink_err = err[0];
+    relay(&p, &p.server, &o);
+    for (uint8_t i = 0; i < 3; i++) {
+        say(&p, NACRE_STDOUT, i, 1000);
+    }
+    say(&p, NACRE_STDERR, 3, 500);
+    say(&p, NACRE_STDERR, 4, 500);
+    say(&p, NACRE_STDOUT, 5, 200);
+    assert_int_equal(nacre_channel_eof(fake_channel(p.client.t)), NACRE_OK);
+    nacre_driver_kick(p.client.d);
+    for (int turns = 0; !p.server.eof; turns++) {
+        assert_true(turns < 100);
+        assert_int_equal(nacre_loop_run_once(p.loop, 10000), NACRE_OK);
+    }
+    assert_int_equal(recv(out[1], got, sizeof(got), MSG_DONTWAIT), 3000);
+    for (size_t i = 0; i < 3000; i++) {
+        assert_int_equal(got[i], (uint8_t)(i / 1000 + i % 1000 * 7));
+    }
+    assert_int_equal(recv(err[1], got, sizeof(got), MSG_DONTWAIT), 1000);
+    assert_int_equal(got[500], 4);
+    assert_int_equal(recv(out[1], got, sizeof(got), MSG_DONTWAIT), 200);
+    assert_int_equal(got[0], 5);
+    /* The end stands behind all of it. */
+    assert_int_equal(recv(out[1], got, sizeof(got), MSG_DONTWAIT), 0);
+    assert_int_equal(recv(err[1], got, sizeof(got), MSG_DONTWAIT), 0);
+    close(out[1]);
+    close(err[1]);
+    end(&p);
+}
+
+/* A sink that takes a part: the rest waits its turn, and nothing is lost between the packets. */
+static void test_gathered_into_a_narrow_socket(void **state)
+{
+    (void)state;
+    enum { PACKETS = 200, SIZE = 1999 };
+    pair p;
+    nacre_relay_options o;
+    int out[2], small = 4096;
+    size_t total = 0;
+    begin(&p);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out), 0);
+    assert_int_equal(setsockopt(out[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    nacre_relay_options_init(&o);
+    o.sink = out[0];
+    relay(&p, &p.server, &o);
+    for (int i = 0; i < PACKETS; i++) {
+        say(&p, NACRE_STDOUT, (uint8_t)i, SIZE);
+    }
+    assert_int_equal(nacre_channel_eof(fake_channel(p.client.t)), NACRE_OK);
+    nacre_driver_kick(p.client.d);
+    for (int turns = 0;; turns++) {
+        uint8_t got[3000];
+        assert_true(turns < 100000);
+        assert_int_equal(nacre_loop_run_once(p.loop, 0), NACRE_OK);
+        ssize_t n = recv(out[1], got, sizeof(got), MSG_DONTWAIT);
+        for (ssize_t i = 0; i < n; i++, total++) {
+            assert_int_equal(got[i], (uint8_t)(total / SIZE + total % SIZE * 7));
+        }
+        if (n == 0) {
+            break;
+        }
+    }
+    assert_int_equal(total, (size_t)PACKETS * SIZE);
+    close(out[1]);
+    end(&p);
+}
+
 static void test_filter(void **state)
 {
     (void)state;
@@ -578,6 +671,8 @@ int main(void)
         cmocka_unit_test(test_pty),
         cmocka_unit_test(test_closed_stdout),
         cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_one_write_for_many_packets),
+        cmocka_unit_test(test_gathered_into_a_narrow_socket),
         cmocka_unit_test(test_filter),
         cmocka_unit_test(test_filter_ends_source),
         cmocka_unit_test(test_connection_lost),

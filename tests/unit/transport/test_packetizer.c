@@ -271,6 +271,45 @@ static void compression_round_trips(void **state)
     pair_free(&p);
 }
 
+/* What was lent stays where packets are decrypted in place, until more is read; what was inflated does not. */
+static void lent_bytes_stay(void **state)
+{
+    (void)state;
+    pair p;
+    nc_packet pkt[3];
+    pair_init(&p, NULL, NULL);
+    pair_keys(&p, protection_named("aes256-gcm@openssh.com"), 1, false);
+    for (int zlib = 0; zlib < 2; zlib++) {
+        pair_compress(&p, zlib);
+        for (uint8_t i = 0; i < 3; i++) {
+            memset(payload, 'a' + i, 5000);
+            payload[0] = 94;
+            assert_int_equal(send_payload(p.tx, payload, 5000, 0), NACRE_OK);
+        }
+        move_output(&p, SIZE_MAX);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(nc_packetizer_next(p.rx, &pkt[i], NULL), NACRE_OK);
+            assert_int_equal(nc_packetizer_keeps(p.rx, pkt[i].payload), !zlib);
+        }
+        for (int i = 0; i < 3 && !zlib; i++) {
+            memset(payload, 'a' + i, 5000);
+            payload[0] = 94;
+            assert_memory_equal(pkt[i].payload.p, payload, 5000);
+        }
+        assert_false(nc_packetizer_keeps(p.rx, nc_span(payload, 1)));
+        assert_false(nc_packetizer_keeps(p.rx, nc_span(pkt[0].payload.p, SIZE_MAX / 2)));
+        assert_false(nc_packetizer_keeps(p.rx, nc_span(NULL, 0)));
+    }
+    /* Passwords are wiped when they were dealt with. */
+    pair_compress(&p, false);
+    fill_payload(payload, 100, 50, 1);
+    assert_int_equal(send_payload(p.tx, payload, 100, 0), NACRE_OK);
+    move_output(&p, SIZE_MAX);
+    assert_int_equal(nc_packetizer_next(p.rx, &pkt[0], NULL), NACRE_OK);
+    assert_false(nc_packetizer_keeps(p.rx, pkt[0].payload));
+    pair_free(&p);
+}
+
 static void compression_refuses_reserve(void **state)
 {
     (void)state;
@@ -603,6 +642,7 @@ int main(void)
         cmocka_unit_test(compression_round_trips),
         cmocka_unit_test(compression_allocates_nothing_either),
         cmocka_unit_test(compression_refuses_reserve),
+        cmocka_unit_test(lent_bytes_stay),
         cmocka_unit_test(abandoned_and_failed_packets_leave_nothing),
         cmocka_unit_test(output_max_holds),
         cmocka_unit_test(sent_while_a_packet_is_open),
