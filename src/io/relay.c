@@ -174,6 +174,13 @@ static void end_source(nacre_relay *r, nc_relay_source *s)
 
 /* ---- up: fd to channel ---- */
 
+/* The channel does not take what the source has: losing a part in silence would be worse than ending. */
+static void source_lost(nacre_relay *r)
+{
+    r->close_sent = true;
+    ignore(nacre_channel_close(r->ch));
+}
+
 /* Sends what the filter made; false: the channel is full. */
 static bool send_filtered(nacre_relay *r, nc_relay_source *s)
 {
@@ -183,6 +190,7 @@ static bool send_filtered(nacre_relay *r, nc_relay_source *s)
                                      r->filtered_len - r->filtered_at, &took);
         if (rc != NACRE_OK) {
             r->filtered_at = r->filtered_len;
+            source_lost(r);
             end_source(r, s);
             return false;
         }
@@ -224,7 +232,8 @@ static ssize_t read_straight(nacre_relay *r, nc_relay_source *s)
     size_t count = ROOMS;
     int rc = nacre_channel_reserve(r->ch, s->stream, READ_ONCE, rooms, &count);
     if (rc != NACRE_OK && rc != NACRE_AGAIN) {
-        return 0; /* the channel takes nothing any more */
+        source_lost(r);
+        return 0;
     }
     if (rc == NACRE_AGAIN || count == 0) {
         s->paused = true;
@@ -239,8 +248,7 @@ static ssize_t read_straight(nacre_relay *r, nc_relay_source *s)
     int saved = errno;
     rc = nacre_channel_commit(r->ch, got > 0 ? (size_t)got : 0);
     if (rc != NACRE_OK && got > 0) {
-        r->close_sent = true; /* losing a part in silence would be worse than ending */
-        (void)nacre_channel_close(r->ch);
+        source_lost(r);
         return 0;
     }
     r->result.bytes_out += got > 0 ? (uint64_t)got : 0;
