@@ -44,7 +44,6 @@ static const struct {
     {NACRE_NO_COMMON_ALGORITHM, ANY, ANY,
      "-Q kex, -Q cipher, -Q mac and -Q key list what can be allowed, for instance by -o "
      "KexAlgorithms=+NAME"},
-    {NACRE_END, ANY, BEFORE, LET_GO},
     {NACRE_CLOSED, ANY, BEFORE, LET_GO},
     {NACRE_PEER_DISCONNECTED, ANY, BEFORE, "the server's log says more"},
     {NACRE_AUTH_FAILED, ANY, ANY,

@@ -315,7 +315,10 @@ NACRE_API int nacre_client_channel(nacre_client *c, const char *type, nacre_span
 /* Waits for the answer to the oldest unanswered request of the channel. NACRE_REQUEST_REFUSED. */
 NACRE_API int nacre_client_wait_reply(nacre_client *c, nacre_channel *ch,
                                       uint32_t timeout_ms) NACRE_MUST_CHECK;
-/* Reads what is there, at least one byte: *got. stream NACRE_STDOUT or NACRE_STDERR. NACRE_END at EOF. */
+/*
+ * Reads what is there, at least one byte: *got. stream NACRE_STDOUT or NACRE_STDERR. NACRE_END at EOF, and only there:
+ * when the connection ends before, it is NACRE_CLOSED (or what else ended it).
+ */
 NACRE_API int nacre_client_read(nacre_client *c, nacre_channel *ch, int stream, void *p, size_t n,
                                 uint32_t timeout_ms, size_t *got) NACRE_MUST_CHECK;
 /* Writes all; *took (NULL ok) says how much when it fails. */

@@ -478,7 +478,7 @@ static int log_in(login *l)
 static int cut_off(login *l, int rc)
 {
     nacre_client *c = l->c;
-    bool by_server = rc == NACRE_PEER_DISCONNECTED || rc == NACRE_CLOSED || rc == NACRE_END;
+    bool by_server = rc == NACRE_PEER_DISCONNECTED || rc == NACRE_CLOSED;
     if (l->tried[0] == '\0' || (!by_server && rc != NACRE_AUTH_LIMIT)) {
         return rc;
     }

@@ -81,9 +81,11 @@ static double elapsed(const nacre_client *c, const nc_wait *w)
 }
 
 /* The connection is over; the peer's words, if it had any, come first. */
+/* A connection that ends is never NACRE_END: who reads would take it for the end of the data. */
 static int fail_closed(nacre_client *c, const char *what, double seconds)
 {
-    int status = c->why.status == NACRE_OK ? NACRE_CLOSED : c->why.status;
+    bool plain = c->why.status == NACRE_OK || c->why.status == NACRE_END;
+    int status = plain ? NACRE_CLOSED : c->why.status;
     const char *text = c->why.text[0] ? c->why.text : nacre_status_text(status);
     nc_error_clear(&c->err);
     (void)nc_fail(&c->err, status, "%s: %s (during %s, after %.1f s)", c->where, text, what,

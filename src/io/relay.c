@@ -174,9 +174,15 @@ static void end_source(nacre_relay *r, nc_relay_source *s)
 
 /* ---- up: fd to channel ---- */
 
-/* The channel does not take what the source has: losing a part in silence would be worse than ending. */
-static void source_lost(nacre_relay *r)
+/*
+ * What the source has does not get to the peer: losing a part in silence would be worse than ending. A peer that has
+ * closed wants none of it.
+ */
+static void source_lost(nacre_relay *r, int rc)
 {
+    if (rc == NACRE_CLOSED) {
+        return;
+    }
     r->close_sent = true;
     ignore(nacre_channel_close(r->ch));
 }
@@ -190,7 +196,7 @@ static bool send_filtered(nacre_relay *r, nc_relay_source *s)
                                      r->filtered_len - r->filtered_at, &took);
         if (rc != NACRE_OK) {
             r->filtered_at = r->filtered_len;
-            source_lost(r);
+            source_lost(r, rc);
             end_source(r, s);
             return false;
         }
@@ -232,7 +238,7 @@ static ssize_t read_straight(nacre_relay *r, nc_relay_source *s)
     size_t count = ROOMS;
     int rc = nacre_channel_reserve(r->ch, s->stream, READ_ONCE, rooms, &count);
     if (rc != NACRE_OK && rc != NACRE_AGAIN) {
-        source_lost(r);
+        source_lost(r, rc);
         return 0;
     }
     if (rc == NACRE_AGAIN || count == 0) {
@@ -248,7 +254,7 @@ static ssize_t read_straight(nacre_relay *r, nc_relay_source *s)
     int saved = errno;
     rc = nacre_channel_commit(r->ch, got > 0 ? (size_t)got : 0);
     if (rc != NACRE_OK && got > 0) {
-        source_lost(r);
+        source_lost(r, rc);
         return 0;
     }
     r->result.bytes_out += got > 0 ? (uint64_t)got : 0;
@@ -269,7 +275,11 @@ static void pump_source(nacre_relay *r, nc_relay_source *s)
         if (got < 0 && errno == EAGAIN) {
             break;
         }
-        if (got <= 0) { /* a pty master says EIO when its last slave is closed */
+        if (got <= 0) {
+            /* A pty master says EIO when its last slave is closed, a socket that it was reset: ends, both. */
+            if (got < 0 && (s->kind == NC_FD_PIPE || s->kind == NC_FD_FILE)) {
+                source_lost(r, NACRE_IO);
+            }
             end_source(r, s);
             break;
         }

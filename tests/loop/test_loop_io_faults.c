@@ -1,103 +1,23 @@
 /*
- * The operating system as it is on a bad day, by calls that the linker puts in the place of its own: reads and
- * writes that take a little, are interrupted or not ready, each of them failing in turn, and a server that is out
- * of descriptors. A server and a client in one loop, over a socket pair, with a program behind pipes.
+ * The operating system as it is on a bad day (support/os_faults.h): reads and writes that take a little, are
+ * interrupted or not ready, each call failing in turn (ECONNRESET, ENOSPC, EMFILE, EIO), and a server that is out of
+ * descriptors. Programs, SFTP, scp, forwardings and an agent between a server and a client in one loop: nothing is
+ * lost in pieces, and what did not get to its end does not pass for whole.
  */
 #include "world.h"
 
 #include "base/mem.h"
 #include "nacre/net.h"
+#include "support/house.h"
+#include "support/memory.h"
+#include "support/os_faults.h"
 
-#include <errno.h>
+#include <dirent.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 20000, PAYLOAD = 3000 };
-
-/* ---- the calls -------------------------------------------------------------------------------------- */
-
-static struct {
-    bool torn;             /* short, EINTR, EAGAIN, by chance */
-    unsigned long fail_at; /* this call fails hard; 0: none */
-    unsigned long count;
-    int accept_fails; /* EMFILE so often */
-    uint64_t chance;
-    pid_t owner; /* a child is left alone */
-} fault;
-
-static unsigned pick(unsigned below)
-{
-    fault.chance = fault.chance * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(fault.chance >> 33) % below;
-}
-
-/* True: the call fails with errno set. Otherwise *n is how much it may take. */
-static bool goes_wrong(size_t *n, int hard)
-{
-    if (getpid() != fault.owner) {
-        return false;
-    }
-    if (fault.fail_at && ++fault.count == fault.fail_at) {
-        errno = hard;
-        return true;
-    }
-    if (!fault.torn) {
-        return false;
-    }
-    unsigned what = pick(8);
-    if (what < 2) {
-        errno = what ? EINTR : EAGAIN;
-        return true;
-    }
-    *n = *n > 1 && what < 6 ? 1 + pick((unsigned)(*n < 700 ? *n : 700)) : *n;
-    return false;
-}
-
-#define WRAP_IO(name, params, args, hard)                                                          \
-    ssize_t __real_##name params;                                                                  \
-    ssize_t __wrap_##name params;                                                                  \
-    ssize_t __wrap_##name params                                                                   \
-    {                                                                                              \
-        return goes_wrong(&n, hard) ? -1 : __real_##name args;                                     \
-    }
-
-WRAP_IO(send, (int fd, const void *p, size_t n, int flags), (fd, p, n, flags), EPIPE)
-WRAP_IO(recv, (int fd, void *p, size_t n, int flags), (fd, p, n, flags), ECONNRESET)
-WRAP_IO(read, (int fd, void *p, size_t n), (fd, p, n), EIO)
-WRAP_IO(write, (int fd, const void *p, size_t n), (fd, p, n), EIO)
-
-ssize_t __real_readv(int fd, const struct iovec *iov, int count);
-ssize_t __wrap_readv(int fd, const struct iovec *iov, int count);
-ssize_t __wrap_readv(int fd, const struct iovec *iov, int count)
-{
-    size_t n = iov[0].iov_len;
-    size_t whole = n;
-    if (goes_wrong(&n, EIO)) {
-        return -1;
-    }
-    struct iovec less = {iov[0].iov_base, n};
-    return n < whole ? __real_readv(fd, &less, 1) : __real_readv(fd, iov, count);
-}
-
-int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
-int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
-int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
-{
-    if (fault.accept_fails > 0) {
-        fault.accept_fails--;
-        errno = EMFILE;
-        return -1;
-    }
-    return __real_accept4(fd, addr, len, flags);
-}
-
-static void behave(void)
-{
-    memset(&fault, 0, sizeof(fault));
-    fault.owner = getpid();
-}
 
 /* ---- a session -------------------------------------------------------------------------------------- */
 
@@ -123,7 +43,8 @@ static bool reached(world *w, const peer *p, const int *what)
     uint64_t end = nacre_loop_now(w->loop) + PATIENCE_MS;
     while (*what < 1 && !p->over && p->failed + p->no + p->auth_failed == 0) {
         assert_true(nacre_loop_now(w->loop) < end);
-        assert_int_equal(nacre_loop_run_once(w->loop, 50), NACRE_OK);
+        int rc = nacre_loop_run_once(w->loop, 50);
+        assert_true(rc == NACRE_OK || os_fault.failed); /* poll(2) itself */
     }
     return *what >= 1;
 }
@@ -157,14 +78,12 @@ static void torn_to_pieces(void **state)
     world *w = *state;
     w->cfg.callbacks.auth_none = world_yes;
     w->cfg.callbacks.exec = run_cat;
-    behave();
     world_start(w);
     for (unsigned i = 0; i < 20; i++) {
-        fault.torn = true;
-        fault.chance = i;
+        os_faults_tear(i);
         peer *p = world_join(w);
         session(w, p);
-        behave();
+        os_faults_end();
         assert_int_equal(p->closed, 1);
         assert_int_equal(p->exit_status, 3);
         assert_int_equal(p->n, PAYLOAD);
@@ -179,15 +98,13 @@ static void each_call_fails(void **state)
     bool through = false;
     w->cfg.callbacks.auth_none = world_yes;
     w->cfg.callbacks.exec = run_cat;
-    behave();
     world_start(w);
     while (!through) {
-        fault.fail_at = n;
-        fault.count = 0;
         peer *p = world_join(w);
+        os_faults_begin(n);
         session(w, p);
-        through = fault.count < n;
-        behave();
+        os_faults_end();
+        through = !os_fault.failed;
         /* Whatever came of it, nothing came that was not sent. */
         assert_true(p->n <= PAYLOAD);
         for (size_t i = 0; i < p->n; i++) {
@@ -211,19 +128,117 @@ static void out_of_descriptors(void **state)
     uint16_t port = 0;
     int fd = -1;
     char banner[4] = "";
-    behave();
     world_start(w);
     assert_int_equal(nacre_server_listen(w->server, "127.0.0.1", 0, &port, &err), NACRE_OK);
-    fault.accept_fails = 3;
+    os_faults_begin(0);
+    os_fault.accept_fails = 3;
     assert_int_equal(nacre_net_connect("127.0.0.1", port, NULL, &fd, &err), NACRE_OK);
     uint64_t end = nacre_loop_now(w->loop) + PATIENCE_MS;
-    while (__real_recv(fd, banner, sizeof(banner), MSG_DONTWAIT | MSG_PEEK) < 4) {
+    while (recv(fd, banner, sizeof(banner), MSG_DONTWAIT | MSG_PEEK) < 4) {
         assert_true(nacre_loop_now(w->loop) < end);
         assert_int_equal(nacre_loop_run_once(w->loop, 50), NACRE_OK);
     }
-    assert_int_equal(fault.accept_fails, 0);
+    os_faults_end();
+    assert_int_equal(os_fault.accept_fails, 0);
     assert_memory_equal(banner, "SSH-", 4);
     close(fd);
+}
+
+/* ---- whole sessions ------------------------------------------------------------------------------------- */
+
+static unsigned open_descriptors(void)
+{
+    unsigned n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    assert_non_null(d);
+    while (readdir(d)) {
+        n++;
+    }
+    closedir(d);
+    return n;
+}
+
+static house h;
+
+static int build(void **state)
+{
+    (void)state;
+    house_build(&h);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    house_tear_down(&h);
+    return 0;
+}
+
+/* Neither memory nor descriptors stay, and what was said to be done is done. */
+static int whole_session(const house_work *w, unsigned long fail_at, uint64_t seed)
+{
+    test_memory m[2];
+    unsigned before = open_descriptors();
+    for (int who = 0; who < 2; who++) {
+        test_memory_init(&m[who]);
+        h.memory[who] = &m[who].hooks;
+    }
+    if (fail_at) {
+        os_faults_begin(fail_at);
+    } else {
+        os_faults_tear(seed);
+    }
+    int rc = house_open(&h);
+    rc = rc == NACRE_OK ? w->fn(&h) : rc;
+    os_faults_end();
+    house_close(&h);
+    /* A program may close its input at any time, and what it makes of that is its own. */
+    bool input = w->fn == house_program && os_fault.failed && strcmp(os_fault.failed, "write") == 0;
+    if (h.broken[0] && !input) {
+        fail_msg("%s, %s fails (call %lu): %s", w->name, os_fault.failed, os_fault.fail_at,
+                 h.broken);
+    }
+    if (open_descriptors() != before || m[0].live != 0 || m[1].live != 0) {
+        fail_msg("%s, %s fails (call %lu): %u descriptors for %u, %ld and %ld blocks", w->name,
+                 os_fault.failed, os_fault.fail_at, open_descriptors(), before, m[0].live,
+                 m[1].live);
+    }
+    return rc;
+}
+
+static void nothing_is_lost_in_pieces(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < house_work_count; i++) {
+        for (unsigned seed = 0; seed < 10; seed++) {
+            int rc = whole_session(&house_works[i], 0, seed * 7919 + 1);
+            if (rc != NACRE_OK) {
+                fail_msg("%s, seed %u: %d", house_works[i].name, seed, rc);
+            }
+        }
+    }
+}
+
+static void nothing_passes_for_whole(void **state)
+{
+    const bool said = true;
+    (void)state;
+    h.impatient = &said;
+    for (size_t i = 0; i < house_work_count; i++) {
+        unsigned long n = 1, ended = 0;
+        do {
+            int rc = whole_session(&house_works[i], n++, 0);
+            ended += rc != NACRE_OK;
+            if (rc != NACRE_OK && !os_fault.failed) {
+                fail_msg("%s: %d, and nothing had failed", house_works[i].name, rc);
+            }
+            assert_true(n < 5000);
+        } while (os_fault.failed);
+        print_message("%s: %lu calls, %lu sessions ended by one\n", house_works[i].name, n - 2,
+                      ended);
+        assert_true(ended > 10);
+    }
+    h.impatient = NULL;
 }
 
 int main(void)
@@ -232,6 +247,8 @@ int main(void)
         WITH_WORLD(torn_to_pieces),
         WITH_WORLD(each_call_fails),
         WITH_WORLD(out_of_descriptors),
+        cmocka_unit_test_setup_teardown(nothing_is_lost_in_pieces, build, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_passes_for_whole, build, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

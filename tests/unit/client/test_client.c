@@ -334,6 +334,29 @@ static int to_sink(void *user, const nacre_event *ev)
     return ev->type == NACRE_EVENT_CHANNEL_EOF ? NACRE_END : NACRE_AGAIN;
 }
 
+/* Whoever reads to the end of a file must not take a lost connection for it. */
+static void test_a_lost_connection_is_no_end(void **state)
+{
+    (void)state;
+    stage s;
+    nacre_channel *ch;
+    char buf[8];
+    size_t got;
+    stage_init(&s);
+    stage_login(&s);
+    start(&s, "echo", &ch);
+    assert_int_equal(nacre_client_write(s.c, ch, NACRE_STDOUT, "half", 4, 0, NULL), NACRE_OK);
+    assert_int_equal(nacre_client_read(s.c, ch, NACRE_STDOUT, buf, sizeof(buf), 0, &got), NACRE_OK);
+    nacre_driver_free(s.d);
+    s.d = NULL;
+    assert_int_equal(nacre_client_read(s.c, ch, NACRE_STDOUT, buf, sizeof(buf), 0, &got),
+                     NACRE_CLOSED);
+    assert_non_null(strstr(nacre_client_error(s.c)->text, "closed by the peer"));
+    assert_int_equal(nacre_client_read(s.c, ch, NACRE_STDOUT, buf, sizeof(buf), 0, &got),
+                     NACRE_CLOSED);
+    stage_clear(&s);
+}
+
 static int has_part(void *user)
 {
     const sink *k = user;
@@ -420,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_cancel_from_a_thread),
         cmocka_unit_test(test_cancel_before_the_call),
         cmocka_unit_test(test_events_to_a_function),
+        cmocka_unit_test(test_a_lost_connection_is_no_end),
         cmocka_unit_test(test_relay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,7 +291,7 @@ static void the_end_of_the_connection_ends_the_wait(void **state)
     sc.person = KILLS_SERVER;
     hold(sc.s.user_key, true);
     int rc = log_in();
-    assert_int_equal(rc, NACRE_END);
+    assert_int_equal(rc, NACRE_CLOSED);
     assert_non_null(strstr(nacre_client_error(sc.s.c)->text, "Tried: "));
     end();
 }
