@@ -5,6 +5,7 @@ import asyncio
 import os
 import pathlib
 import socket
+import subprocess
 import sys
 import threading
 import warnings
@@ -164,6 +165,50 @@ class X11(unittest.TestCase):
         out = self.go("ssh", wide, "echo $DISPLAY; xauth list $DISPLAY", check=0).stdout.decode().splitlines()
         self.assertRegex(out[0], f"^{socket.gethostname()}:35[0-9][.]0$")
         self.assertIn(MAGIC.decode(), out[1])
+
+
+class Shared(unittest.TestCase):
+    """Sessions of a shared connection: what the master's configuration and the client's ask for both, by the master's agent
+    and display."""
+
+    def master(self, client, *args):
+        path = place.fresh("ctl")
+        environment = {k: v for k, v in os.environ.items() if k not in ("SSH_AUTH_SOCK", "SSH_ASKPASS", "DISPLAY")}
+        process = subprocess.Popen([str(a) for a in (client, "-q", "-M", "-N", "-S", path, "-p", openssh.port, *args,
+                                                     *client_options(place, openssh), f"{ME}@127.0.0.1")],
+                                   stdin=subprocess.DEVNULL, env={**environment, **x11_env}, start_new_session=True)
+
+        def end():
+            process.terminate()
+            process.wait(DEADLINE)
+        self.addCleanup(end)
+        wait_until(lambda: path.exists() or process.poll() is not None, "the master's socket")
+        self.assertIsNone(process.poll())
+        return path
+
+    def test_agent_and_x11(self):
+        command = f"ssh-add -T {place.keys['ed25519']}.pub && ssh-add -l; {program('whole')}"
+        for over, client in (("ssh", NACRE_SSH), (NACRE_SSH, "ssh"), (NACRE_SSH, NACRE_SSH)):
+            with self.subTest(master=str(over), client=str(client)):
+                path = self.master(over, "-A", "-Y")
+                display.seen.clear()
+                # Not asked for; and first, because sshd tells of its agent's socket in every session behind the one that did.
+                out = ssh(client, place, openssh, variables(), args=["-S", path, "-a", "-x"], env=x11_env, check=0).stdout
+                self.assertEqual(out, b"[][]\n")
+                # A client's own agent is none of the master's business.
+                environment = {**x11_env, "SSH_AUTH_SOCK": "/nowhere"}
+                out = ssh(client, place, openssh, command, args=["-S", path, "-A", "-Y"], env=environment, check=0).stdout
+                lines = out.decode().splitlines()
+                self.assertIn("ed25519 test key", lines[0])
+                self.assertEqual(lines[1], "connected same" + (" goodbye" if over is NACRE_SSH else ""))
+                self.assertEqual(display.seen, [(MAGIC, COOKIE)])
+
+    def test_a_master_without(self):
+        for over, client in (("ssh", NACRE_SSH), (NACRE_SSH, "ssh"), (NACRE_SSH, NACRE_SSH)):
+            with self.subTest(master=str(over), client=str(client)):
+                path = self.master(over, "-a", "-x")
+                out = ssh(client, place, openssh, variables(), args=["-S", path, "-A", "-Y"], env=x11_env, check=0).stdout
+                self.assertEqual(out, b"[][]\n")
 
 
 class Refusals(unittest.TestCase):
