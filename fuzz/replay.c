@@ -100,7 +100,7 @@ static int run_file(const char *path)
     }
     uint8_t *data = malloc(LARGEST_INPUT);
     size_t n = data ? fread(data, 1, LARGEST_INPUT, f) : 0;
-    fclose(f);
+    (void)fclose(f); /* it was only read */
     run_input(data, n);
     free(data);
     return 0;

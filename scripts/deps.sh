@@ -10,7 +10,7 @@ demo_packages="openssh-client"
 # The tests talk to real peers: OpenSSH, dropbear, paramiko, PuTTY, and everybody's file clients.
 test_packages="g++ libcmocka-dev libcjson-dev openssh-server openssh-sftp-server dropbear-bin python3-paramiko putty-tools openssl passwd procps binutils valgrind"
 test_packages="$test_packages python3-asyncssh curl lftp rclone sshfs fuse3"
-ci_packages="clang clang-format debootstrap gcovr"
+ci_packages="clang clang-format clang-tidy lld debootstrap gcovr"
 
 case $set_wanted in
 build) packages=$build_packages ;;

@@ -93,7 +93,8 @@ static int by_flags(const void *pa, const void *pb, void *arg)
     if (f->sort == 'S' && a->attrs.size != b->attrs.size) {
         return way * (a->attrs.size > b->attrs.size ? -1 : 1);
     }
-    return way * strcmp(a->name, b->name);
+    int order = strcmp(a->name, b->name);
+    return order == 0 ? 0 : order < 0 ? -way : way;
 }
 
 /* ---- showing ------------------------------------------------------------------------------------------ */

@@ -80,12 +80,12 @@ int nc_vfail(nacre_error *e, int status, nacre_blame by, const char *fmt, va_lis
         e->status = status;
         e->by = by;
         e->disconnect_reason = nc_status_disconnect_reason(status);
-        vsnprintf(e->text, sizeof(e->text), fmt, ap);
+        (void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
     }
     return status;
 }
 
-int nc_fail(nacre_error *e, int status, const char *fmt, ...)
+int(nc_fail)(nacre_error *e, int status, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -102,7 +102,7 @@ void nc_logf(const nc_log *log, nacre_log_level level, const char *fmt, ...)
     char line[1200];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(line, sizeof(line), fmt, ap);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
     log->fn(log->user, level, line);
 }

@@ -67,7 +67,7 @@ int nc_x11_unhex(nacre_span hex, uint8_t *out, size_t room, size_t *n)
         return NACRE_TOO_LARGE;
     }
     for (size_t i = 0; i < hex.n; i += 2) {
-        out[i / 2] = (uint8_t)(digit(hex.p[i]) << 4 | digit(hex.p[i + 1]));
+        out[i / 2] = (uint8_t)((unsigned)digit(hex.p[i]) << 4 | (unsigned)digit(hex.p[i + 1]));
     }
     *n = hex.n / 2;
     return NACRE_OK;

@@ -27,7 +27,7 @@ void nc_client_begin(nacre_client *c)
     nc_error_clear(&c->err);
 }
 
-int nc_client_fail(nacre_client *c, int status, const char *fmt, ...)
+int(nc_client_fail)(nacre_client *c, int status, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);

@@ -207,7 +207,7 @@ void nacre_sftp_string_free(nacre_sftp *s, char *text)
 
 /* ---- errors ------------------------------------------------------------------------------------------- */
 
-int nc_sftp_fail(nacre_sftp *s, int status, const char *fmt, ...)
+int(nc_sftp_fail)(nacre_sftp *s, int status, const char *fmt, ...)
 {
     va_list ap;
     nc_error_clear(&s->error);

@@ -48,7 +48,7 @@ int nc_os_status(int errnum)
     return errnum == ENOMEM ? NACRE_NO_MEMORY : NACRE_IO;
 }
 
-int nc_os_fail(nacre_error *e, int status, int errnum, const char *fmt, ...)
+int(nc_os_fail)(nacre_error *e, int status, int errnum, const char *fmt, ...)
 {
     char text[700];
     va_list ap;

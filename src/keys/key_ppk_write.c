@@ -286,8 +286,11 @@ static int write_text(writing *job, nacre_span mac, nc_buf *out)
     if (rc == NACRE_OK) {
         rc = write_block(&w, "Private-Lines", job->p.secret);
     }
+    if (rc != NACRE_OK) {
+        return rc;
+    }
     write_hex(&w, "Private-MAC: ", mac);
-    return rc == NACRE_OK ? nc_wr_err(&w) : rc;
+    return nc_wr_err(&w);
 }
 
 /* The MAC is over the private part in clear, so it comes first. */

@@ -88,7 +88,7 @@ static int compare_ranges(const void *a, const void *b)
 
 static void settle_ranges(nc_krl_ranges *set)
 {
-    if (set->sorted == set->count) {
+    if (!set->items || set->sorted == set->count) {
         return;
     }
     qsort(set->items, set->count, sizeof(*set->items), compare_ranges);

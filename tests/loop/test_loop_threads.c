@@ -57,13 +57,14 @@ static nacre_verdict take_key(void *user, nacre_server_conn *c, const nacre_even
     return nacre_key_equal(s->user_key, ev->u.auth.key) ? NACRE_ACCEPT : NACRE_REFUSE;
 }
 
-/* "echo" gives back what comes; "hang" says nothing for ever. */
+/* "echo" gives back what comes; "hang" is never answered. */
 static nacre_verdict take_exec(void *user, nacre_server_conn *c, const nacre_event *ev)
 {
     (void)user;
     (void)c;
-    (void)ev;
-    return NACRE_ACCEPT;
+    return ev->u.request.command.n == 4 && memcmp(ev->u.request.command.p, "hang", 4) == 0
+               ? NACRE_LATER
+               : NACRE_ACCEPT;
 }
 
 static void on_event(void *user, nacre_server_conn *c, const nacre_event *ev)
