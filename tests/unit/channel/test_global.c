@@ -38,6 +38,7 @@ static void both_ways(void **state)
     (void)state;
     assert_int_equal(nc_mux_global_request(client.mux, "tcpip-forward", true, text("args")),
                      NACRE_OK);
+    uint32_t number = nc_mux_global_number(client.mux);
     fake_event(&server, &client, NACRE_EVENT_GLOBAL_REQUEST, &ev);
     assert_true(nc_span_is(ev.u.global.name, "tcpip-forward"));
     assert_true(nc_span_is(ev.u.global.data, "args"));
@@ -46,6 +47,7 @@ static void both_ways(void **state)
     fake_event(&client, &server, NACRE_EVENT_GLOBAL_REPLY, &ev);
     assert_true(ev.u.reply.success);
     assert_true(nc_span_is(ev.u.reply.data, "port"));
+    assert_int_equal(ev.u.reply.number, number);
     assert_int_equal(nc_mux_global_request(server.mux, "notice@example.org", false, text("k")),
                      NACRE_OK);
     fake_event(&client, &server, NACRE_EVENT_GLOBAL_REQUEST, &ev);

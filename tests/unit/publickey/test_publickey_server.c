@@ -312,6 +312,10 @@ static void the_version_comes_first_and_once(void **state)
         open_raw(&ops);
         expect_broken(feed(early[i]), NACRE_PROTOCOL);
     }
+    open_raw(&ops); /* cut, and with something behind it */
+    expect_broken(feed(BYTES("\0\0\0\x0e\0\0\0\x07version\0\0\0")), NACRE_MALFORMED);
+    open_raw(&ops);
+    expect_broken(feed(BYTES("\0\0\0\x10\0\0\0\x07version\0\0\0\x02x")), NACRE_MALFORMED);
     open_session(&ops);
     expect_broken(feed(BYTES(VERSION_2)), NACRE_PROTOCOL);
     open_session(&ops);

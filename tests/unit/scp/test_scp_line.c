@@ -263,6 +263,17 @@ static void test_what_may_come(void **state)
         assert_int_equal(nc_scp_expect(NACRE_SCP_EXACT, never[i], &e, &err),
                          NACRE_INVALID_ARGUMENT);
     }
+    static char longest[20000];
+    memset(longest, 'n', sizeof(longest) - 1);
+    for (size_t n = 3000; n < 12000; n += 8000) { /* a name, and a path, that none is */
+        longest[sizeof(longest) - 1 - n] = '\0';
+        nc_error_clear(&err);
+        assert_int_equal(nc_scp_expect(NACRE_SCP_EXACT, longest, &e, &err), NACRE_TOO_LARGE);
+    }
+    longest[3000] = '\0';
+    nc_error_clear(&err);
+    assert_int_equal(nc_scp_expect(NACRE_SCP_EXACT, longest, &e, &err), NACRE_TOO_LARGE);
+    assert_non_null(strstr(err.text, "name is too long"));
 }
 
 int main(void)

@@ -211,6 +211,11 @@ static void handles(void **state)
     (void)state;
     peer_open(&p, NULL);
     open_f(&p, NACRE_FXF_READ, h);
+    memcpy(body, h, 20); /* nothing is wanted, and nothing given: no end of the file */
+    assert_int_equal(ask(&p, NACRE_FXP_READ, body, 32), NACRE_OK);
+    assert_int_equal(p.len, 13);
+    assert_int_equal(p.got[4], NACRE_FXP_DATA);
+    assert_int_equal(nc_get_u32(p.got + 9), 0);
     for (size_t bit = 32; bit < 160; bit++) { /* every bit of it counts */
         memcpy(other, h, sizeof(other));
         other[bit / 8] ^= (uint8_t)(1u << bit % 8);
