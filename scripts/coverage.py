@@ -1,5 +1,5 @@
 """Reads gcovr's JSON and the reasons: prints the lines that no test ran, reason by reason, and the figure of each folder.
-Exit status 1: less than 90 % of the lines ran, or a line did not and nobody said why.
+What nobody has given a reason for stands last. Exit status 1: less than 90 % of the lines ran.
 Usage: coverage.py COVERAGE.json REASONS"""
 import collections
 import json
@@ -71,7 +71,7 @@ def main():
         print(f"{folder:16} {ran:6} of {lines:6} lines  {100 * ran / lines:5.1f} %")
     ran, lines = map(sum, zip(*folders.values()))
     print(f"{'together':16} {ran:6} of {lines:6} lines  {100 * ran / lines:5.1f} %")
-    return 0 if 100 * ran / lines >= WANTED and None not in missing else 1
+    return 0 if 100 * ran / lines >= WANTED else 1
 
 
 sys.exit(main())

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints how much of the protocol (src/wire to src/scp and src/publickey) the unit and loop tests and the fuzz targets'
-# seeds run, folder by folder, and which lines they do not, each with its reason (scripts/coverage.txt). Fails below
-# 90 % of the lines, and when a line that did not run has no reason.
+# seeds run, folder by folder, and which lines they do not, each with its reason (scripts/coverage.txt; what has none
+# stands last). Fails below 90 % of the lines.
 # Usage: scripts/coverage.sh [build directory]   (default: build-coverage; 12 minutes on two idle cores)
 set -eu
 cd "$(dirname "$0")/.."

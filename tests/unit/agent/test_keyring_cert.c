@@ -176,6 +176,33 @@ static void what_goes_with_hardware_is_refused(void **state)
     ring_end(&r);
 }
 
+/* A flag that nobody knows may mean anything: nothing is signed under it. */
+static void unknown_flags_are_refused(void **state)
+{
+    static const uint32_t flags[] = {1, 8, 0x80000000u, UINT32_MAX, 0};
+    ring r;
+    (void)state;
+    ring_start(&r, NULL);
+    assert_int_equal(nacre_agent_add(r.agent[0], test_key("ed25519"), NULL, NULL), NACRE_OK);
+    for (size_t i = 0; i < 5; i++) {
+        nc_buf b;
+        size_t took;
+        nc_buf_init(&b, NULL, 1 << 16);
+        nc_wr w = nc_wr_init(&b);
+        size_t mark = nc_wr_begin_str(&w);
+        nc_wr_u8(&w, SSH_AGENTC_SIGN_REQUEST);
+        nc_wr_str(&w, nacre_key_blob(test_key("ed25519")));
+        nc_wr_cstr(&w, "x");
+        nc_wr_u32(&w, flags[i]);
+        nc_wr_end_str(&w, mark);
+        assert_int_equal(nacre_keyring_received(r.conn[1], nc_buf_span(&b), &took), NACRE_OK);
+        assert_int_equal(raw_reply(r.conn[1]),
+                         flags[i] ? SSH_AGENT_FAILURE : SSH_AGENT_SIGN_RESPONSE);
+        nc_buf_clear(&b);
+    }
+    ring_end(&r);
+}
+
 static void options_must_be_made(void **state)
 {
     nacre_keyring *k = NULL;
@@ -260,6 +287,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_is_not_sent),
         cmocka_unit_test(long_comments_are_cut),
         cmocka_unit_test(what_goes_with_hardware_is_refused),
+        cmocka_unit_test(unknown_flags_are_refused),
         cmocka_unit_test(options_must_be_made),
         cmocka_unit_test(an_authority_names_destinations),
     };

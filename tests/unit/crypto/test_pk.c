@@ -2,6 +2,7 @@
 #include "vectors.h"
 
 #include "wire/rd.h"
+#include "wire/ssh.h"
 #include "wire/wr.h"
 
 #include <string.h>
@@ -280,6 +281,64 @@ static void broken_parts(void **state)
     }
 }
 
+static int refused_parts(const nc_pk_parts *parts, bool private_key)
+{
+    nacre_error err = {0};
+    nc_pk *k = NULL;
+    int rc = nc_pk_from_parts(&k, NULL, parts, private_key, &err);
+
+    assert_null(k);
+    assert_int_equal(err.status, rc);
+    return rc;
+}
+
+/* Keys that lack what their type cannot do without, or have a number that no key of SSH has. */
+static void parts_that_are_missing(void **state)
+{
+    static const uint8_t zeros[NC_MAX_MPINT + 1];
+    nacre_span huge = nc_span(zeros, sizeof zeros);
+    nc_pk_parts parts = {.type = NC_PK_ED25519};
+    nc_buf storage = empty_buf();
+    nc_pk *k = NULL;
+
+    (void)state;
+    assert_int_equal(refused_parts(&parts, false), NACRE_BAD_KEY);
+    assert_int_equal(nc_pk_get_parts(keys[0], &storage, false, &parts), NACRE_OK);
+    parts.type = NC_PK_SK_ED25519;
+    assert_int_equal(refused_parts(&parts, false), NACRE_BAD_KEY); /* no application */
+    parts.application = nc_span("a\0b", 3);
+    assert_int_equal(refused_parts(&parts, false), NACRE_BAD_KEY);
+    parts.application = nc_span("ssh:", 4);
+    assert_int_equal(refused_parts(&parts, true), NACRE_BAD_KEY); /* no handle */
+    parts.key_handle = nc_span("handle", 6);
+    parts.sk_reserved = nc_span("kept", 4);
+    assert_int_equal(nc_pk_from_parts(&k, NULL, &parts, true, NULL), NACRE_OK);
+    assert_int_equal(nc_pk_get_parts(k, &storage, true, &parts), NACRE_OK);
+    assert_span_eq(parts.sk_reserved, nc_span("kept", 4));
+    nc_pk_free(k);
+
+    assert_int_equal(nc_pk_get_parts(keys[4], &storage, true, &parts), NACRE_OK);
+    nc_pk_parts rsa = parts;
+    rsa.iqmp = huge;
+    assert_int_equal(refused_parts(&rsa, true), NACRE_BAD_KEY);
+    rsa = parts;
+    rsa.n = huge;
+    assert_int_equal(refused_parts(&rsa, false), NACRE_BAD_KEY);
+    rsa.type = NC_PK_DSA;
+    assert_int_equal(refused_parts(&rsa, false), NACRE_BAD_KEY);
+
+    /* a scalar may come with zeros in front of it, as an mpint has them, and without any */
+    assert_int_equal(nc_pk_get_parts(keys[1], &storage, true, &parts), NACRE_OK);
+    uint8_t padded[40] = {0};
+    memcpy(padded + sizeof padded - parts.scalar.n, parts.scalar.p, parts.scalar.n);
+    parts.scalar = nc_span(padded, sizeof padded);
+    assert_int_equal(nc_pk_from_parts(&k, NULL, &parts, true, NULL), NACRE_OK);
+    nc_pk_free(k);
+    padded[0] = 1;
+    assert_int_equal(refused_parts(&parts, true), NACRE_BAD_KEY);
+    nc_buf_clear(&storage);
+}
+
 static void rsa_bounds(void **state)
 {
     static uint8_t n[2049];
@@ -513,12 +572,13 @@ static void rsa_vectors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(algorithm_table),     cmocka_unit_test(every_key_with_every_algorithm),
-        cmocka_unit_test(damaged_signatures),  cmocka_unit_test(empty_data),
-        cmocka_unit_test(ecdsa_numbers),       cmocka_unit_test(parts_and_back),
-        cmocka_unit_test(broken_parts),        cmocka_unit_test(rsa_bounds),
-        cmocka_unit_test(rsa_short_signature), cmocka_unit_test(ed25519_vectors),
-        cmocka_unit_test(ecdsa_vectors),       cmocka_unit_test(rsa_vectors),
+        cmocka_unit_test(algorithm_table),    cmocka_unit_test(every_key_with_every_algorithm),
+        cmocka_unit_test(damaged_signatures), cmocka_unit_test(empty_data),
+        cmocka_unit_test(ecdsa_numbers),      cmocka_unit_test(parts_and_back),
+        cmocka_unit_test(broken_parts),       cmocka_unit_test(parts_that_are_missing),
+        cmocka_unit_test(rsa_bounds),         cmocka_unit_test(rsa_short_signature),
+        cmocka_unit_test(ed25519_vectors),    cmocka_unit_test(ecdsa_vectors),
+        cmocka_unit_test(rsa_vectors),
     };
 
     return cmocka_run_group_tests(tests, make_keys, drop_keys);

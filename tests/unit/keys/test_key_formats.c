@@ -4,6 +4,8 @@
  */
 #include "keydata.h"
 
+#include "nacre/cert.h"
+
 #include "keys/key.h"
 #include "support/memory.h"
 
@@ -347,6 +349,34 @@ static void absurd_ppks_are_named(void **state)
     assert_int_equal(read_back(text, NULL, NULL), NACRE_KEY_FORMAT);
 }
 
+/* puttygen puts a certificate into the file of the private key (--certificate, PuTTY 0.78). */
+static void puttys_files_have_certificates(void **state)
+{
+    nacre_span text = keydata_read("ed25519_cert.ppk");
+    nacre_key *cert = keydata_public("../certs/user_ed25519-cert");
+    nacre_key *k = NULL;
+    nacre_error err;
+    uint8_t *sig = NULL;
+    size_t n = 0;
+    (void)state;
+    assert_int_equal(nacre_key_from_private(&k, NULL, text, nc_span(NULL, 0), &err), NACRE_OK);
+    assert_true(nacre_key_is_private(k));
+    assert_true(nacre_key_is_cert(k));
+    assert_true(nacre_key_equal(k, cert));
+    assert_int_equal(nacre_key_sign(k, NULL, keydata_cstr("x"), &sig, &n), NACRE_OK);
+    assert_int_equal(nacre_key_verify(cert, NULL, keydata_cstr("x"), nc_span(sig, n)), NACRE_OK);
+    nacre_secret_free(NULL, sig, n);
+    nacre_key_free(k);
+    /* A byte of it changed: the MAC is over the certificate, too. */
+    uint8_t *at = (uint8_t *)(uintptr_t)strstr((const char *)text.p, "AAAA");
+    at[200] = at[200] == 'A' ? 'B' : 'A';
+    k = NULL;
+    assert_true(nacre_key_from_private(&k, NULL, text, nc_span(NULL, 0), &err) < 0);
+    assert_null(k);
+    nacre_key_free(cert);
+    keydata_free(text);
+}
+
 static void dsa_files_need_the_switch(void **state)
 {
     static const char *const files[] = {"dsa", "dsa.ppk", "dsa_new.p8"};
@@ -659,6 +689,7 @@ int main(void)
         cmocka_unit_test(puttygens_files_are_read),
         cmocka_unit_test(cut_and_changed_ppks_are_refused),
         cmocka_unit_test(absurd_ppks_are_named),
+        cmocka_unit_test(puttys_files_have_certificates),
         cmocka_unit_test(dsa_files_need_the_switch),
         cmocka_unit_test(absurd_pbkdf2_is_refused),
         cmocka_unit_test(rfc4716_headers),

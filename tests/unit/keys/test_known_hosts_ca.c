@@ -192,6 +192,20 @@ static void what_is_read_has_caps(void **state)
     nacre_known_hosts_free(h);
 }
 
+/* A name that is too long to be one stays as it is: nothing of the file is lost. */
+static void names_too_long_to_hash(void **state)
+{
+    static char text[4096];
+    size_t lines = 0;
+    (void)state;
+    memset(text, 'n', 1500);
+    snprintf(text + 1500, sizeof(text) - 1500, ",short.org %s\n", ca_line);
+    nacre_known_hosts *h = hosts_of(text);
+    assert_int_equal(nacre_known_hosts_hash(h, 0, &lines), NACRE_TOO_LARGE);
+    assert_int_equal(nacre_known_hosts_check(h, "short.org", 22, ca, NULL), NACRE_HOST_MATCH);
+    nacre_known_hosts_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +213,7 @@ int main(void)
         cmocka_unit_test(whether_an_authority_is_there_at_all),
         cmocka_unit_test(without_memory_nobody_is_good),
         cmocka_unit_test(what_is_read_has_caps),
+        cmocka_unit_test(names_too_long_to_hash),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
