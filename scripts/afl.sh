@@ -31,7 +31,7 @@ for name; do
     fi
     rm -rf "$dir/in"
     mkdir -p "$dir/in" "$dir/out"
-    for folder in $(sed -n "s/^$name //p" "$dir/fuzz/targets"); do
+    sed -n "s/^$name //p" "$dir/fuzz/targets" | tr ' ' '\n' | while read -r folder; do
         cp -r "$folder/." "$dir/in"
     done
     quietly afl-fuzz -V "$seconds" -i "$dir/in" -o "$dir/out/$name" -- "$dir/fuzz/fuzz_$name"
