@@ -2,7 +2,8 @@
 """The references of docs/threats.md, `path:line name`: each must lead to the place where the name is defined.
 
 usage: scripts/threats.py [--slack LINES] [ROOT]   says which references no longer hold (exit status 1)
-       scripts/threats.py --fix [ROOT]             sets the line numbers right; what is gone it cannot mend
+       scripts/threats.py --fix [ROOT]             sets the line numbers right, and drops rows that a merge has doubled;
+                                                   what is gone it cannot mend
 
 A name is a function, a test or a table in C, a function or a class (`Class.method`, where the method alone is not
 unique) in Python, and any word elsewhere. A line may be off by the slack, so that not every change of a file has to touch
@@ -111,7 +112,7 @@ class Checker:
 
     def run(self):
         page = self.root / LIST
-        lines, seen = page.read_text().splitlines(), {}
+        lines, seen, kept = page.read_text().splitlines(), {}, []
         for i, line in enumerate(lines):
             for odd in LOOKS_LIKE_ONE.findall(line):
                 if not REFERENCE.fullmatch(odd):
@@ -121,11 +122,14 @@ class Checker:
             if in_table:
                 self.row(i + 1, line)
                 name = line.split(" | ")[0]
-                if name in seen:
-                    self.broken.append(f"{LIST}:{i + 1}: the same class as in line {seen[name]}")
-                seen[name] = i + 1
+                first = seen.setdefault(name, i)
+                if first != i and self.fix and lines[first] == lines[i]:
+                    continue
+                if first != i:
+                    self.broken.append(f"{LIST}:{i + 1}: the same class as in line {first + 1}")
+            kept.append(lines[i])
         if self.fix:
-            page.write_text("\n".join(lines) + "\n")
+            page.write_text("\n".join(kept) + "\n")
         return len(seen)
 
 
