@@ -409,6 +409,34 @@ static void extensions(void **state)
     peer_close(&p);
 }
 
+/* The table of requests grows while the data of one of them is still coming. */
+static void requests_amid_data(void **state)
+{
+    static const char head[] = "\0\0\0\x13\x67";
+    uint8_t out[23];
+    peer p;
+    uint32_t id, other;
+    (void)state;
+    peer_open(&p);
+    assert_int_equal(nacre_sftp_req_read(p.e, SPAN("h"), 0, 10, NULL, &id), NACRE_OK);
+    memcpy(out, head, 5);
+    nc_put_u32(out + 5, id);
+    nc_put_u32(out + 9, 10);
+    memcpy(out + 13, "0123456789", 10);
+    assert_int_equal(say(&p, out, 15), NACRE_OK);
+    assert_int_equal(p.ev.type, NACRE_SFTP_EVENT_DATA);
+    assert_false(p.ev.done);
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(nacre_sftp_req_stat(p.e, SPAN("/"), &other), NACRE_OK);
+    }
+    assert_int_equal(say(&p, out + 15, 8), NACRE_OK);
+    assert_int_equal(p.ev.id, id);
+    assert_true(p.ev.done);
+    assert_memory_equal(p.ev.u.data.bytes.p, "23456789", 8);
+    assert_int_equal(nacre_sftp_engine_outstanding(p.e), 500);
+    peer_close(&p);
+}
+
 static void unknown_ids(void **state)
 {
     static const uint32_t ids[] = {0, 1, 2, 0x1000, 0x80000000, 0xFFFFFFFF};
@@ -608,9 +636,10 @@ int main(void)
         cmocka_unit_test(noise),          cmocka_unit_test(bad_version),
         cmocka_unit_test(absurd_lengths), cmocka_unit_test(lying_replies),
         cmocka_unit_test(cut_replies),    cmocka_unit_test(unknown_ids),
-        cmocka_unit_test(extensions),     cmocka_unit_test(out_of_order),
-        cmocka_unit_test(ids_and_caps),   cmocka_unit_test(bad_arguments),
-        cmocka_unit_test(early_requests), cmocka_unit_test(failing_memory),
+        cmocka_unit_test(extensions),     cmocka_unit_test(requests_amid_data),
+        cmocka_unit_test(out_of_order),   cmocka_unit_test(ids_and_caps),
+        cmocka_unit_test(bad_arguments),  cmocka_unit_test(early_requests),
+        cmocka_unit_test(failing_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
