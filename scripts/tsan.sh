@@ -18,6 +18,9 @@ for test in $tests; do
 done
 # shellcheck disable=SC2086
 quietly ninja -C "$dir" $programs
+# Kernels that scatter addresses over 32 bits put them where clang 14's runtime wants none.
+still=
+setarch -R true 2>/dev/null && still="setarch -R"
 # shellcheck disable=SC2086
-TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1" meson test -C "$dir" --no-rebuild --print-errorlogs $tests
+TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1" $still meson test -C "$dir" --no-rebuild --print-errorlogs $tests
 ./scripts/report-tests.sh "$dir"
