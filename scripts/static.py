@@ -43,7 +43,8 @@ def sources(wanted):
 
 
 def tidy(path, deep):
-    extra = ["-Wno-unknown-warning-option", "-include", f"{root}/scripts/static.h", *([] if deep else NODES)]
+    extra = ["-Wno-unknown-warning-option", "-include", f"{root}/scripts/static.h",
+             *(["-DNACRE_STATIC_CLIENT"] if path.startswith("src/client/") else []), *([] if deep else NODES)]
     run = subprocess.run(["clang-tidy", "-p", "build", "--quiet", *[f"--extra-arg={a}" for a in extra], path],
                          capture_output=True, text=True)
     if run.returncode not in (0, 1) or "error: " in run.stderr:
