@@ -21,6 +21,7 @@ enum {
     READ_TURN = 1024 * 1024,     /* read per turn, so that other connections have theirs       */
     SEND_TURN = 4 * 1024 * 1024, /* sent per turn, likewise                                    */
     DISCARD_MAX = 1024 * 1024,   /* read away at the end                                       */
+    NAP_BELOW = 128 * 1024,      /* read at once, more is not waited for                       */
     NAP_US = 200,                /* of a stream: 100 KB at 4 Gbit/s                            */
     CLOSE_MS_DEFAULT = 5000
 };
@@ -266,7 +267,8 @@ static void end_input(nacre_driver *d, int errnum)
     (void)nacre_transport_received(d->t, 0);
 }
 
-static void read_some(nacre_driver *d)
+/* How much. */
+static size_t read_some(nacre_driver *d)
 {
     size_t total = 0;
     while (total < READ_TURN && !d->ending && !d->read_ended) {
@@ -290,6 +292,7 @@ static void read_some(nacre_driver *d)
             break;
         }
     }
+    return total;
 }
 
 void nc_driver_rest(nacre_driver *d)
@@ -302,8 +305,9 @@ static void take_input(nacre_driver *d)
     nacre_transport_advance(d->t, nacre_loop_now(d->loop));
     d->sent_in_turn = 0;
     d->rest = false;
-    read_some(d);
-    if (d->rest && !d->ending && !d->read_ended) {
+    size_t total = read_some(d);
+    /* Where much comes at once, we are slower than the peer already: no need to wait for more. */
+    if (d->rest && total < NAP_BELOW && !d->ending && !d->read_ended) {
         d->napping = true;
         nc_loop_nap(d->loop, &d->nap, NAP_US);
     }
