@@ -2,7 +2,7 @@
 """The references of docs/threats.md, `path:line name`: each must lead to the place where the name is defined.
 
 usage: scripts/threats.py [--slack LINES] [ROOT]   says which references no longer hold (exit status 1)
-       scripts/threats.py --fix [ROOT]             sets the line numbers right, and drops rows that a merge has doubled;
+       scripts/threats.py --fix [ROOT]             sets the line numbers right, and makes one of rows that a merge has doubled;
                                                    what is gone it cannot mend
 
 A name is a function, a test or a table in C, a function or a class (`Class.method`, where the method alone is not
@@ -74,6 +74,18 @@ def nearest(found, line):
     return min(found, key=lambda n: abs(n - line))
 
 
+def united(row, other):
+    """A row with the references of another of the same class."""
+    mine, theirs = ([c.strip() for c in r.strip().strip("|").split(" | ")] for r in (row, other))
+    for column in (WHERE, TESTS):
+        if len(mine) != COLUMNS or len(theirs) != COLUMNS:
+            return row
+        have = {(m.group(1), m.group(3)) for m in REFERENCE.finditer(mine[column])}
+        more = [m.group(0) for m in REFERENCE.finditer(theirs[column]) if (m.group(1), m.group(3)) not in have]
+        mine[column] = ", ".join([mine[column]] + more)
+    return "| " + " | ".join(mine) + " |"
+
+
 class Checker:
     def __init__(self, root, slack, fix):
         self.root, self.slack, self.fix = root, slack, fix
@@ -112,7 +124,7 @@ class Checker:
 
     def run(self):
         page = self.root / LIST
-        lines, seen, kept = page.read_text().splitlines(), {}, []
+        lines, seen, kept, places = page.read_text().splitlines(), {}, [], {}
         for i, line in enumerate(lines):
             for odd in LOOKS_LIKE_ONE.findall(line):
                 if not REFERENCE.fullmatch(odd):
@@ -123,8 +135,10 @@ class Checker:
                 self.row(i + 1, line)
                 name = line.split(" | ")[0]
                 first = seen.setdefault(name, i)
-                if first != i and self.fix and lines[first] == lines[i]:
+                if first != i and self.fix:
+                    kept[places[name]] = united(kept[places[name]], lines[i])
                     continue
+                places.setdefault(name, len(kept))
                 if first != i:
                     self.broken.append(f"{LIST}:{i + 1}: the same class as in line {first + 1}")
             kept.append(lines[i])
