@@ -187,6 +187,10 @@ typedef struct nacre_server_counts {
     uint64_t logins,
         attempts; /* attempts: passwords, signatures, responses; not what was only offered */
     uint64_t ended_before_login; /* connections that went without one */
+    uint64_t ended_by_cap; /* because the peer passed a cap: max_auth_tries, packets, windows ... */
+    uint64_t ended_unused; /* by nacre_server_conn_unused_timeout */
+    uint64_t refused_sessions; /* channels above max_sessions */
+    uint64_t idle_channels;    /* closed by nacre_server_conn_channel_timeout */
 } nacre_server_counts;
 /* Fills what counts->size has room for. */
 NACRE_API void nacre_server_get_counts(const nacre_server *s, nacre_server_counts *counts);

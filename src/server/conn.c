@@ -26,11 +26,19 @@ static nacre_offence offence_of(const nacre_server_conn *c, const nacre_error *w
     return c->attempts > 0 ? NACRE_OFFENCE_AUTH_FAIL : NACRE_OFFENCE_NO_AUTH;
 }
 
+/* What a peer that asks for too much is ended with (docs/limits.md). */
+static bool is_cap(nacre_status status)
+{
+    return status == NACRE_LIMIT || status == NACRE_AUTH_LIMIT || status == NACRE_OVERSIZED ||
+           status == NACRE_WINDOW;
+}
+
 static void judge_end(nacre_server_conn *c, const nacre_error *why)
 {
     nacre_server *s = c->server;
     nacre_offence offence = offence_of(c, why);
     s->counts.ended_before_login += c->authenticated ? 0 : 1;
+    s->counts.ended_by_cap += is_cap(why->status) ? 1 : 0;
     uint32_t ms = nacre_sources_penalize(s->sources, &c->peer, offence, nacre_loop_now(s->loop));
     if (ms > 0) {
         nc_logf(&s->log, NACRE_LOG_INFO, "server: %s is refused for %u s: %s", c->peer.address,

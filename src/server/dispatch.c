@@ -103,6 +103,7 @@ static void on_open(nacre_server_conn *c, const nacre_event *ev)
 {
     bool session = strcmp(nacre_channel_type(ev->channel), "session") == 0;
     if (session && c->sessions >= c->max_sessions) {
+        c->server->counts.refused_sessions++;
         refuse_open(c, ev, "too many sessions on this connection");
         return;
     }

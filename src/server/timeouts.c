@@ -124,6 +124,7 @@ static void close_idle(nc_chan *k)
         return;
     }
     k->timed_out = true;
+    k->conn->server->counts.idle_channels++;
     nc_logf(&k->conn->server->log, NACRE_LOG_INFO, "closed channel %u (%s): nothing went over it",
             (unsigned)nacre_channel_id(k->ch), NC_ESC(nc_span_cstr(k->kind)));
     nc_program_drop(k);
@@ -158,6 +159,7 @@ static void on_timer(void *user)
     uint64_t now = nacre_loop_now(c->server->loop);
     t->timer = 0;
     if (!c->chans && c->authenticated && t->unused_ms > 0 && now - t->unused_from >= t->unused_ms) {
+        c->server->counts.ended_unused++;
         nacre_server_conn_disconnect(c, BY_APPLICATION, "the connection was not used");
         return;
     }

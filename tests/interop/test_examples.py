@@ -2,8 +2,11 @@
 """The example programs: the servers with OpenSSH's ssh and sftp, the clients with nacre-sshd."""
 import os
 import pathlib
+import socket
 import subprocess
 import unittest
+
+import paramiko
 
 from harness import *
 from sockets import *
@@ -259,6 +262,97 @@ class SftpServer(unittest.TestCase):
         run([program, "-k", "/nonexistent", place.host_keys["ed25519"], "0", "/"], check=1)
         server = self.serve("/nonexistent")
         self.assertNotEqual(sftp("sftp", place, server, ["pwd"]).returncode, 0)
+
+
+class GuardedServer(unittest.TestCase):
+    """Every limit of a server for strangers, with real clients, and what it counted of them."""
+
+    def setUp(self):
+        hashed = run(["openssl", "passwd", "-6", "open sesame"], check=0).stdout.decode().strip()
+        self.server = Server(place, lambda port: [str(EXAMPLES / "example-guarded_server"), "-g", "2", "-i", "1", "-e",
+                                                  "127.0.0.1", "somebody", hashed, str(place.host_keys["ed25519"]),
+                                                  str(port)], "guarded_server")
+        self.addCleanup(self.server.stop)
+
+    def dial(self, source):
+        return socket.create_connection(("127.0.0.1", self.server.port), timeout=DEADLINE, source_address=(source, 0))
+
+    def client(self, source="127.0.0.1"):
+        client = paramiko.Transport(self.dial(source))
+        self.addCleanup(client.close)
+        client.start_client(timeout=DEADLINE)
+        return client
+
+    def greeting(self, connection):
+        with connection.makefile("rb") as f:
+            return f.readline().decode().rstrip()
+
+    def greeted(self, source):
+        with self.dial(source) as connection:
+            return self.greeting(connection)
+
+    def counted(self):
+        """What it prints at its end: words -> number."""
+        self.server.stop()
+        self.assertEqual(self.server.process.returncode, 0, self.server.text())
+        rows = [line.split(None, 1) for line in self.server.text().splitlines() if line[:8].strip().isdigit()]
+        return {what: int(n) for n, what in rows}
+
+    def test_strangers(self):
+        held = [self.dial("127.0.0.2") for _ in range(6)]
+        for connection in held:
+            self.addCleanup(connection.close)
+        self.assertEqual([self.greeting(c)[:8] for c in held], ["SSH-2.0-"] * 5 + ["Exceeded"])
+        # Neither name nor password: the same answers, until there were three.
+        for name in ("somebody", "nobody-here"):
+            client = self.client()
+            for word in ("", "x" * 1024):
+                self.assertRaises(paramiko.AuthenticationException, client.auth_password, name, word, fallback=False)
+            self.assertRaises(paramiko.SSHException, client.auth_password, name, "open sesamE", fallback=False)
+            wait_until(lambda: not client.is_active(), "the third failure to end it")
+        # What is not exempt is refused for ten seconds after one such.
+        client = self.client("127.0.0.3")
+        self.assertRaises(paramiko.AuthenticationException, client.auth_password, "somebody", "x", fallback=False)
+        client.close()
+        wait_until(lambda: self.greeted("127.0.0.3") == "Not allowed at this time", "a penalty")
+        # The others have had their two seconds.
+        for connection in held[:5]:
+            while connection.recv(4096):
+                pass
+        client = self.client()
+        client.auth_password("somebody", "open sesame", fallback=False)
+        client.close()
+        n = self.counted()
+        self.assertEqual(n["refused: too many of their source"], 1)
+        self.assertGreaterEqual(n["refused: penalties"], 1)
+        self.assertEqual(n["attempts to log in"], 2 * 3 + 1 + 1)
+        self.assertEqual(n["logins"], 1)
+        self.assertEqual(n["ended by a cap"], 2)
+        self.assertEqual(n["grace-exceeded"], 5)
+        self.assertEqual(n["authfail"], 3)  # counted of the exempt as well, but not against them
+
+    def test_users(self):
+        client = self.client()
+        client.auth_password("somebody", "open sesame", fallback=False)
+        files = paramiko.SFTPClient.from_transport(client)
+        opened = [files.open(f"f{i}", "w") for i in range(16)]
+        self.assertRaises(OSError, files.open, "one-too-many", "w")
+        opened.pop().close()
+        opened.append(files.open("again", "w"))
+        sessions = [client.open_session(timeout=DEADLINE) for _ in range(3)]
+        self.assertRaises(paramiko.ChannelException, client.open_session)
+        # Nothing goes over them: they are closed, and then what has no channel any more.
+        wait_until(lambda: all(s.closed for s in sessions), "idle sessions to be closed")
+        wait_until(lambda: not client.is_active(), "the unused connection to be ended")
+        n = self.counted()
+        self.assertEqual(n["sessions refused"], 1)
+        self.assertEqual(n["sessions closed idle"], 4)
+        self.assertEqual(n["ended unused"], 1)
+
+    def test_mistakes(self):
+        program = EXAMPLES / "example-guarded_server"
+        run([program], check=2)
+        run([program, "me", "*", "/nonexistent", "0"], check=1)
 
 
 class ForwardServer(unittest.TestCase):

@@ -241,6 +241,9 @@ static void sessions_are_counted(void **state)
     nacre_driver_kick(p->d);
     world_until(w, &p->opened, 3);
     world_leave(p);
+    nacre_server_counts n = {.size = sizeof(n)};
+    nacre_server_get_counts(w->server, &n);
+    assert_int_equal(n.refused_sessions, 1);
 }
 
 /* ---- many --------------------------------------------------------------------------------------------------- */

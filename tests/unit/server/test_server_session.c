@@ -307,6 +307,13 @@ static void gone(void *user, nacre_server_conn *c, const nacre_error *why)
     w->gone++;
 }
 
+static nacre_server_counts counts(world *w)
+{
+    nacre_server_counts n = {.size = sizeof(n)};
+    nacre_server_get_counts(w->server, &n);
+    return n;
+}
+
 static peer *limited(world *w)
 {
     w->cfg.callbacks.auth_none = w->cfg.callbacks.channel_open = world_yes;
@@ -378,6 +385,7 @@ static void an_idle_program_is_ended_and_its_neighbour_is_not(void **state)
     nacre_channel_info info;
     nacre_channel_get_info(shell, &info);
     assert_true(info.open && !info.close_received);
+    assert_int_equal(counts(w).idle_channels, 1);
     say(p, shell, "still here");
     p->n = 0;
     while (p->n < 10) {
@@ -450,9 +458,11 @@ static void a_connection_that_is_not_used(void **state)
         assert_int_equal(nacre_loop_run_once(w->loop, 10), NACRE_OK);
     }
     assert_int_equal(w->gone, 0); /* a channel is use enough */
+    assert_int_equal(counts(w).ended_unused, 0);
     assert_int_equal(nacre_channel_close(ch), NACRE_OK);
     nacre_driver_kick(p->d);
     world_until(w, &w->gone, 1);
+    assert_int_equal(counts(w).ended_unused, 1);
     world_leave(p);
 }
 

@@ -228,6 +228,54 @@ static void what_is_counted_of_logins(void **state)
     assert_int_equal(counts(w).sources4, 0); /* a socket pair has no address */
 }
 
+static nacre_server_counts server_counts(world *w)
+{
+    nacre_server_counts n = {.size = sizeof(n)};
+    nacre_server_get_counts(w->server, &n);
+    return n;
+}
+
+/* A password too many is a cap that was passed; who went by himself passed none. */
+static void caps_that_end_connections_are_counted(void **state)
+{
+    world *w = *state;
+    w->cfg.transport.max_auth_tries = 2;
+    world_start(w);
+    peer *p = world_join(w), *other = world_join(w);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            nacre_transport_auth_password(p->t, "me", (nacre_span){(const uint8_t *)"wrong", 5}),
+            NACRE_OK);
+        nacre_driver_kick(p->d);
+        if (i == 0) {
+            world_until(w, &p->auth_failed, 1);
+        }
+    }
+    until_connections(w, 1);
+    assert_int_equal(server_counts(w).ended_by_cap, 1);
+    world_leave(other);
+    until_connections(w, 0);
+    assert_int_equal(server_counts(w).ended_by_cap, 1);
+    assert_int_equal(server_counts(w).ended_before_login, 2);
+    assert_int_equal(server_counts(w).attempts, 2);
+    world_leave(p);
+}
+
+/* Who was built with an older header has less room, and gets as much. */
+static void counters_fit_the_callers_room(void **state)
+{
+    world *w = *state;
+    nacre_server_counts n;
+    memset(&n, 0x5a, sizeof(n));
+    n.size = offsetof(nacre_server_counts, ended_by_cap);
+    world_start(w);
+    nacre_server_get_counts(w->server, &n);
+    assert_int_equal(n.size, offsetof(nacre_server_counts, ended_by_cap));
+    assert_int_equal(n.logins, 0);
+    assert_int_equal(n.ended_by_cap, 0x5a5a5a5a5a5a5a5a);
+    assert_int_equal(n.idle_channels, 0x5a5a5a5a5a5a5a5a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +285,8 @@ int main(void)
         WITH_WORLD(the_application_blames),
         WITH_WORLD(a_grace_that_is_over),
         WITH_WORLD(what_is_counted_of_logins),
+        WITH_WORLD(caps_that_end_connections_are_counted),
+        WITH_WORLD(counters_fit_the_callers_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
