@@ -16,8 +16,8 @@
 #include "io/fd.h"
 #include "nacre/account.h"
 
-static const char *answer; /* "=": the setting itself */
-static unsigned calls;
+static const char *answer;    /* "=": the setting itself */
+static unsigned calls, cheap; /* cheap: with a setting that costs crypt(3) nothing */
 
 char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data);
 
@@ -25,6 +25,7 @@ char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data 
 {
     (void)phrase;
     calls++;
+    cheap += setting[0] != '$' || strlen(setting) < 4 ? 1 : 0;
     if (!answer) {
         return NULL;
     }
@@ -47,7 +48,8 @@ static void no_failure_of_crypt_is_a_yes(void **state)
                              NACRE_AUTH_FAILED);
             assert_int_equal(nacre_password_matches(stored[k], nc_span(NULL, 0)),
                              NACRE_AUTH_FAILED);
-            assert_int_equal(calls, 2); /* the work is done for nobody, too */
+            assert_int_equal(calls, 2); /* the work is done for nobody, too, */
+            assert_int_equal(cheap, 0); /* and is as much */
         }
     }
 }

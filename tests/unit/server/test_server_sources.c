@@ -235,6 +235,32 @@ static nacre_server_counts server_counts(world *w)
     return n;
 }
 
+/* In all, logged in or not, of whatever source; a place is free again when one ends. */
+static void above_max_connections_nobody_is_served(void **state)
+{
+    world *w = *state;
+    int fd[2];
+    w->cfg.max_connections = 2;
+    listen_here(w);
+    for (size_t i = 0; i < 2; i++) {
+        fd[i] = dial_from(i ? "127.0.0.3" : "127.0.0.2");
+        assert_true(served(w, fd[i]));
+    }
+    int more = dial_from("127.0.0.4");
+    assert_false(served(w, more));
+    (void)close(more);
+    assert_int_equal(nacre_server_connections(w->server), 2);
+    assert_int_equal(server_counts(w).refused_full, 1);
+    assert_int_equal(server_counts(w).accepted, 2);
+    (void)close(fd[0]);
+    until_connections(w, 1);
+    fd[0] = dial_from("127.0.0.4");
+    assert_true(served(w, fd[0]));
+    assert_int_equal(server_counts(w).refused_full, 1);
+    (void)close(fd[0]);
+    (void)close(fd[1]);
+}
+
 /* A password too many is a cap that was passed; who went by himself passed none. */
 static void caps_that_end_connections_are_counted(void **state)
 {
@@ -285,6 +311,7 @@ int main(void)
         WITH_WORLD(the_application_blames),
         WITH_WORLD(a_grace_that_is_over),
         WITH_WORLD(what_is_counted_of_logins),
+        WITH_WORLD(above_max_connections_nobody_is_served),
         WITH_WORLD(caps_that_end_connections_are_counted),
         WITH_WORLD(counters_fit_the_callers_room),
     };

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "mem_backend.h"
 #include "mem_pipe.h"
+#include "support/counted.h"
 #include "wire/wr.h"
 
 #include <setjmp.h>
@@ -351,6 +352,50 @@ static void deaf_client(void **state)
     }
 }
 
+/* docs/limits.md, "One SFTP session": what a client can make a session hold, whatever it does. */
+static void memory_of_a_session(void **state)
+{
+    enum { KIB = 1024, HANDLES = 1024, A_HANDLE = 64, BACKLOG = 512 * KIB };
+    peer p;
+    counted m;
+    uint8_t h[20], rq[64], body[32] = {0};
+    nacre_sftp_server_options o;
+    (void)state;
+    counted_init(&m);
+    nacre_allocator a = counted_hook(&m);
+    nacre_sftp_server_options_init(&o);
+    o.allocator = &a;
+    o.max_backlog = BACKLOG;
+    peer_open(&p, &o);
+    assert_true(m.peak <= 16 * KIB);
+    /* All handles that there are, and some that there are not. */
+    for (int i = 0; i < HANDLES; i++) {
+        open_f(&p, NACRE_FXF_READ, h);
+    }
+    uint8_t open[] = {0, 0, 0, 2, '/', 'f', 0, 0, 0, NACRE_FXF_READ, 0, 0, 0, 0};
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(ask(&p, NACRE_FXP_OPEN, open, sizeof(open)), NACRE_OK);
+        status(&p, NACRE_FX_FAILURE);
+    }
+    assert_true(m.live <= (size_t)HANDLES * A_HANDLE + 16 * KIB);
+    /* The longest reads, and their data is not taken: a queue that doubles holds old and new for a moment. */
+    size_t handles = m.live;
+    counted_peak_here(&m);
+    memcpy(body, h, 20);
+    nc_put_u32(body + 28, 255 * KIB);
+    size_t n = packet(rq, NACRE_FXP_READ, body, 32);
+    p.pipe.down.credit = p.pipe.up.credit = 0;
+    int rc = NACRE_OK;
+    for (size_t sent = 0; rc == NACRE_OK && sent < 2 * (size_t)BACKLOG; sent += n) {
+        rc = nacre_sftp_server_input(p.s, nc_span(rq, n));
+    }
+    assert_int_equal(rc, NACRE_LIMIT);
+    assert_true(m.peak - handles > BACKLOG / 2); /* so it is kept */
+    assert_true(m.peak - handles <= 2 * (size_t)BACKLOG + (64 + 256) * (size_t)KIB);
+    peer_close(&p);
+    assert_int_equal(m.live, 0);
+}
+
 static void waits_and_goes_on(void **state)
 {
     peer p;
@@ -412,11 +457,17 @@ static void tickets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames),         cmocka_unit_test(cut_requests),
-        cmocka_unit_test(absurd_strings), cmocka_unit_test(paths),
-        cmocka_unit_test(handles),        cmocka_unit_test(handle_flood),
-        cmocka_unit_test(write_lengths),  cmocka_unit_test(unknown_types),
-        cmocka_unit_test(deaf_client),    cmocka_unit_test(waits_and_goes_on),
+        cmocka_unit_test(frames),
+        cmocka_unit_test(cut_requests),
+        cmocka_unit_test(absurd_strings),
+        cmocka_unit_test(paths),
+        cmocka_unit_test(handles),
+        cmocka_unit_test(handle_flood),
+        cmocka_unit_test(write_lengths),
+        cmocka_unit_test(unknown_types),
+        cmocka_unit_test(deaf_client),
+        cmocka_unit_test(memory_of_a_session),
+        cmocka_unit_test(waits_and_goes_on),
         cmocka_unit_test(tickets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
