@@ -153,22 +153,45 @@ static void test_each_call_fails(void **state)
 
 /* ---- key files -------------------------------------------------------------------------------------- */
 
-/* Written with a passphrase while a call fails: it fails, or what was written needs the passphrase. */
-static bool write_with_failure(const nacre_key *key, nacre_span passphrase, unsigned long n)
+static nacre_span passphrase_of(nacre_key_format f)
+{
+    return f <= NACRE_FORMAT_PPK3 ? nc_span_cstr("open sesame") : nc_span(NULL, 0);
+}
+
+static int write_key(const nacre_key *key, nacre_key_format format, char **text, size_t *len)
+{
+    nacre_key_format_options o;
+    nacre_key_format_options_init(&o, format);
+    o.passphrase = passphrase_of(format);
+    o.rounds = 1;
+    o.memory_kib = 8;
+    return nacre_key_write(key, &o, text, len, NULL);
+}
+
+static int read_key(nacre_key **out, nacre_key_format format, nacre_span text)
+{
+    return format <= NACRE_FORMAT_PPK3
+               ? nacre_key_from_private(out, NULL, text, passphrase_of(format), NULL)
+               : nacre_key_from_public(out, NULL, text, NULL);
+}
+
+/* Written while a call fails: it fails, or what was written is the key, and needs the passphrase. */
+static bool write_with_failure(const nacre_key *key, nacre_key_format format, unsigned long n)
 {
     char *text = NULL;
     size_t len = 0;
     nacre_key *back = NULL;
     crypto_faults_begin(n, false);
-    int rc = nacre_key_to_private(key, passphrase, 1, &text, &len);
+    int rc = write_key(key, format, &text, &len);
     crypto_faults_end();
     bool failed = crypto_fault.failed != NULL;
     assert_true(rc == NACRE_OK || failed);
+    assert_true(rc == NACRE_OK || !text);
     if (rc == NACRE_OK) {
         nacre_span file = nc_span(text, len);
         assert_int_equal(nacre_key_from_private(&back, NULL, file, nc_span(NULL, 0), NULL),
-                         NACRE_NEED_PASSPHRASE);
-        assert_int_equal(nacre_key_from_private(&back, NULL, file, passphrase, NULL), NACRE_OK);
+                         format <= NACRE_FORMAT_PPK3 ? NACRE_NEED_PASSPHRASE : NACRE_NOT_PRIVATE);
+        assert_int_equal(read_key(&back, format, file), NACRE_OK);
         assert_true(nacre_key_equal(key, back));
         nacre_key_free(back);
     }
@@ -176,12 +199,12 @@ static bool write_with_failure(const nacre_key *key, nacre_span passphrase, unsi
     return failed;
 }
 
-static bool read_with_failure(const nacre_key *key, nacre_span file, nacre_span passphrase,
+static bool read_with_failure(const nacre_key *key, nacre_key_format format, nacre_span file,
                               unsigned long n)
 {
     nacre_key *back = NULL;
     crypto_faults_begin(n, false);
-    int rc = nacre_key_from_private(&back, NULL, file, passphrase, NULL);
+    int rc = read_key(&back, format, file);
     crypto_faults_end();
     bool failed = crypto_fault.failed != NULL;
     assert_true(rc == NACRE_OK || failed);
@@ -191,27 +214,72 @@ static bool read_with_failure(const nacre_key *key, nacre_span file, nacre_span 
     return failed;
 }
 
+static unsigned long one_format(const nacre_key *key, nacre_key_format format)
+{
+    char *text = NULL;
+    size_t len = 0;
+    unsigned long calls = 0;
+    if (write_key(key, format, &text, &len) == NACRE_UNSUPPORTED) {
+        return 0; /* no place for that type */
+    }
+    assert_non_null(text);
+    for (unsigned long n = 1; write_with_failure(key, format, n); n++) {
+        calls++;
+    }
+    for (unsigned long n = 1; read_with_failure(key, format, nc_span(text, len), n); n++) {
+        calls++;
+    }
+    nacre_secret_free(NULL, text, len);
+    return calls;
+}
+
 static void test_key_files(void **state)
 {
     (void)state;
-    const nacre_span passphrase = nc_span_cstr("open sesame");
-    static const family kinds[] = {{.key = "ed25519"}, {.key = "ecdsa", .bits = 256}};
+    static const family kinds[] = {
+        {.key = "ed25519"}, {.key = "ecdsa", .bits = 256}, {.key = "rsa", .bits = 2048}};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        nacre_key *key = pair_key(kinds[i].key, kinds[i].bits);
-        char *text = NULL;
-        size_t len = 0;
+        unsigned long calls = 0;
+        for (int f = NACRE_FORMAT_OPENSSH; f <= NACRE_FORMAT_PUB_PEM; f++) {
+            calls += one_format(pair_key(kinds[i].key, kinds[i].bits), (nacre_key_format)f);
+        }
+        print_message("%s: %lu calls in all formats\n", kinds[i].key, calls);
+        assert_true(calls > 40);
+    }
+}
+
+/* Made while a call fails: there is none, or one that signs, and whose signature is good. */
+static bool make_with_failure(const family *f, unsigned long n)
+{
+    nacre_key *key = NULL;
+    uint8_t *sig = NULL;
+    size_t len = 0;
+    const nacre_span data = nc_span_cstr("what is signed");
+    crypto_faults_begin(n, false);
+    int rc = nacre_key_generate(&key, NULL, f->key, f->bits, NULL);
+    rc = rc == NACRE_OK ? nacre_key_sign(key, NULL, data, &sig, &len) : rc;
+    crypto_faults_end();
+    bool failed = crypto_fault.failed != NULL;
+    assert_true(rc == NACRE_OK || (failed && !sig));
+    if (rc == NACRE_OK) {
+        assert_int_equal(nacre_key_verify(key, NULL, data, nc_span(sig, len)), NACRE_OK);
+    }
+    nacre_secret_free(NULL, sig, len);
+    nacre_key_free(key);
+    return failed;
+}
+
+static void test_new_keys(void **state)
+{
+    (void)state;
+    static const family kinds[] = {
+        {.key = "ed25519"}, {.key = "ecdsa", .bits = 384}, {.key = "rsa", .bits = 2048}};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         unsigned long n = 1;
-        while (write_with_failure(key, passphrase, n)) {
+        while (make_with_failure(&kinds[i], n)) {
             n++;
         }
-        assert_true(n > 3);
-        assert_int_equal(nacre_key_to_private(key, passphrase, 1, &text, &len), NACRE_OK);
-        n = 1;
-        while (read_with_failure(key, nc_span(text, len), passphrase, n)) {
-            n++;
-        }
-        assert_true(n > 3);
-        nacre_secret_free(NULL, text, len);
+        assert_true(n > 2);
     }
 }
 
@@ -265,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_each_call_fails),
         cmocka_unit_test(test_key_files),
         cmocka_unit_test(test_no_failure_makes_a_signature_good),
+        cmocka_unit_test(test_new_keys),
     };
     return cmocka_run_group_tests(tests, NULL, cleanup);
 }
