@@ -84,7 +84,9 @@ static bool long_hash(uint8_t *out, size_t n, nacre_span in)
         n -= HASH / 2;
         ok = crypto_generichash(v, n > HASH ? HASH : n, v, HASH, NULL, 0) == 0;
     }
-    memcpy(out, v, n);
+    if (ok) { /* else more than v holds is left to do */
+        memcpy(out, v, n);
+    }
     nc_wipe(v, sizeof v);
     return ok;
 }
