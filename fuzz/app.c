@@ -252,9 +252,13 @@ static void answer(fuzz_app *a, uint8_t arg)
         ans.data = response;
         ans.signature = nc_span("\0\0\0\x0bssh-ed25519\0\0\0\x01V", 20);
     }
-    /* A yes is one also when what follows it fails, such as the memory for SUCCESS: that ends the connection. */
-    granted(a, a->asked[i], ans.accept);
-    if (nacre_transport_answer(a->t, ticket, &ans) != NACRE_OK) {
+    bool in = nacre_transport_authenticated(a->t);
+    int rc = nacre_transport_answer(a->t, ticket, &ans);
+    /* What fails behind the verdict, such as the memory for SUCCESS, ends the connection; the yes was taken all the same. */
+    if (rc == NACRE_OK || (!in && nacre_transport_authenticated(a->t))) {
+        granted(a, a->asked[i], ans.accept);
+    }
+    if (rc != NACRE_OK) {
         (void)nacre_transport_refuse(a->t, ticket);
     }
     a->ticket_count--;
