@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import threading
@@ -14,6 +15,7 @@ import unittest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
+import agents
 from harness import *
 
 DRIVE = BUILD / "tests" / "interop" / "drive_keys"
@@ -124,6 +126,9 @@ def setUpModule():
     place.path("authorized_sk").chmod(0o644)
 
 
+    agents.place, agents.ca = place, make_key(place.path("ca"))
+
+
 def drive(*words):
     line = "\t".join("-" if w is None else str(w) for w in words)
     return run([DRIVE], stdin=line.encode() + b"\n", check=0).stdout.decode().rstrip("\n")
@@ -204,6 +209,40 @@ class LogIn(unittest.TestCase):
 
     def test_nacre_ssh_to_sshd(self):
         self.check_all(NACRE_SSH, openssh_server(place, f"AuthorizedKeysFile {place.path('authorized_sk')}"))
+
+
+class Certificates(unittest.TestCase):
+    """What agents are given of a key with a certificate: the handle, and of one kind the public half once more."""
+
+    def lines(self, agent):
+        return sorted(run(["ssh-add", "-L"], env=agent.env, check=0).stdout.decode().splitlines())
+
+    def test_agents_are_given_what_ssh_add_gives(self):
+        theirs, ours = agents.openssh_agent(), agents.our_agent()
+        self.addCleanup(theirs.stop)
+        self.addCleanup(ours.stop)
+        for kind, device in devices.items():
+            key = place.path(f"{kind}_sk")
+            cert = agents.certify(key, beside=False)
+            for agent in (theirs, ours):
+                agent.drive("add", key)
+                agent.drive("add", key, "cert", cert)
+            lines = self.lines(theirs)
+            self.assertEqual([line.split()[0] for line in lines],
+                             sorted([device.name, device.name.replace("@", "-cert-v01@")]))
+            self.assertEqual([line.split()[:2] for line in lines],
+                             sorted([device.line.split()[:2], cert.read_text().split()[:2]]))
+            self.assertEqual(self.lines(ours), lines)
+            theirs.add("-D")
+            ours.add("-D")
+            shutil.copy(cert, f"{key}-cert.pub")
+            theirs.add(key)
+            # which library speaks to the device is a constraint, and nothing speaks to one here
+            refused = ours.add(key, check=1)
+            os.unlink(f"{key}-cert.pub")
+            self.assertIn(b"refused", refused.stderr)
+            self.assertEqual(self.lines(theirs), lines)
+            theirs.add("-D")
 
 
 if __name__ == "__main__":

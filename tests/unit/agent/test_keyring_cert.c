@@ -97,6 +97,103 @@ static void broken_certified_keys_are_refused(void **state)
     ring_end(&r);
 }
 
+/* A key of a security key with its handle, as its file has it; no device is needed for that. */
+static nacre_key *security_key(nc_pk_type inner, const char *application)
+{
+    nc_pk *device = NULL, *pk = NULL;
+    nacre_key *k = NULL;
+    nc_buf storage;
+    nc_pk_parts parts;
+    nc_buf_init(&storage, NULL, 1 << 16);
+    assert_int_equal(nc_pk_generate(&device, NULL, inner, 0), NACRE_OK);
+    assert_int_equal(nc_pk_get_parts(device, &storage, false, &parts), NACRE_OK);
+    parts.type = inner == NC_PK_P256 ? NC_PK_SK_P256 : NC_PK_SK_ED25519;
+    parts.application = text(application);
+    parts.key_handle = text("handle");
+    parts.sk_flags = 5;
+    assert_int_equal(nc_pk_from_parts(&pk, NULL, &parts, true, NULL), NACRE_OK);
+    assert_int_equal(nc_key_from_pk(&k, NULL, pk, text("token")), NACRE_OK);
+    nc_buf_clear(&storage);
+    nc_pk_free(device);
+    return k;
+}
+
+/* The two have forms of their own here, too: with a certificate one repeats its public half, the other does not. */
+static void security_keys_are_held_with_their_certificates(void **state)
+{
+    static const nc_pk_type inner[] = {NC_PK_ED25519, NC_PK_P256};
+    static const char *const names[] = {"sk-ssh-ed25519-cert-v01@openssh.com",
+                                        "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"};
+    ring r;
+    (void)state;
+    ring_start(&r, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        nacre_key *k = security_key(inner[i], "ssh:");
+        nacre_key *c = certified(k, test_key("ed25519"), NACRE_CERT_USER, "mina");
+        assert_string_equal(nacre_key_type(c), names[i]);
+        assert_int_equal(nacre_agent_add(r.agent[0], c, NULL, NULL), NACRE_OK);
+        assert_int_equal(listed(r.agent[1]), i + 1);
+        const nacre_key *held = nacre_keyring_at(r.k, i);
+        assert_true(nacre_key_equal(held, c) && nacre_key_is_private(held));
+        assert_string_equal(nacre_key_type(held), names[i]);
+        assert_true(nc_span_is(nacre_key_sk_application(held), "ssh:"));
+        nc_buf storage;
+        nc_pk_parts parts;
+        nc_buf_init(&storage, NULL, 1 << 16);
+        assert_int_equal(nc_pk_get_parts(nc_key_pk(held), &storage, true, &parts), NACRE_OK);
+        assert_true(nc_span_is(parts.key_handle, "handle"));
+        assert_int_equal(parts.sk_flags, 5);
+        nc_buf_clear(&storage);
+        /* It is known here, but who signs is the device. */
+        assert_int_equal(signs(r.agent[1], c, text("x")), NACRE_AGENT_REFUSED);
+        nacre_key_free(c);
+        nacre_key_free(k);
+    }
+    ring_end(&r);
+}
+
+static size_t written(nc_buf *b, const nacre_key *k)
+{
+    nc_wr w = nc_wr_init(b);
+    nc_agent_write_key(&w, k);
+    nc_wr_cstr(&w, "comment");
+    assert_int_equal(nc_wr_err(&w), NACRE_OK);
+    return b->len - 11;
+}
+
+/* Cut at every byte; and with a private half for another application than the certified one. */
+static void broken_certified_security_keys_are_refused(void **state)
+{
+    static const nc_pk_type inner[] = {NC_PK_ED25519, NC_PK_P256};
+    ring r;
+    (void)state;
+    ring_start(&r, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        nacre_key *k = security_key(inner[i], "ssh:");
+        nacre_key *c = certified(k, test_key("ed25519"), NACRE_CERT_USER, "mina");
+        nc_buf b;
+        nc_buf_init(&b, NULL, 1 << 16);
+        size_t key_n = written(&b, c);
+        for (size_t n = 0; n < b.len; n += n < key_n - 80 ? 7 : 1) {
+            assert_int_equal(add_raw(&r, nc_span(b.data, n)), SSH_AGENT_FAILURE);
+        }
+        /* application "ssh:", flags, handle "handle", reserved "": from behind */
+        size_t application = key_n - (4 + 0) - (4 + 6) - 1 - 4;
+        assert_memory_equal(b.data + application, "ssh:", 4);
+        b.data[application] ^= 1;
+        assert_int_equal(add_raw(&r, nc_buf_span(&b)), SSH_AGENT_FAILURE);
+        assert_int_equal(listed(r.agent[0]), 0);
+        b.data[application] ^= 1;
+        assert_int_equal(add_raw(&r, nc_buf_span(&b)), SSH_AGENT_SUCCESS);
+        assert_int_equal(listed(r.agent[0]), 1);
+        nacre_keyring_remove_all(r.k);
+        nc_buf_clear(&b);
+        nacre_key_free(c);
+        nacre_key_free(k);
+    }
+    ring_end(&r);
+}
+
 /* A public half is nothing to hold; the client does not even ask. */
 static void what_cannot_be_is_not_sent(void **state)
 {
@@ -108,6 +205,12 @@ static void what_cannot_be_is_not_sent(void **state)
                      NACRE_OK);
     assert_int_equal(nacre_agent_add(r.agent[0], half, NULL, NULL), NACRE_NOT_PRIVATE);
     assert_int_equal(raw_reply(r.conn[0]), -1);
+    /* Nor does anything else of it get into a request that others stand before. */
+    nc_buf out;
+    nc_buf_init(&out, NULL, 4 * NC_AGENT_MAX_MESSAGE);
+    assert_int_equal(nc_agent_ask(&out, SSH_AGENTC_REQUEST_IDENTITIES), NACRE_OK);
+    assert_int_equal(nc_agent_ask_add(&out, half, NULL), NACRE_NOT_PRIVATE);
+    assert_int_equal(out.len, 5);
     /* Nor what is longer than any agent takes. */
     size_t n = NC_AGENT_MAX_MESSAGE;
     char *large = calloc(1, n);
@@ -115,6 +218,13 @@ static void what_cannot_be_is_not_sent(void **state)
     assert_int_equal(nacre_agent_add(r.agent[0], test_key("ed25519"), NULL, NULL), NACRE_OK);
     assert_int_equal(signs(r.agent[0], test_key("ed25519"), nc_span(large, n)), NACRE_TOO_LARGE);
     assert_int_equal(signs(r.agent[0], test_key("ed25519"), text("x")), NACRE_OK);
+    /* The message counts, not the room that there is for it: its number and the string's length come on top. */
+    assert_int_equal(nc_agent_ask_string(&out, SSH_AGENTC_LOCK, nc_span(large, n - 4)),
+                     NACRE_TOO_LARGE);
+    assert_int_equal(out.len, 5);
+    assert_int_equal(nc_agent_ask_string(&out, SSH_AGENTC_LOCK, nc_span(large, n - 5)), NACRE_OK);
+    assert_int_equal(out.len, 5 + 4 + n);
+    nc_buf_clear(&out);
     free(large);
     nacre_key_free(half);
     ring_end(&r);
@@ -284,6 +394,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_is_held_with_its_certificate),
         cmocka_unit_test(broken_certified_keys_are_refused),
+        cmocka_unit_test(security_keys_are_held_with_their_certificates),
+        cmocka_unit_test(broken_certified_security_keys_are_refused),
         cmocka_unit_test(what_cannot_be_is_not_sent),
         cmocka_unit_test(long_comments_are_cut),
         cmocka_unit_test(what_goes_with_hardware_is_refused),
