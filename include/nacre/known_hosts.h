@@ -104,6 +104,7 @@ NACRE_API bool nacre_known_hosts_entry_is(const nacre_known_hosts *h, size_t ind
  * Edits change the object; nacre_known_hosts_text makes text of it, and nacre_known_hosts_update_file does
  * both on a file. What is not edited stays byte for byte, comments, order and unknown lines included.
  * Indexes behind an edited line move; line numbers stay those of the text that was read (0: added since).
+ * Whoever edits on the way through all lines, forwards or backwards, pays for each line once.
  */
 
 /* Removes a line. NACRE_NOT_FOUND. */

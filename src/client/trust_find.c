@@ -207,7 +207,7 @@ void nc_trust_other_names(const nacre_client *c, const nacre_key *key, char *out
     bool ready = nc_base64_encode(nacre_key_blob(key), &base64) == NACRE_OK;
     say(&s, "");
     for (size_t i = 0; ready && h && i < h->count; i++) {
-        const nc_host_entry *e = &h->entries[i];
+        const nc_host_entry *e = nc_hosts_at(h, i);
         if (e->kind != NACRE_HOST_LINE_KEY || e->marker != NC_MARKER_NONE ||
             !nc_span_eq(e->base64, nc_buf_span(&base64))) {
             continue;

@@ -190,7 +190,7 @@ static int look(survey *s, nacre_known_hosts *h, bool others)
 {
     nc_update *u = &s->c->update;
     for (size_t i = 0; i < h->count && !s->stop; i++) {
-        nc_host_entry *e = &h->entries[i];
+        nc_host_entry *e = nc_hosts_at(h, i);
         bool failed = false;
         nacre_key *key = NULL;
         if (e->kind != NACRE_HOST_LINE_KEY) {
@@ -259,7 +259,7 @@ static int edit(void *user, nacre_known_hosts *h)
     uint8_t there[NC_MAX_ANNOUNCED] = {0};
     int rc = NACRE_OK;
     for (size_t i = 0; rc == NACRE_OK && i < h->count;) {
-        nc_host_entry *e = &h->entries[i];
+        nc_host_entry *e = nc_hosts_at(h, i);
         nacre_key *key = NULL;
         bool failed = false;
         unsigned bits = e->kind == NACRE_HOST_LINE_KEY && e->marker == NC_MARKER_NONE

@@ -29,7 +29,7 @@ static int add_note(tool *t, nacre_hosts_fact fact, const nc_host_entry *e)
 
 static int remove_line(tool *t, nacre_known_hosts *h, size_t *at)
 {
-    const nc_host_entry *e = &h->entries[*at];
+    const nc_host_entry *e = nc_hosts_at(h, *at);
     char name[NC_HOSTS_MAX_NAME];
     if (!nc_hosts_name(t->host, t->port, name, sizeof(name))) {
         return NACRE_INVALID_ARGUMENT;
@@ -64,7 +64,7 @@ static bool has_pattern(nacre_span names)
 
 static int hash_line(tool *t, nacre_known_hosts *h, size_t *at)
 {
-    const nc_host_entry *e = &h->entries[*at];
+    const nc_host_entry *e = nc_hosts_at(h, *at);
     nc_host_entry before = {.line = e->line, .names = e->names, .text = e->text};
     bool candidate =
         e->kind == NACRE_HOST_LINE_KEY && e->marker == NC_MARKER_NONE && e->names.p[0] != '|';
@@ -84,7 +84,7 @@ static int hash_line(tool *t, nacre_known_hosts *h, size_t *at)
     if (rc == NACRE_UNSUPPORTED) {
         t->report = was;
         nc_buf_truncate(&t->notes, noted);
-        rc = add_note(t, NACRE_HOSTS_PATTERN, &h->entries[*at]);
+        rc = add_note(t, NACRE_HOSTS_PATTERN, nc_hosts_at(h, *at));
     }
     *at += lines;
     return rc;
@@ -99,9 +99,11 @@ static int edit(void *user, nacre_known_hosts *h)
     t->bad_line = 0;
     memset(&t->report, 0, sizeof(t->report));
     for (size_t i = 0; rc == NACRE_OK && i < h->count;) {
-        if (h->entries[i].kind == NACRE_HOST_LINE_INVALID) {
-            t->bad_line = t->bad_line ? t->bad_line : h->entries[i].line;
-            rc = add_note(t, NACRE_HOSTS_INVALID, &h->entries[i++]);
+        const nc_host_entry *e = nc_hosts_at(h, i);
+        if (e->kind == NACRE_HOST_LINE_INVALID) {
+            t->bad_line = t->bad_line ? t->bad_line : e->line;
+            rc = add_note(t, NACRE_HOSTS_INVALID, e);
+            i++;
         } else {
             rc = t->host ? remove_line(t, h, &i) : hash_line(t, h, &i);
         }

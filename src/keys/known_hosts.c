@@ -37,9 +37,11 @@ void nc_hosts_drop(nacre_known_hosts *h, nc_host_entry *e)
 
 static void drop_entries(nacre_known_hosts *h, size_t keep)
 {
+    nc_hosts_move_gap(h, h->count);
     while (h->count > keep) {
         nc_hosts_drop(h, &h->entries[--h->count]);
     }
+    h->gap_at = h->count;
 }
 
 void nacre_known_hosts_free(nacre_known_hosts *h)
@@ -134,13 +136,37 @@ static int grow(const nacre_allocator *a, void **array, size_t *room, size_t cou
     return NACRE_OK;
 }
 
+static void move_entries(nacre_known_hosts *h, size_t to, size_t from, size_t n)
+{
+    if (n) {
+        memmove(&h->entries[to], &h->entries[from], n * sizeof(*h->entries));
+        h->moved += n;
+    }
+}
+
 int nc_hosts_reserve(nacre_known_hosts *h, size_t more)
 {
     int rc = NACRE_OK;
     while (rc == NACRE_OK && h->room - h->count < more) {
+        size_t behind = h->count - h->gap_at;
+        size_t from = h->room - behind;
         rc = grow(h->alloc, (void **)&h->entries, &h->room, h->room, sizeof(*h->entries));
+        if (rc == NACRE_OK) {
+            move_entries(h, h->room - behind, from, behind);
+        }
     }
     return rc;
+}
+
+void nc_hosts_move_gap(nacre_known_hosts *h, size_t index)
+{
+    size_t gap = h->room - h->count;
+    if (index < h->gap_at) {
+        move_entries(h, index + gap, index, h->gap_at - index);
+    } else {
+        move_entries(h, h->gap_at, h->gap_at + gap, index - h->gap_at);
+    }
+    h->gap_at = index;
 }
 
 static int add_entries(nacre_known_hosts *h, size_t source, nacre_span text)
@@ -148,6 +174,7 @@ static int add_entries(nacre_known_hosts *h, size_t source, nacre_span text)
     nacre_span line;
     uint32_t number = 0;
     const uint8_t *begin = text.p;
+    nc_hosts_move_gap(h, h->count);
     for (; nc_text_line(&text, &line); begin = text.p) {
         int rc = nc_hosts_reserve(h, 1);
         if (rc != NACRE_OK) {
@@ -159,7 +186,7 @@ static int add_entries(nacre_known_hosts *h, size_t source, nacre_span text)
         e->source = source;
         e->line = ++number;
         nc_hosts_split(e, line, nc_span(begin, (size_t)(text.p - begin)));
-        h->count++;
+        h->gap_at = ++h->count;
     }
     return NACRE_OK;
 }
@@ -282,7 +309,7 @@ int nacre_known_hosts_get(const nacre_known_hosts *h, size_t index, nacre_host_e
     if (index >= h->count) {
         return NACRE_NOT_FOUND;
     }
-    nc_host_entry *e = &h->entries[index];
+    nc_host_entry *e = nc_hosts_at(h, index);
     nacre_key *key = NULL;
     int rc = e->names.n ? nc_hosts_key(h, e, &key) : NACRE_OK;
     if (rc == NACRE_NO_MEMORY) {
@@ -305,5 +332,5 @@ bool nacre_known_hosts_entry_is(const nacre_known_hosts *h, size_t index, const 
 {
     char text[NC_HOSTS_MAX_NAME];
     return index < h->count && nc_hosts_name(host, port, text, sizeof(text)) &&
-           nc_hosts_names(h, &h->entries[index], nc_span_cstr(text)) == NC_MATCH_YES;
+           nc_hosts_names(h, nc_hosts_at(h, index), nc_span_cstr(text)) == NC_MATCH_YES;
 }

@@ -49,14 +49,25 @@ struct nacre_known_hosts {
     const nacre_allocator *alloc;
     nc_host_source *sources;
     size_t source_count, source_room;
+    /*
+     * Lines with a gap among them: gap_at before it, the others behind it at the array's end. Who edits line after line
+     * moves the gap along, and so each line once; all other lines would have to move up for each that goes.
+     */
     nc_host_entry *entries;
-    size_t count, room;
+    size_t count, room, gap_at;
+    uint64_t moved; /* entries that had to, since the beginning */
 };
 
 extern const char nc_hosts_hash_magic[4]; /* "|1|" */
 
-/* Room for more entries behind the last one. */
+static inline nc_host_entry *nc_hosts_at(const nacre_known_hosts *h, size_t index)
+{
+    return &h->entries[index < h->gap_at ? index : index + (h->room - h->count)];
+}
+/* Makes the gap so many entries wide at least. */
 int nc_hosts_reserve(nacre_known_hosts *h, size_t more) NACRE_MUST_CHECK;
+/* Brings the gap to stand before that line; the count: behind all. */
+void nc_hosts_move_gap(nacre_known_hosts *h, size_t index);
 /* Fills in what a line says; e is zero but for source and line. */
 void nc_hosts_split(nc_host_entry *e, nacre_span text, nacre_span raw);
 void nc_hosts_drop(nacre_known_hosts *h, nc_host_entry *e); /* what an entry owns */

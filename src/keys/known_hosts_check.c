@@ -119,7 +119,7 @@ static nc_match is_revoked(const nacre_known_hosts *h, nacre_span name, const na
     nc_match unsure = NC_MATCH_NO;
     suspects all = suspects_of(key);
     for (size_t i = 0; i < h->count; i++) {
-        nc_host_entry *e = &h->entries[i];
+        nc_host_entry *e = nc_hosts_at(h, i);
         nacre_key *there = NULL;
         nc_match named = e->marker == NC_MARKER_REVOKED ? nc_hosts_names(h, e, name) : NC_MATCH_NO;
         nc_match revoked = named == NC_MATCH_NO ? NC_MATCH_NO : revokes(h, e, &all, &there);
@@ -140,11 +140,9 @@ static nacre_host_match check_authority(const nacre_known_hosts *h, nacre_span n
                                         const nacre_key *key, nacre_host_line *where)
 {
     nacre_cert_info info;
-    if (nacre_key_cert_info(key, &info) != NACRE_OK) {
-        return NACRE_HOST_UNKNOWN;
-    }
-    for (size_t i = 0; i < h->count; i++) {
-        nc_host_entry *e = &h->entries[i];
+    bool certified = nacre_key_cert_info(key, &info) == NACRE_OK;
+    for (size_t i = 0; certified && i < h->count; i++) {
+        nc_host_entry *e = nc_hosts_at(h, i);
         nacre_key *there = NULL;
         if (e->marker == NC_MARKER_AUTHORITY && nc_span_is(e->type, nacre_key_type(info.ca)) &&
             nc_hosts_names(h, e, name) == NC_MATCH_YES && nc_hosts_key(h, e, &there) == NACRE_OK &&
@@ -180,7 +178,7 @@ nacre_host_match nacre_known_hosts_check(const nacre_known_hosts *h, const char 
     }
     line_verdict best = SAYS_NOTHING; /* smaller is stronger, SAYS_NOTHING apart */
     for (size_t i = 0; i < h->count && best != SAYS_SAME; i++) {
-        nc_host_entry *e = &h->entries[i];
+        nc_host_entry *e = nc_hosts_at(h, i);
         nc_match named = e->marker == NC_MARKER_NONE ? nc_hosts_names(h, e, name) : NC_MATCH_NO;
         if (named == NC_MATCH_NO) {
             continue;
@@ -203,7 +201,7 @@ size_t nacre_known_hosts_types(const nacre_known_hosts *h, const char *host, uin
     char list[512] = ""; /* every supported type at most once */
     bool named = nc_hosts_name(host, port, text, sizeof(text));
     for (size_t i = 0; named && i < h->count; i++) {
-        nc_host_entry *e = &h->entries[i];
+        nc_host_entry *e = nc_hosts_at(h, i);
         nacre_key *there = NULL;
         if (e->marker != NC_MARKER_NONE ||
             nc_hosts_names(h, e, nc_span_cstr(text)) != NC_MATCH_YES ||
@@ -227,7 +225,7 @@ bool nacre_known_hosts_has_authority(const nacre_known_hosts *h, const char *hos
     char text[NC_HOSTS_MAX_NAME];
     bool named = nc_hosts_name(host, port, text, sizeof(text));
     for (size_t i = 0; named && i < h->count; i++) {
-        const nc_host_entry *e = &h->entries[i];
+        const nc_host_entry *e = nc_hosts_at(h, i);
         if (e->marker == NC_MARKER_AUTHORITY &&
             nc_hosts_names(h, e, nc_span_cstr(text)) == NC_MATCH_YES) {
             return true;

@@ -95,9 +95,14 @@ int nacre_known_hosts_remove(nacre_known_hosts *h, size_t index)
     if (index >= h->count) {
         return NACRE_NOT_FOUND;
     }
-    nc_hosts_drop(h, &h->entries[index]);
+    /* A line beside the gap becomes a part of it. */
+    bool before = h->gap_at == index + 1;
+    if (!before) {
+        nc_hosts_move_gap(h, index);
+    }
+    nc_hosts_drop(h, nc_hosts_at(h, index));
+    h->gap_at -= before ? 1 : 0;
     h->count--;
-    memmove(&h->entries[index], &h->entries[index + 1], (h->count - index) * sizeof(*h->entries));
     return NACRE_OK;
 }
 
@@ -129,36 +134,28 @@ int nacre_known_hosts_replace(nacre_known_hosts *h, size_t index, nacre_span lin
     if (lines.n > NC_HOSTS_MAX_TEXT) {
         return NACRE_TOO_LARGE;
     }
-    /* The new ones are made behind the last line, where they are out of sight until all are there. */
+    /* The new ones are made in the gap before it, where they are out of sight until all are there. */
     size_t made = 0;
     nacre_span line;
     int rc = NACRE_OK;
+    nc_hosts_move_gap(h, index);
     while (rc == NACRE_OK && nc_text_line(&lines, &line)) {
         rc = nc_hosts_reserve(h, made + 1);
         if (rc == NACRE_OK) {
-            rc = make_entry(h, &h->entries[index], line, &h->entries[h->count + made]);
+            rc = make_entry(h, nc_hosts_at(h, index), line, &h->entries[index + made]);
             made += rc == NACRE_OK ? 1 : 0;
         }
     }
     rc = rc == NACRE_OK && made == 0 ? NACRE_INVALID_ARGUMENT : rc;
-    nc_host_entry *fresh = NULL;
-    if (rc == NACRE_OK) {
-        fresh = nc_alloc_array(h->alloc, made, sizeof(*fresh));
-        rc = fresh ? NACRE_OK : NACRE_NO_MEMORY;
-    }
     if (rc != NACRE_OK) {
         for (size_t i = 0; i < made; i++) {
-            nc_hosts_drop(h, &h->entries[h->count + i]);
+            nc_hosts_drop(h, &h->entries[index + i]);
         }
         return rc;
     }
-    nc_host_entry *at = &h->entries[index];
-    memcpy(fresh, &h->entries[h->count], made * sizeof(*fresh));
-    nc_hosts_drop(h, at);
-    memmove(at + made, at + 1, (h->count - index - 1) * sizeof(*at));
-    memcpy(at, fresh, made * sizeof(*fresh));
+    nc_hosts_drop(h, nc_hosts_at(h, index));
+    h->gap_at += made;
     h->count += made - 1;
-    nc_free(h->alloc, fresh);
     return NACRE_OK;
 }
 
@@ -202,7 +199,7 @@ int nacre_known_hosts_hash(nacre_known_hosts *h, size_t index, size_t *lines)
     if (index >= h->count) {
         return NACRE_NOT_FOUND;
     }
-    const nc_host_entry *e = &h->entries[index];
+    const nc_host_entry *e = nc_hosts_at(h, index);
     if (e->kind != NACRE_HOST_LINE_KEY || e->marker != NC_MARKER_NONE || e->names.p[0] == '|' ||
         has_pattern(e->names)) {
         return NACRE_UNSUPPORTED;
@@ -243,7 +240,8 @@ int nacre_known_hosts_text(const nacre_known_hosts *h, const char *source, uint8
     *text = NULL;
     *n = 0;
     for (size_t i = 0; i < h->count; i++) {
-        need += is_from(h, &h->entries[i], source) ? h->entries[i].raw.n + 1 : 0;
+        const nc_host_entry *e = nc_hosts_at(h, i);
+        need += is_from(h, e, source) ? e->raw.n + 1 : 0;
     }
     uint8_t *out = nc_alloc(h->alloc, need);
     if (!out) {
@@ -251,8 +249,9 @@ int nacre_known_hosts_text(const nacre_known_hosts *h, const char *source, uint8
     }
     size_t used = 0;
     for (size_t i = 0; i < h->count; i++) {
-        nacre_span raw = h->entries[i].raw;
-        if (raw.n == 0 || !is_from(h, &h->entries[i], source)) {
+        const nc_host_entry *e = nc_hosts_at(h, i);
+        nacre_span raw = e->raw;
+        if (raw.n == 0 || !is_from(h, e, source)) {
             continue;
         }
         /* A last line without its end is not the last one any more. */

@@ -5,6 +5,7 @@
 #include "keydata.h"
 
 #include "base/mem.h"
+#include "keys/known_hosts.h"
 #include "support/memory.h"
 
 #include <setjmp.h>
@@ -171,6 +172,119 @@ static void lines_are_removed_and_replaced(void **state)
         assert_int_equal(nacre_known_hosts_remove(h, 0), NACRE_OK);
     }
     assert_text(h, NULL, "");
+    nacre_known_hosts_free(h);
+}
+
+enum { MANY = 20000 };
+
+/* "h0 xx y", "h1 xx y", ...: each line has its name for a text. */
+static nacre_known_hosts *many_lines(void)
+{
+    size_t n = 0, room = (size_t)MANY * 16;
+    char *text = malloc(room);
+    assert_non_null(text);
+    for (size_t i = 0; i < MANY; i++) {
+        n += (size_t)snprintf(text + n, room - n, "h%zu xx y\n", i);
+    }
+    nacre_known_hosts *h = hosts_of(text);
+    free(text);
+    assert_int_equal(nacre_known_hosts_count(h), MANY);
+    h->moved = 0;
+    return h;
+}
+
+static void assert_line(const nacre_known_hosts *h, size_t index, size_t number)
+{
+    nacre_host_entry e;
+    char name[32];
+    snprintf(name, sizeof(name), "h%zu", number);
+    assert_int_equal(nacre_known_hosts_get(h, index, &e), NACRE_OK);
+    assert_true(nc_span_is(e.names, name));
+}
+
+/* What edits cost in other lines that have to move: no more than a few for each line that there is. */
+static void edits_on_their_way_through_move_each_line_once(void **state)
+{
+    (void)state;
+    nacre_known_hosts *h = many_lines();
+    for (size_t i = 0; i < h->count; i++) { /* two of three */
+        assert_int_equal(nacre_known_hosts_remove(h, i), NACRE_OK);
+        assert_int_equal(nacre_known_hosts_remove(h, i), NACRE_OK);
+    }
+    assert_int_equal(nacre_known_hosts_count(h), MANY / 3);
+    for (size_t i = 0; i < h->count; i++) {
+        assert_line(h, i, 3 * i + 2);
+    }
+    assert_true(h->moved <= MANY);
+    nacre_known_hosts_free(h);
+
+    h = many_lines(); /* all, from the front and from behind */
+    for (size_t i = 0; i < MANY / 2; i++) {
+        assert_int_equal(nacre_known_hosts_remove(h, 0), NACRE_OK);
+    }
+    assert_line(h, 0, MANY / 2);
+    while (nacre_known_hosts_count(h)) {
+        assert_int_equal(nacre_known_hosts_remove(h, h->count - 1), NACRE_OK);
+    }
+    assert_true(h->moved <= 2 * MANY);
+    assert_text(h, NULL, "");
+    nacre_known_hosts_free(h);
+
+    h = many_lines(); /* every second one backwards */
+    for (size_t i = MANY; i > 0; i -= 2) {
+        assert_int_equal(nacre_known_hosts_remove(h, i - 1), NACRE_OK);
+    }
+    for (size_t i = 0; i < h->count; i++) {
+        assert_line(h, i, 2 * i);
+    }
+    assert_true(h->moved <= 2 * MANY);
+    nacre_known_hosts_free(h);
+
+    h = many_lines(); /* one becomes three, and the next goes */
+    for (size_t i = 0; i < h->count; i += 3) {
+        assert_int_equal(nacre_known_hosts_replace(h, i, keydata_cstr("x xx y\nz xx y\nx xx y")),
+                         NACRE_OK);
+        assert_int_equal(nacre_known_hosts_remove(h, i + 3), NACRE_OK);
+    }
+    assert_int_equal(nacre_known_hosts_count(h), 3 * MANY / 2);
+    assert_true(h->moved <= 4 * MANY);
+    nacre_known_hosts_free(h);
+}
+
+/* Edits here and there, and lines added between them, against the plainest of models. */
+static void edits_in_any_order_keep_the_order(void **state)
+{
+    (void)state;
+    size_t model[300], count = 0, next = 0;
+    uint32_t dice = 1;
+    nacre_known_hosts *h = hosts_of("");
+    for (int step = 0; step < 3000; step++) {
+        char text[64];
+        dice = dice * 1664525u + 1013904223u;
+        size_t at = count ? (dice >> 8) % count : 0;
+        unsigned what = dice >> 29;
+        if (what < 3 && count < 298) { /* behind all */
+            snprintf(text, sizeof(text), "h%zu xx y\nh%zu xx y\n", next, next + 1);
+            assert_int_equal(nacre_known_hosts_add_text(h, keydata_cstr(text), "f"), NACRE_OK);
+            model[count++] = next++;
+            model[count++] = next++;
+        } else if (what < 5 && count && count < 299) { /* one becomes two */
+            snprintf(text, sizeof(text), "h%zu xx y\nh%zu xx y", next, next + 1);
+            assert_int_equal(nacre_known_hosts_replace(h, at, keydata_cstr(text)), NACRE_OK);
+            memmove(&model[at + 2], &model[at + 1], (count - at - 1) * sizeof(*model));
+            model[at] = next++;
+            model[at + 1] = next++;
+            count++;
+        } else if (count) {
+            assert_int_equal(nacre_known_hosts_remove(h, at), NACRE_OK);
+            count--;
+            memmove(&model[at], &model[at + 1], (count - at) * sizeof(*model));
+        }
+        assert_int_equal(nacre_known_hosts_count(h), count);
+        for (size_t i = 0; i < count; i += step % 100 ? count / 7 + 1 : 1) {
+            assert_line(h, i, model[i]);
+        }
+    }
     nacre_known_hosts_free(h);
 }
 
@@ -445,6 +559,8 @@ int main(void)
         cmocka_unit_test(untouched_text_comes_back_byte_for_byte),
         cmocka_unit_test(kinds_of_lines),
         cmocka_unit_test(lines_are_removed_and_replaced),
+        cmocka_unit_test(edits_on_their_way_through_move_each_line_once),
+        cmocka_unit_test(edits_in_any_order_keep_the_order),
         cmocka_unit_test(names_are_hashed_each_by_itself),
         cmocka_unit_test(hosts_are_removed_from_files),
         cmocka_unit_test(a_bad_line_stops_the_tools),
