@@ -411,6 +411,38 @@ static void test_terrapin(void **state)
     pair_free(&s.p);
 }
 
+/*
+ * The rule of the first KEXINIT does not hang on the gate alone, which lets nothing pass before it: a packet that went
+ * by the gate all the same shows in the number of the KEXINIT, of either role. Without strict key exchange it is none.
+ */
+static void test_kexinit_is_the_first_packet(void **state)
+{
+    (void)state;
+    for (int from = 0; from < 2; from++) {
+        for (int lax = 0; lax < 2; lax++) {
+            scene s;
+            nc_packet packet;
+            nacre_error why;
+            start(&s, &suites[0], from, 76);
+            until_unit(&s, 1);
+            if (lax) {
+                hostile_make_lax(&s.p, from);
+            }
+            nc_core *victim = s.p.end[s.victim].core;
+            hostile_say_clear(&s.p, s.victim, ignore, sizeof(ignore));
+            assert_int_equal(nc_packetizer_next(victim->packetizer, &packet, &why), NACRE_OK);
+            assert_int_equal(packet.number, SSH_MSG_IGNORE);
+            assert_true(hostile_carry(&s.p, from));
+            (void)pair_step(&s.p, s.victim);
+            const nacre_error *e = hostile_error(&s.p, s.victim);
+            assert_int_equal(e->status, lax ? NACRE_OK : NACRE_STRICT_KEX);
+            assert_int_equal(victim->strict, !lax);
+            assert_true(lax || strstr(e->text, "was not the peer's first packet"));
+            pair_free(&s.p);
+        }
+    }
+}
+
 /* Strict key exchange cannot be talked away: the markers are part of what the host key signs. */
 static void test_marker_taken_away(void **state)
 {
@@ -444,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_newkeys_left_out_or_twice),
         cmocka_unit_test(test_prefix_cut_off),
         cmocka_unit_test(test_terrapin),
+        cmocka_unit_test(test_kexinit_is_the_first_packet),
         cmocka_unit_test(test_marker_taken_away),
     };
     return cmocka_run_group_tests(tests, make_suites, hostile_cleanup);
