@@ -12,10 +12,8 @@ static nc_reply *slot_at(const nc_replies *q, uint16_t i)
 
 static int grow(nc_replies *q, const nacre_allocator *a, uint16_t max)
 {
-    uint16_t cap = q->cap == 0 ? 4 : (uint16_t)(q->cap * 2);
-    if (cap > max) {
-        cap = max;
-    }
+    uint32_t twice = q->cap == 0 ? 4 : (uint32_t)q->cap * 2;
+    uint16_t cap = twice < max ? (uint16_t)twice : max;
     nc_reply *slots = nc_alloc_array(a, cap, sizeof(*slots));
     if (!slots) {
         return NACRE_NO_MEMORY;

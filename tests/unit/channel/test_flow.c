@@ -228,6 +228,35 @@ static void refused(void **state)
     }
 }
 
+/* A packet has an end: what no open holds is refused here, and the reason for a refusal is cut. */
+static void opens_and_refusals_have_a_largest(void **state)
+{
+    (void)state;
+    nacre_channel *c;
+    size_t most = NC_MAX_REQUEST - NC_MAX_NAME;
+    char *large = malloc(NC_MAX_REQUEST + 2);
+    assert_non_null(large);
+    memset(large, 'r', NC_MAX_REQUEST + 1);
+    large[NC_MAX_REQUEST + 1] = '\0';
+    assert_int_equal(nc_mux_open(client.mux, "direct-tcpip", nc_span(large, most + 1), 0, 0, &c),
+                     NACRE_TOO_LARGE);
+    assert_null(c);
+    assert_int_equal(nc_mux_channels(client.mux), 0);
+    fake_expect_none(&client);
+    assert_int_equal(nc_mux_open(client.mux, "direct-tcpip", nc_span(large, most), 0, 0, &c),
+                     NACRE_OK);
+    fake_event(&server, &client, NACRE_EVENT_CHANNEL_OPEN, &ev);
+    assert_int_equal(ev.u.open.data.n, most);
+    nacre_answer no = {.reason = 2, .text = large};
+    assert_int_equal(server.service.answer(server.service.ctx, ev.ticket, &no), NACRE_OK);
+    fake_event(&client, &server, NACRE_EVENT_CHANNEL_FAILED, &ev);
+    assert_int_equal(ev.u.failed.reason, 2);
+    assert_int_equal(ev.u.failed.description.n, NC_MAX_REQUEST);
+    nacre_channel_free(c);
+    nacre_channel_free(NULL);
+    free(large);
+}
+
 static void role_rules(void **state)
 {
     (void)state;
@@ -317,6 +346,9 @@ static void typed_requests(void **state)
     assert_int_equal(nacre_channel_window_change(c, NULL), NACRE_INVALID_ARGUMENT);
     assert_int_equal(nacre_channel_request(c, "bad name", true, text("")), NACRE_INVALID_ARGUMENT);
     assert_int_equal(nacre_channel_exec(c, nc_span("", 300 * 1024), true), NACRE_TOO_LARGE);
+    assert_int_equal(nacre_channel_exit_signal(s, "", false, "gone"), NACRE_INVALID_ARGUMENT);
+    assert_int_equal(nacre_channel_exit_signal(s, NULL, false, NULL), NACRE_INVALID_ARGUMENT);
+    fake_quiet(&client, &server);
     fake_quiet(&server, &client);
     assert_int_equal(nacre_channel_close(c), NACRE_OK);
     finish_close(c, s);
@@ -446,6 +478,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(free_early, setup, teardown),
         cmocka_unit_test_setup_teardown(close_while_opening, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(opens_and_refusals_have_a_largest, setup, teardown),
         cmocka_unit_test_setup_teardown(role_rules, setup, teardown),
         cmocka_unit_test_setup_teardown(typed_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_refused_by_role, setup, teardown),

@@ -1,6 +1,7 @@
 /* Global requests in both directions, and the keepalive. */
 #include "fake_link.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static fake_link client, server;
@@ -85,6 +86,47 @@ static void out_of_order(void **state)
     fake_event(&client, &server, NACRE_EVENT_GLOBAL_REPLY, &ev);
     assert_false(ev.u.reply.success);
     assert_int_equal(answer_data(&server, tickets[0], text("")), NACRE_NOT_FOUND);
+}
+
+/* More than a packet holds is no answer, and the question stays open for one. */
+static void an_answer_that_is_too_large(void **state)
+{
+    (void)state;
+    assert_int_equal(nc_mux_global_request(client.mux, "r@x", true, text("")), NACRE_OK);
+    fake_event(&server, &client, NACRE_EVENT_GLOBAL_REQUEST, &ev);
+    uint32_t ticket = ev.ticket;
+    uint8_t *large = calloc(1, NC_MAX_REQUEST + 1);
+    assert_non_null(large);
+    assert_int_equal(answer_data(&server, ticket, nc_span(large, NC_MAX_REQUEST + 1)),
+                     NACRE_TOO_LARGE);
+    assert_int_equal(server.link.open_tickets, 1);
+    fake_quiet(&client, &server);
+    assert_int_equal(answer_data(&server, ticket, nc_span(large, NC_MAX_REQUEST)), NACRE_OK);
+    fake_event(&client, &server, NACRE_EVENT_GLOBAL_REPLY, &ev);
+    assert_true(ev.u.reply.success);
+    assert_int_equal(ev.u.reply.data.n, NC_MAX_REQUEST);
+    free(large);
+}
+
+/* Whatever the cap is, so many answers wait and none more, and they come out as they went in. */
+static void answers_wait_up_to_their_cap(void **state)
+{
+    (void)state;
+    static const uint16_t caps[] = {1, 4, 6, 300, UINT16_MAX};
+    for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
+        nc_replies q = {0};
+        nc_reply r;
+        for (uint32_t n = 1; n <= caps[i]; n++) {
+            assert_int_equal(nc_replies_push(&q, NULL, n, NC_REPLY_NO, caps[i]), NACRE_OK);
+        }
+        assert_int_equal(nc_replies_push(&q, NULL, 0, NC_REPLY_NO, caps[i]), NACRE_LIMIT);
+        for (uint32_t n = 1; n <= caps[i]; n++) {
+            assert_true(nc_replies_pop(&q, &r));
+            assert_int_equal(r.ticket, n);
+        }
+        assert_false(nc_replies_pop(&q, &r));
+        nc_replies_clear(&q, &server.link);
+    }
 }
 
 static void no_more_sessions(void **state)
@@ -232,6 +274,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(out_of_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_answer_that_is_too_large, setup, teardown),
+        cmocka_unit_test_setup_teardown(answers_wait_up_to_their_cap, setup, teardown),
         cmocka_unit_test_setup_teardown(no_more_sessions, setup, teardown),
         cmocka_unit_test_setup_teardown(caps, setup, teardown),
         cmocka_unit_test_setup_teardown(reply_that_nobody_asked_for, setup, teardown),

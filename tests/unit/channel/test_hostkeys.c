@@ -342,6 +342,34 @@ static void lack_of_memory_proves_nothing(void **state)
     proof(NACRE_OK, 2);
 }
 
+/* Nor does a server without memory for the question: the answer is no, and the next one is answered again. */
+static void lack_of_memory_refuses_the_proof(void **state)
+{
+    (void)state;
+    nacre_key *keys[] = {ed, ec};
+    bool refused = false;
+    for (unsigned long n = 1; !refused; n++) {
+        (void)teardown(NULL);
+        (void)setup(NULL);
+        serve(keys, 2);
+        fake_event(&client, &server, NACRE_EVENT_HOST_KEYS, &ev);
+        assert_int_equal(nc_mux_prove_host_keys(client.mux, keys, 2), NACRE_OK);
+        test_memory_fail(&server.memory, n);
+        int rc = fake_step(&server, &client, &ev);
+        assert_true(server.memory.failed);
+        test_memory_fail(&server.memory, 0);
+        if (rc == NACRE_AGAIN) {
+            proof(NACRE_REQUEST_REFUSED, 0);
+            assert_int_equal(nc_mux_prove_host_keys(client.mux, keys, 2), NACRE_OK);
+            fake_quiet(&server, &client);
+            proof(NACRE_OK, 2);
+            refused = true;
+        } else {
+            assert_int_equal(rc, NACRE_NO_MEMORY);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_announcements_say_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_proofs_prove_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(lack_of_memory_proves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(lack_of_memory_refuses_the_proof, setup, teardown),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }

@@ -181,6 +181,33 @@ static void key_exchange_in_the_middle(void **state)
     fake_quiet(&client, &server);
 }
 
+/* What packets weigh beyond their data counts, too: the output's mark holds however small they are. */
+static void small_packets_stop_at_the_mark(void **state)
+{
+    (void)state;
+    const size_t n = 128 * 1024;
+    nacre_channel *c, *s;
+    size_t took;
+    server.config.max_packet = 1024;
+    fake_session(&client, &server, &c, &s);
+    assert_int_equal(c->window_out, n);
+    client.room = n;
+    assert_int_equal(nacre_channel_write(c, 0, block, n, &took), NACRE_OK);
+    assert_int_equal(client.room, 0);
+    assert_true(took > n / 2 && took < n);
+    assert_true(fake_waiting(&client) < n + 4 * (n / 1024) + 1024 + 16);
+    for (size_t got = 0; got < took; got += ev.u.data.bytes.n) {
+        fake_event(&server, &client, NACRE_EVENT_CHANNEL_DATA, &ev);
+        assert_memory_equal(ev.u.data.bytes.p, block + got, ev.u.data.bytes.n);
+    }
+    fake_quiet(&server, &client);
+    client.room = n;
+    fake_event(&client, &server, NACRE_EVENT_CHANNEL_WRITABLE, &ev);
+    assert_int_equal(nacre_channel_write(c, 0, block + took, n - took, &took), NACRE_OK);
+    assert_true(took > 0);
+    fake_event(&server, &client, NACRE_EVENT_CHANNEL_DATA, &ev);
+}
+
 static void output_mark_and_turns(void **state)
 {
     (void)state;
@@ -302,6 +329,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(byte_wise_consumer, setup, teardown),
         cmocka_unit_test_setup_teardown(small_windows, setup, teardown),
         cmocka_unit_test_setup_teardown(key_exchange_in_the_middle, setup, teardown),
+        cmocka_unit_test_setup_teardown(small_packets_stop_at_the_mark, setup, teardown),
         cmocka_unit_test_setup_teardown(output_mark_and_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(two_streams_wait_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(lend_and_commit, setup, teardown),

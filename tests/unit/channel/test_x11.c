@@ -92,6 +92,29 @@ static void test_request(void **state)
     nc_buf_clear(&b);
 }
 
+/* What the fields have no room for is not cut: nothing is written. */
+static void test_request_too_large(void **state)
+{
+    (void)state;
+    static const uint8_t cookie[NC_X11_DATA_MAX + 1];
+    char name[NC_X11_NAME_MAX + 1] = {0};
+    nc_fwd_x11_request r;
+    nc_buf b;
+    nc_buf_init(&b, NULL, 4096);
+    memset(name, 'M', NC_X11_NAME_MAX);
+    assert_int_equal(nc_x11_req_write(&b, true, name, nc_span(cookie, 16), 0), NACRE_TOO_LARGE);
+    assert_int_equal(nc_x11_req_write(&b, true, "MIT", nc_span(cookie, sizeof(cookie)), 0),
+                     NACRE_TOO_LARGE);
+    assert_int_equal(b.len, 0);
+    name[NC_X11_NAME_MAX - 1] = '\0';
+    assert_int_equal(nc_x11_req_write(&b, true, name, nc_span(cookie, NC_X11_DATA_MAX), 0),
+                     NACRE_OK);
+    assert_int_equal(nc_x11_req_read(nc_buf_span(&b), &r), NACRE_OK);
+    assert_string_equal(r.protocol, name);
+    assert_int_equal(strlen(r.cookie), 2 * NC_X11_DATA_MAX);
+    nc_buf_clear(&b);
+}
+
 static int read_words(const char *protocol, const char *cookie, uint32_t screen)
 {
     uint8_t bytes[4096];
@@ -268,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_displays),
         cmocka_unit_test(test_no_displays),
         cmocka_unit_test(test_request),
+        cmocka_unit_test(test_request_too_large),
         cmocka_unit_test(test_request_with_commands),
         cmocka_unit_test(test_hex),
         cmocka_unit_test(test_setup),
