@@ -73,22 +73,19 @@ bool nc_auth_key_too_small(const nc_link *l, const nacre_key *k)
 
 /* One pass over the candidates: the first that both sides name wins, the first of ours is kept. */
 typedef struct choice {
-    nc_auth_method method;
     const nacre_key *key;
     nacre_span server; /* server-sig-algs */
     const nc_sig_alg *common;
     const nc_sig_alg *ours;
 } choice;
 
-static void consider(choice *c, const nc_link *l, const nc_sig_alg *alg)
+/* An algorithm that the configuration names, or, where it names none, one that is not insecure; or NULL. */
+static void consider(choice *c, const nc_sig_alg *alg)
 {
     if (!alg) {
         return;
     }
     const char *name = nc_key_pubkey_name(c->key, alg);
-    if (!nc_auth_algorithm_allowed(l, c->method, nc_span_cstr(name), alg)) {
-        return;
-    }
     c->ours = c->ours ? c->ours : alg;
     /* OpenSSH lists how signatures are made, not what shows the key; others may list certificates. */
     if (!c->common && (nc_namelist_has(c->server, alg->name) || nc_namelist_has(c->server, name))) {
@@ -100,7 +97,6 @@ const nc_sig_alg *nc_auth_choose_algorithm(const nc_link *l, nc_auth_method m, c
 {
     choice c;
     memset(&c, 0, sizeof(c));
-    c.method = m;
     c.key = k;
     /* The list is of what the server takes from users (RFC 8308 3.1): of hosts it says nothing. */
     bool told = m == NC_AUTH_PUBLICKEY && l->ops->peer_extension &&
@@ -113,13 +109,13 @@ const nc_sig_alg *nc_auth_choose_algorithm(const nc_link *l, nc_auth_method m, c
         nacre_span list = nc_span_cstr(configured(l, m));
         nacre_span name;
         while (nc_namelist_next(&list, &name)) {
-            consider(&c, l, nc_key_pubkey_alg(k, name));
+            consider(&c, nc_key_pubkey_alg(k, name));
         }
     } else {
-        consider(&c, l, nc_key_sig_alg(k, nc_span_cstr("rsa-sha2-512")));
+        consider(&c, nc_key_sig_alg(k, nc_span_cstr("rsa-sha2-512")));
         size_t at = 0;
         for (const nc_sig_alg *alg; (alg = nc_key_next_alg(k, &at)) != NULL;) {
-            consider(&c, l, alg);
+            consider(&c, alg);
         }
     }
     if (c.common) {
