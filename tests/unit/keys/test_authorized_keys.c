@@ -122,6 +122,8 @@ static void rights(void **state)
         {"principals=\"a,b\"", NACRE_MAY_ALL},
         {"no-touch-required", NACRE_MAY_ALL},
         {"tunnel=\"0\"", NACRE_MAY_ALL},
+        {"tunnel=\"any\"", NACRE_MAY_ALL},
+        {"restrict,tunnel=\"any\"", 0},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (with(f, rows[i].options) != NACRE_OK) {
@@ -182,6 +184,8 @@ static void lines_that_are_refused(void **state)
         {"tunnel=\"\"", "number"},
         {"tunnel=\"9999999999\"", "number"},
         {"tunnel=\"1\",tunnel=\"2\"", "twice"},
+        {"tunnel=\"any\",tunnel=\"any\"", "twice"},
+        {"tunnel=\"any1\"", "number"},
         {"principals=\"a\",principals=\"b\"", "twice"},
         {"permitopen=\"::1:22\",permitopen=\"h\"", "host:port"},
         {"permitlisten=\":22\"", "port"},

@@ -440,6 +440,8 @@ static void forwarding_targets(void **state)
     assert_false(permits_path(f, "restrict", true));
     assert_int_equal(permits(f, "tunnel=\"3\"", false, "a", 1), true);
     assert_int_equal(f->grant.tunnel, 4);
+    assert_true(permits(f, "tunnel=\"Any\"", false, "a", 1)); /* which narrows nothing */
+    assert_int_equal(f->grant.tunnel, 0);
     /* More than fits is no match. */
     static char text[40000];
     size_t n = 0;
