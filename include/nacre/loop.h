@@ -194,7 +194,7 @@ NACRE_API void nacre_relay_free(nacre_relay *r);
  * eow@openssh.com). True: it was the relay's, and is dealt with.
  */
 NACRE_API bool nacre_relay_event(nacre_relay *r, const nacre_event *ev);
-/* Reads no more from source and sends EOF, as if source had ended. */
+/* Reads no more from source and source_err and sends EOF, as if both had ended. */
 NACRE_API void nacre_relay_end_source(nacre_relay *r);
 /* The transport is gone: drop what cannot be sent, write what is there, then on_finished. */
 NACRE_API void nacre_relay_abandon(nacre_relay *r);

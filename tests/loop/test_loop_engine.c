@@ -175,6 +175,98 @@ static void an_old_peer_is_asked_for_less(void **state)
     pair_free(&p);
 }
 
+/* ---- what is told of the exchange and of requests ------------------------------------------------------- */
+
+/* Good over the session identifier by the host key, as an agent is bound by it; and still the first after a re-key. */
+static void the_host_signature_is_that_of_the_first_exchange(void **state)
+{
+    pair p;
+    (void)state;
+    pair_init(&p, 73);
+    assert_int_equal(pair_start(&p, NULL), NACRE_OK);
+    const nacre_transport *t = p.end[0].t;
+    assert_int_equal(nacre_transport_host_signature(t).n, 0);
+    assert_null(nacre_transport_host_key(t));
+    pair_run(&p);
+    const nacre_key *host = nacre_transport_host_key(t);
+    nacre_span id = nacre_transport_session_id(t), sig = nacre_transport_host_signature(t);
+    assert_true(nc_span_eq(id, nacre_transport_session_id(p.end[1].t)));
+    assert_int_equal(nacre_key_verify(host, nacre_transport_negotiated(t)->host_key, id, sig),
+                     NACRE_OK);
+    uint8_t other[64];
+    assert_true(id.n > 0 && id.n <= sizeof(other));
+    memcpy(other, id.p, id.n);
+    other[0] ^= 1;
+    assert_int_equal(nacre_key_verify(host, NULL, nc_span(other, id.n), sig), NACRE_BAD_SIGNATURE);
+    assert_int_equal(nacre_transport_rekey(p.end[0].t), NACRE_OK);
+    pair_run(&p);
+    nacre_counters n;
+    nacre_transport_counters(t, &n);
+    assert_int_equal(n.key_exchanges, 2);
+    sig = nacre_transport_host_signature(t);
+    assert_true(nc_span_eq(id, nacre_transport_session_id(t)));
+    assert_int_equal(nacre_key_verify(nacre_transport_host_key(t), NULL, id, sig), NACRE_OK);
+    pair_free(&p);
+}
+
+typedef struct answers {
+    uint32_t number[4];
+    bool yes[4];
+    size_t n;
+} answers;
+
+/* The server says yes to "yes@x" only. */
+static bool answer_requests(pair *p, int who, const nacre_event *ev)
+{
+    answers *a = p->user;
+    if (ev->type == NACRE_EVENT_GLOBAL_REQUEST && ev->u.global.want_reply) {
+        bool yes = nc_span_is(ev->u.global.name, "yes@x");
+        assert_int_equal(yes ? nacre_transport_accept(p->end[who].t, ev->ticket)
+                             : nacre_transport_refuse(p->end[who].t, ev->ticket),
+                         NACRE_OK);
+        return true;
+    }
+    if (ev->type == NACRE_EVENT_GLOBAL_REPLY) {
+        assert_true(a->n < 4);
+        a->number[a->n] = ev->u.reply.number;
+        a->yes[a->n++] = ev->u.reply.success;
+        return true;
+    }
+    return false;
+}
+
+/* Each answer has the number that its request had; a request without an answer takes none. */
+static void answers_have_the_numbers_of_their_requests(void **state)
+{
+    pair p;
+    answers a;
+    uint32_t asked[3];
+    nacre_span none = {NULL, 0};
+    static const char *const names[] = {"no@x", "yes@x", "no@x"};
+    (void)state;
+    memset(&a, 0, sizeof(a));
+    pair_init(&p, 74);
+    p.hook = answer_requests;
+    p.user = &a;
+    assert_int_equal(pair_start(&p, NULL), NACRE_OK);
+    pair_run(&p);
+    nacre_transport *t = p.end[0].t;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(nacre_global_request(t, names[i], true, none), NACRE_OK);
+        asked[i] = nacre_global_request_number(t);
+        assert_true(i == 0 || asked[i] != asked[i - 1]);
+        assert_int_equal(nacre_global_request(t, "yes@x", false, none), NACRE_OK);
+        assert_int_equal(nacre_global_request_number(t), asked[i]);
+    }
+    pair_run(&p);
+    assert_int_equal(a.n, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(a.number[i], asked[i]);
+        assert_int_equal(a.yes[i], i == 1);
+    }
+    pair_free(&p);
+}
+
 /* ---- channels ------------------------------------------------------------------------------------------ */
 
 static bool take_channels(pair *p, int who, const nacre_event *ev)
@@ -257,6 +349,8 @@ int main(void)
         cmocka_unit_test(groups_of_a_moduli_file),
         cmocka_unit_test(no_group_of_that_size),
         cmocka_unit_test(an_old_peer_is_asked_for_less),
+        cmocka_unit_test(the_host_signature_is_that_of_the_first_exchange),
+        cmocka_unit_test(answers_have_the_numbers_of_their_requests),
         cmocka_unit_test(no_more_sessions),
         cmocka_unit_test(configs_of_nobody),
     };

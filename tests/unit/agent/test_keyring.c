@@ -51,6 +51,19 @@ static void the_owner_needs_no_connection(void **state)
     assert_int_equal(signs(r.agent[0], k, text("x")), NACRE_OK);
     assert_int_equal(nacre_keyring_remove(r.k, k), NACRE_OK);
     assert_int_equal(nacre_keyring_remove(r.k, k), NACRE_NOT_FOUND);
+    /* All of them, as the owner may although it is locked; and it is locked still. */
+    assert_int_equal(nacre_keyring_add(r.k, k, NULL, &err), NACRE_OK);
+    assert_int_equal(nacre_keyring_add(r.k, test_key("ecdsa256"), NULL, &err), NACRE_OK);
+    assert_int_equal(nacre_agent_lock(r.agent[0], text("pw"), NULL), NACRE_OK);
+    nacre_keyring_remove_all(r.k);
+    assert_null(nacre_keyring_at(r.k, 0));
+    assert_true(nacre_keyring_locked(r.k));
+    nacre_keyring_remove_all(r.k); /* of none */
+    assert_int_equal(nacre_agent_unlock(r.agent[0], text("pw"), NULL), NACRE_OK);
+    assert_int_equal(listed(r.agent[1]), 0);
+    assert_int_equal(signs(r.agent[0], k, text("x")), NACRE_AGENT_REFUSED);
+    assert_int_equal(nacre_keyring_add(r.k, k, NULL, &err), NACRE_OK);
+    assert_int_equal(signs(r.agent[1], k, text("x")), NACRE_OK);
     ring_end(&r);
 }
 

@@ -103,6 +103,15 @@ static void run_until_finished(pair *p)
     }
 }
 
+static void run_until(pair *p, const bool *done)
+{
+    uint64_t until = nacre_loop_now(NULL) + 20000;
+    while (!*done) {
+        assert_int_equal(nacre_loop_run_once(p->loop, 1000), NACRE_OK);
+        assert_true(nacre_loop_now(NULL) < until);
+    }
+}
+
 static void end(pair *p)
 {
     nacre_relay_free(p->client.r);
@@ -143,7 +152,8 @@ static int temp_file(void)
     return fd;
 }
 
-static void client(pair *p, int in, int out, int err)
+static void client_by(pair *p, int in, int out, int err,
+                      size_t (*filter)(void *user, const uint8_t *in, size_t n, uint8_t *out))
 {
     nacre_relay_options o;
     nacre_relay_options_init(&o);
@@ -152,7 +162,20 @@ static void client(pair *p, int in, int out, int err)
     o.sink_err = err;
     o.shared = true;
     o.peer_closes = true;
+    o.filter = filter;
     relay(p, &p->client, &o);
+}
+
+static void client(pair *p, int in, int out, int err)
+{
+    client_by(p, in, out, err, NULL);
+}
+
+static void begin_with_cat(pair *p)
+{
+    char *argv[] = {"cat", NULL};
+    begin(p);
+    serve(p, NACRE_STDIO_PIPES, argv);
 }
 
 static size_t slurp(int fd, char *out, size_t size)
@@ -445,17 +468,8 @@ static void test_filter(void **state)
     }
     assert_int_equal(write(in, data, N), N);
     assert_int_equal(lseek(in, 0, SEEK_SET), 0);
-    char *argv[] = {"cat", NULL};
-    begin(&p);
-    serve(&p, NACRE_STDIO_PIPES, argv);
-    nacre_relay_options o;
-    nacre_relay_options_init(&o);
-    o.source = in;
-    o.sink = out;
-    o.shared = true;
-    o.peer_closes = true;
-    o.filter = shout;
-    relay(&p, &p.client, &o);
+    begin_with_cat(&p);
+    client_by(&p, in, out, -1, shout);
     run_until_finished(&p);
     assert_int_equal(pread(out, data, 2 * N, 0), 2 * N);
     for (size_t i = 0; i < N; i++) {
@@ -485,20 +499,38 @@ static void test_filter_ends_source(void **state)
     char got[32];
     assert_int_equal(pipe(in), 0); /* its writer never closes */
     assert_int_equal(write(in[1], "some. more", 10), 10);
-    char *argv[] = {"cat", NULL};
-    begin(&p);
-    serve(&p, NACRE_STDIO_PIPES, argv);
-    nacre_relay_options o;
-    nacre_relay_options_init(&o);
-    o.source = in[0];
-    o.sink = out;
-    o.shared = true;
-    o.peer_closes = true;
-    o.filter = until_stop;
-    relay(&p, &p.client, &o);
+    begin_with_cat(&p);
+    client_by(&p, in[0], out, -1, until_stop);
     run_until_finished(&p); /* cat has seen the end */
     assert_int_equal(pread(out, got, sizeof(got), 0), 4);
     assert_memory_equal(got, "some", 4);
+    end(&p);
+    close(in[0]);
+    close(in[1]);
+    close(out);
+}
+
+/* A source that could go on for ever is ended by the application: what was read arrives, and the end behind it. */
+static void test_end_source(void **state)
+{
+    (void)state;
+    pair p;
+    int out = temp_file(), in[2];
+    char got[8];
+    assert_int_equal(pipe(in), 0); /* its writer never closes */
+    assert_int_equal(write(in[1], "some", 4), 4);
+    begin_with_cat(&p);
+    client(&p, in[0], out, -1);
+    run_until(&p, &p.server.data);
+    assert_false(p.server.eof);
+    nacre_relay_end_source(p.client.r);
+    nacre_relay_end_source(p.client.r); /* it has ended: nothing more */
+    nacre_driver_kick(p.client.d);
+    assert_int_equal(write(in[1], "more", 4), 4); /* which nobody reads */
+    run_until_finished(&p);                       /* cat has seen the end */
+    assert_int_equal(pread(out, got, sizeof(got), 0), 4);
+    assert_memory_equal(got, "some", 4);
+    assert_true(p.client.result.exited && p.client.result.status == 0);
     end(&p);
     close(in[0]);
     close(in[1]);
@@ -511,15 +543,6 @@ static void close_from_client(pair *p)
     (void)nacre_channel_eof(fake_channel(p->client.t));
     (void)nacre_channel_close(fake_channel(p->client.t));
     nacre_driver_kick(p->client.d);
-}
-
-static void run_until(pair *p, const bool *done)
-{
-    uint64_t until = nacre_loop_now(NULL) + 20000;
-    while (!*done) {
-        assert_int_equal(nacre_loop_run_once(p->loop, 1000), NACRE_OK);
-        assert_true(nacre_loop_now(NULL) < until);
-    }
 }
 
 /* Input that had come is still read, the output ended long ago, the status is told. */
@@ -619,20 +642,15 @@ static void test_connection_lost(void **state)
     (void)state;
     pair p;
     int in[2], out = temp_file();
-    char *argv[] = {"cat", NULL};
     assert_int_equal(nc_fd_pipe(in, false), 0);
-    begin(&p);
-    serve(&p, NACRE_STDIO_PIPES, argv);
+    begin_with_cat(&p);
     client(&p, in[0], out, -1);
     assert_int_equal(nacre_loop_run_once(p.loop, 0), NACRE_OK);
     nacre_driver_free(p.client.d);
     p.client.d = NULL;
     nacre_relay_abandon(p.client.r);
-    uint64_t until = nacre_loop_now(NULL) + 20000;
-    while (!p.server.closed || !p.client.finished) {
-        assert_int_equal(nacre_loop_run_once(p.loop, 1000), NACRE_OK);
-        assert_true(nacre_loop_now(NULL) < until);
-    }
+    run_until(&p, &p.server.closed);
+    run_until(&p, &p.client.finished);
     assert_int_equal(p.server.why.status, NACRE_CLOSED);
     nacre_relay_abandon(p.server.r);
     run_until_finished(&p);
@@ -650,11 +668,8 @@ static void test_close_drains(void **state)
     assert_int_equal(nacre_channel_eof(fake_channel(p.client.t)), NACRE_OK);
     assert_int_equal(nacre_transport_disconnect(p.client.t, 11, "bye"), NACRE_OK);
     nacre_driver_kick(p.client.d);
-    uint64_t until = nacre_loop_now(NULL) + 20000;
-    while (!p.server.closed || !p.client.closed) {
-        assert_int_equal(nacre_loop_run_once(p.loop, 1000), NACRE_OK);
-        assert_true(nacre_loop_now(NULL) < until);
-    }
+    run_until(&p, &p.server.closed);
+    run_until(&p, &p.client.closed);
     assert_string_equal(p.server.why.text, "bye"); /* the last words came through */
     assert_int_equal(nacre_driver_fd(p.client.d), -1);
     nacre_driver_kick(p.client.d);
@@ -675,6 +690,7 @@ int main(void)
         cmocka_unit_test(test_gathered_into_a_narrow_socket),
         cmocka_unit_test(test_filter),
         cmocka_unit_test(test_filter_ends_source),
+        cmocka_unit_test(test_end_source),
         cmocka_unit_test(test_connection_lost),
         cmocka_unit_test(test_close_drains),
         cmocka_unit_test(test_status_after_peer_close),
