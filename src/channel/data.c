@@ -50,7 +50,7 @@ int nacre_channel_write(nacre_channel *ch, int stream, const void *p, size_t n, 
     size_t budget = nc_window_budget(ch, n);
     size_t limit = nc_window_packet(ch);
     while (*took < budget) {
-        /* Packets are longer than what they carry: small ones reach the output's mark before the budget's end. */
+        /* With a long MAC packets weigh more than the budget reckons with: the mark may come before its end. */
         if (*took > 0 && l->ops->room(l) == 0) {
             break;
         }

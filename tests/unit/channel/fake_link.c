@@ -23,6 +23,7 @@ static void queue_packet(fake_link *f, const uint8_t *p, size_t n)
     nc_put_u32(head, (uint32_t)n);
     assert_int_equal(nc_queue_append(&f->out, head, 4), NACRE_OK);
     assert_int_equal(nc_queue_append(&f->out, p, n), NACRE_OK);
+    n += f->cost;
     f->room = f->room > n ? f->room - n : 0;
 }
 

@@ -27,6 +27,7 @@ typedef struct fake_link {
     bool begun;
     bool kex;    /* room is 0; what is sent stays in out until the test clears it */
     size_t room; /* what bulk data may add */
+    size_t cost; /* what each packet takes of it beyond its payload */
     int pings;   /* that the multiplexer asked for */
     int ping_rc; /* what asking for one returns */
     int end_rc;  /* what end returns, when not NACRE_OK */

@@ -116,10 +116,11 @@ static void answers_wait_up_to_their_cap(void **state)
     for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
         nc_replies q = {0};
         nc_reply r;
+        const nacre_allocator *a = server.link.alloc;
         for (uint32_t n = 1; n <= caps[i]; n++) {
-            assert_int_equal(nc_replies_push(&q, NULL, n, NC_REPLY_NO, caps[i]), NACRE_OK);
+            assert_int_equal(nc_replies_push(&q, a, n, NC_REPLY_NO, caps[i]), NACRE_OK);
         }
-        assert_int_equal(nc_replies_push(&q, NULL, 0, NC_REPLY_NO, caps[i]), NACRE_LIMIT);
+        assert_int_equal(nc_replies_push(&q, a, 0, NC_REPLY_NO, caps[i]), NACRE_LIMIT);
         for (uint32_t n = 1; n <= caps[i]; n++) {
             assert_true(nc_replies_pop(&q, &r));
             assert_int_equal(r.ticket, n);

@@ -97,11 +97,11 @@ static void test_request_too_large(void **state)
 {
     (void)state;
     static const uint8_t cookie[NC_X11_DATA_MAX + 1];
-    char name[NC_X11_NAME_MAX + 1] = {0};
+    char name[NC_FWD_X11_MAX + 2] = {0};
     nc_fwd_x11_request r;
     nc_buf b;
     nc_buf_init(&b, NULL, 4096);
-    memset(name, 'M', NC_X11_NAME_MAX);
+    memset(name, 'M', NC_FWD_X11_MAX + 1);
     assert_int_equal(nc_x11_req_write(&b, true, name, nc_span(cookie, 16), 0), NACRE_TOO_LARGE);
     assert_int_equal(nc_x11_req_write(&b, true, "MIT", nc_span(cookie, sizeof(cookie)), 0),
                      NACRE_TOO_LARGE);
