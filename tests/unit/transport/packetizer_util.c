@@ -74,7 +74,7 @@ int protection_new(nc_pktcipher **out, const nacre_allocator *a, protection p, u
     return nc_pktcipher_new(out, a, p.cipher, p.mac, key, iv, mac_key, seal);
 }
 
-/* ---- pair ------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------- */
 
 uint32_t test_random(void)
 {
@@ -96,13 +96,13 @@ static int random_bytes(void *user, uint8_t *out, size_t n)
 
 const nc_random test_nc_random = {random_bytes, NULL};
 
-void pair_init(pair *p, const nacre_allocator *a, const nc_packetizer_limits *limits)
+void ends_init(ends *p, const nacre_allocator *a, const nc_packetizer_limits *limits)
 {
     assert_int_equal(nc_packetizer_new(&p->tx, a, &test_nc_random, limits), NACRE_OK);
     assert_int_equal(nc_packetizer_new(&p->rx, a, &test_nc_random, limits), NACRE_OK);
 }
 
-void pair_keys(pair *p, protection prot, uint8_t generation, bool reset)
+void ends_keys(ends *p, protection prot, uint8_t generation, bool reset)
 {
     nc_pktcipher *c = NULL;
     assert_int_equal(protection_new(&c, NULL, prot, generation, true), NACRE_OK);
@@ -111,13 +111,13 @@ void pair_keys(pair *p, protection prot, uint8_t generation, bool reset)
     nc_packetizer_set_input_keys(p->rx, c, reset);
 }
 
-void pair_compress(pair *p, bool on)
+void ends_compress(ends *p, bool on)
 {
     assert_int_equal(nc_packetizer_set_output_compression(p->tx, on), NACRE_OK);
     assert_int_equal(nc_packetizer_set_input_compression(p->rx, on), NACRE_OK);
 }
 
-void pair_free(pair *p)
+void ends_free(ends *p)
 {
     nc_packetizer_free(p->tx);
     nc_packetizer_free(p->rx);
@@ -152,7 +152,7 @@ size_t feed(nc_packetizer *rx, const uint8_t *bytes, size_t n)
     return n;
 }
 
-void move_output(pair *p, size_t cut)
+void move_output(ends *p, size_t cut)
 {
     for (;;) {
         nacre_span out = nc_packetizer_output(p->tx);

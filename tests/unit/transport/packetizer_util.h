@@ -31,13 +31,13 @@ int protection_new(nc_pktcipher **out, const nacre_allocator *a, protection p, u
                    bool seal);
 protection protection_named(const char *cipher);
 
-typedef struct pair {
+typedef struct ends {
     nc_packetizer *tx, *rx;
-} pair;
-void pair_init(pair *p, const nacre_allocator *a, const nc_packetizer_limits *limits);
-void pair_keys(pair *p, protection prot, uint8_t generation, bool reset);
-void pair_compress(pair *p, bool on);
-void pair_free(pair *p);
+} ends;
+void ends_init(ends *p, const nacre_allocator *a, const nc_packetizer_limits *limits);
+void ends_keys(ends *p, protection prot, uint8_t generation, bool reset);
+void ends_compress(ends *p, bool on);
+void ends_free(ends *p);
 
 uint32_t test_random(void); /* deterministic */
 extern const nc_random test_nc_random;
@@ -46,7 +46,7 @@ int send_payload(nc_packetizer *p, const uint8_t *payload, size_t n, size_t hint
 /* Hands bytes over, n at most; how many were taken. */
 size_t feed(nc_packetizer *rx, const uint8_t *bytes, size_t n);
 /* tx's output to rx, all of it that rx takes; at most cut bytes at a time. */
-void move_output(pair *p, size_t cut);
+void move_output(ends *p, size_t cut);
 /* The next packet has to be this one. */
 void expect_payload(nc_packetizer *rx, const uint8_t *payload, size_t n);
 void expect_status(nc_packetizer *rx, int status);

@@ -9,7 +9,7 @@
 enum { BIG = 256 * 1024 };
 static uint8_t payload[BIG];
 
-static void round_trips(pair *p, size_t n, size_t hint)
+static void round_trips(ends *p, size_t n, size_t hint)
 {
     fill_payload(payload, n, (uint8_t)(1 + n % 250), (uint32_t)n);
     assert_int_equal(send_payload(p->tx, payload, n, hint), NACRE_OK);
@@ -30,9 +30,9 @@ static void every_protection_and_size(void **state)
 {
     (void)state;
     for (size_t i = 0; i < protection_count(); i++) {
-        pair p;
-        pair_init(&p, NULL, NULL);
-        pair_keys(&p, protection_at(i), 1, false);
+        ends p;
+        ends_init(&p, NULL, NULL);
+        ends_keys(&p, protection_at(i), 1, false);
         for (size_t n = 1; n <= 600; n++) {
             round_trips(&p, n, n % 3 == 0 ? n : 0);
         }
@@ -49,7 +49,7 @@ static void every_protection_and_size(void **state)
         assert_int_equal(in.key_bytes_in, in.bytes_in);
         assert_int_equal(out.key_packets_out, 604);
         assert_int_equal(out.output_len, 0);
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
@@ -59,9 +59,9 @@ static void byte_by_byte_and_random_cuts(void **state)
     static const size_t sizes[] = {1, 2, 11, 12, 13, 100, 700, 5000, 40000};
     enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
     for (size_t i = 0; i < 2 * protection_count(); i++) {
-        pair p;
-        pair_init(&p, NULL, NULL);
-        pair_keys(&p, protection_at(i / 2), 1, false);
+        ends p;
+        ends_init(&p, NULL, NULL);
+        ends_keys(&p, protection_at(i / 2), 1, false);
         for (size_t k = 0; k < SIZES; k++) {
             fill_payload(payload, sizes[k], 94, (uint32_t)k);
             assert_int_equal(send_payload(p.tx, payload, sizes[k], 0), NACRE_OK);
@@ -84,16 +84,16 @@ static void byte_by_byte_and_random_cuts(void **state)
             }
         }
         assert_int_equal(got, SIZES);
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
 static void many_packets_in_one_span(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
-    pair_keys(&p, protection_named("aes128-gcm@openssh.com"), 1, false);
+    ends p;
+    ends_init(&p, NULL, NULL);
+    ends_keys(&p, protection_named("aes128-gcm@openssh.com"), 1, false);
     size_t sent = 0, got = 0;
     for (; sent < 1000; sent++) {
         fill_payload(payload, 1 + sent, 94, (uint32_t)sent);
@@ -116,15 +116,15 @@ static void many_packets_in_one_span(void **state)
             got++;
         }
     }
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* While a payload is lent, further input must not move it. */
 static void lent_payload_stays(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
+    ends p;
+    ends_init(&p, NULL, NULL);
     static uint8_t copy[8000];
     for (uint32_t k = 0; k < 200; k++) {
         fill_payload(payload, sizeof(copy), 94, k);
@@ -143,7 +143,7 @@ static void lent_payload_stays(void **state)
         assert_memory_equal(pkt.payload.p, copy, sizeof(copy));
         k++;
     }
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* ---- NEWKEYS ---------------------------------------------------------------------------------- */
@@ -152,8 +152,8 @@ static void keys_change_in_mid_stream(void **state)
 {
     (void)state;
     for (size_t i = 0; i < protection_count(); i++) {
-        pair p;
-        pair_init(&p, NULL, NULL);
+        ends p;
+        ends_init(&p, NULL, NULL);
         protection prot = protection_at(i);
         nc_pktcipher *c = NULL;
         uint8_t newkeys = SSH_MSG_NEWKEYS;
@@ -186,15 +186,15 @@ static void keys_change_in_mid_stream(void **state)
         expect_payload(p.rx, payload, 500);
         expect_status(p.rx, NACRE_AGAIN);
         assert_false(nc_packetizer_has_input(p.rx));
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
 static void sequence_numbers_matter(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
+    ends p;
+    ends_init(&p, NULL, NULL);
     fill_payload(payload, 100, 50, 1);
     assert_int_equal(send_payload(p.tx, payload, 100, 0), NACRE_OK);
     move_output(&p, SIZE_MAX);
@@ -210,16 +210,16 @@ static void sequence_numbers_matter(void **state)
     nc_packet pkt;
     int rc = nc_packetizer_next(p.rx, &pkt, NULL);
     assert_true(rc == NACRE_INTEGRITY || rc == NACRE_OVERSIZED || rc == NACRE_MALFORMED);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 static void wrapping_is_reported(void **state)
 {
     (void)state;
-    pair p;
+    ends p;
     protection prot = protection_named("chacha20-poly1305@openssh.com");
-    pair_init(&p, NULL, NULL);
-    pair_keys(&p, prot, 1, false);
+    ends_init(&p, NULL, NULL);
+    ends_keys(&p, prot, 1, false);
     p.tx->out.seq = p.rx->in.seq = UINT32_MAX - 1;
     nc_packetizer_counters in, out;
     for (int k = 0; k < 4; k++) {
@@ -231,12 +231,12 @@ static void wrapping_is_reported(void **state)
         assert_int_equal(in.seq_wrapped_in, k >= 1);
         assert_false(in.seq_wrapped_out || out.seq_wrapped_in);
     }
-    pair_keys(&p, prot, 2, false);
+    ends_keys(&p, prot, 2, false);
     nc_packetizer_get_counters(p.rx, &in);
     assert_int_equal(in.seq_in, 2);
     assert_false(in.seq_wrapped_in);
     round_trips(&p, 100, 0);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* ---- compression ------------------------------------------------------------------------------ */
@@ -244,11 +244,11 @@ static void wrapping_is_reported(void **state)
 static void compression_round_trips(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
-    pair_keys(&p, protection_named("aes256-gcm@openssh.com"), 1, false);
+    ends p;
+    ends_init(&p, NULL, NULL);
+    ends_keys(&p, protection_named("aes256-gcm@openssh.com"), 1, false);
     for (int turn = 0; turn < 4; turn++) {
-        pair_compress(&p, turn % 2 == 0);
+        ends_compress(&p, turn % 2 == 0);
         for (size_t n = 1; n <= 600; n++) {
             round_trips(&p, n, 0);
         }
@@ -266,21 +266,21 @@ static void compression_round_trips(void **state)
                 break;
             }
         } while (true);
-        pair_keys(&p, protection_named("aes128-gcm@openssh.com"), (uint8_t)turn, turn == 2);
+        ends_keys(&p, protection_named("aes128-gcm@openssh.com"), (uint8_t)turn, turn == 2);
     }
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* What was lent stays where packets are decrypted in place, until more is read; what was inflated does not. */
 static void lent_bytes_stay(void **state)
 {
     (void)state;
-    pair p;
+    ends p;
     nc_packet pkt[3];
-    pair_init(&p, NULL, NULL);
-    pair_keys(&p, protection_named("aes256-gcm@openssh.com"), 1, false);
+    ends_init(&p, NULL, NULL);
+    ends_keys(&p, protection_named("aes256-gcm@openssh.com"), 1, false);
     for (int zlib = 0; zlib < 2; zlib++) {
-        pair_compress(&p, zlib);
+        ends_compress(&p, zlib);
         for (uint8_t i = 0; i < 3; i++) {
             memset(payload, 'a' + i, 5000);
             payload[0] = 94;
@@ -301,21 +301,21 @@ static void lent_bytes_stay(void **state)
         assert_false(nc_packetizer_keeps(p.rx, nc_span(NULL, 0)));
     }
     /* Passwords are wiped when they were dealt with. */
-    pair_compress(&p, false);
+    ends_compress(&p, false);
     fill_payload(payload, 100, 50, 1);
     assert_int_equal(send_payload(p.tx, payload, 100, 0), NACRE_OK);
     move_output(&p, SIZE_MAX);
     assert_int_equal(nc_packetizer_next(p.rx, &pkt[0], NULL), NACRE_OK);
     assert_false(nc_packetizer_keeps(p.rx, pkt[0].payload));
-    pair_free(&p);
+    ends_free(&p);
 }
 
 static void compression_refuses_reserve(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
-    pair_compress(&p, true);
+    ends p;
+    ends_init(&p, NULL, NULL);
+    ends_compress(&p, true);
     nacre_room room;
     size_t count = 1;
     uint8_t head[5] = {94};
@@ -323,7 +323,7 @@ static void compression_refuses_reserve(void **state)
                      NACRE_UNSUPPORTED);
     assert_int_equal(count, 0);
     round_trips(&p, 100, 0);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* ---- the writer's side ------------------------------------------------------------------------ */
@@ -332,10 +332,10 @@ static void abandoned_and_failed_packets_leave_nothing(void **state)
 {
     (void)state;
     for (int zlib = 0; zlib < 2; zlib++) {
-        pair p;
+        ends p;
         nc_packetizer_limits limits = {.output_max = 100000};
-        pair_init(&p, NULL, &limits);
-        pair_compress(&p, zlib);
+        ends_init(&p, NULL, &limits);
+        ends_compress(&p, zlib);
         round_trips(&p, 100, 0);
         nc_wr_u8(nc_packetizer_begin(p.tx, 0), 1);
         nc_packetizer_abandon(p.tx);
@@ -361,16 +361,16 @@ static void abandoned_and_failed_packets_leave_nothing(void **state)
         if (!zlib) { /* the failed one above has gone into the stream */
             round_trips(&p, 100, 0);
         }
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
 static void output_max_holds(void **state)
 {
     (void)state;
-    pair p;
+    ends p;
     nc_packetizer_limits limits = {.output_max = 4096};
-    pair_init(&p, NULL, &limits);
+    ends_init(&p, NULL, &limits);
     fill_payload(payload, 1000, 94, 3);
     int rc = NACRE_OK;
     size_t made = 0;
@@ -386,19 +386,19 @@ static void output_max_holds(void **state)
         expect_payload(p.rx, payload, 1000);
     }
     round_trips(&p, 1000, 0);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* The driver sends while a packet is being made: only what is whole is lent. */
 static void sent_while_a_packet_is_open(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
+    ends p;
+    ends_init(&p, NULL, NULL);
     fill_payload(payload, 300, 94, 3);
     for (int k = 0; k < 100; k++) {
         if (k == 50) { /* the open packet is not in the queue then */
-            pair_compress(&p, true);
+            ends_compress(&p, true);
         }
         assert_int_equal(send_payload(p.tx, payload, 300, 0), NACRE_OK);
         nc_wr *w = nc_packetizer_begin(p.tx, 0);
@@ -418,7 +418,7 @@ static void sent_while_a_packet_is_open(void **state)
         }
         expect_status(p.rx, NACRE_AGAIN);
     }
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* ---- lines ------------------------------------------------------------------------------------ */
@@ -436,8 +436,8 @@ static void lines_then_packets(void **state)
     (void)state;
     static const char text[] = "banner\n\r\nSSH-2.0-x y\r\n";
     for (size_t cut = 1; cut < 80; cut++) {
-        pair p;
-        pair_init(&p, NULL, NULL);
+        ends p;
+        ends_init(&p, NULL, NULL);
         assert_int_equal(nc_packetizer_raw(p.tx, nc_span(text, sizeof(text) - 1)), NACRE_OK);
         fill_payload(payload, 40, 20, 1);
         payload[3] = '\n';
@@ -456,7 +456,7 @@ static void lines_then_packets(void **state)
         }
         move_output(&p, cut);
         expect_payload(p.rx, payload, 40);
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
@@ -469,8 +469,8 @@ static void line_length(void **state)
             memset(text, 'x', sizeof(text));
             memcpy(text + n, crlf ? "\r\n" : "\n\n", 2);
             text[n + 2] = '\0';
-            pair p;
-            pair_init(&p, NULL, NULL);
+            ends p;
+            ends_init(&p, NULL, NULL);
             size_t len = n + (crlf ? 2 : 1);
             int rc = NACRE_AGAIN;
             nacre_span line;
@@ -485,31 +485,31 @@ static void line_length(void **state)
             } else {
                 assert_int_equal(line.n, n);
             }
-            pair_free(&p);
+            ends_free(&p);
         }
     }
-    pair p;
-    pair_init(&p, NULL, NULL);
+    ends p;
+    ends_init(&p, NULL, NULL);
     for (int i = 0; i < 257; i++) { /* no end in sight */
         nacre_span line;
         assert_int_equal(feed(p.rx, (const uint8_t *)"x", 1), 1);
         int rc = nc_packetizer_line(p.rx, 255, &line);
         assert_int_equal(rc, i < 255 ? NACRE_AGAIN : NACRE_OVERSIZED);
     }
-    pair_free(&p);
-    pair_init(&p, NULL, NULL);
+    ends_free(&p);
+    ends_init(&p, NULL, NULL);
     assert_int_equal(feed(p.rx, (const uint8_t *)"a\nb\r\nc", 6), 6);
     expect_line(p.rx, "a");
     expect_line(p.rx, "b");
     nacre_span line;
     assert_int_equal(nc_packetizer_line(p.rx, 255, &line), NACRE_AGAIN);
     assert_false(nc_packetizer_has_input(p.rx));
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* ---- memory ----------------------------------------------------------------------------------- */
 
-static void bulk(pair *p, size_t rounds)
+static void bulk(ends *p, size_t rounds)
 {
     uint8_t head[5] = {94, 0, 0, 0, 7};
     for (size_t r = 0; r < rounds; r++) {
@@ -544,9 +544,9 @@ static void steady_state_allocates_nothing(void **state)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         test_memory c;
         test_memory_init(&c);
-        pair p;
-        pair_init(&p, &c.hooks, NULL);
-        pair_keys(&p, protection_named(names[i]), 1, false);
+        ends p;
+        ends_init(&p, &c.hooks, NULL);
+        ends_keys(&p, protection_named(names[i]), 1, false);
         fill_payload(payload, 32 * 1024, 94, 5);
         bulk(&p, 8);
         size_t before = c.count;
@@ -555,7 +555,7 @@ static void steady_state_allocates_nothing(void **state)
         nc_packetizer_counters n;
         nc_packetizer_get_counters(p.rx, &n);
         assert_in_range(n.memory_in, 256 * 1024, 512 * 1024 + 1024);
-        pair_free(&p);
+        ends_free(&p);
         assert_int_equal(c.live, 0);
     }
 }
@@ -565,21 +565,21 @@ static void compression_allocates_nothing_either(void **state)
     (void)state;
     test_memory c;
     test_memory_init(&c);
-    pair p;
-    pair_init(&p, &c.hooks, NULL);
-    pair_compress(&p, true);
+    ends p;
+    ends_init(&p, &c.hooks, NULL);
+    ends_compress(&p, true);
     size_t before = 0;
     for (int k = 0; k < 100; k++) {
         before = k == 10 ? c.count : before;
         round_trips(&p, 12 * 1024, 0);
         if (k % 20 == 0) {
-            pair_compress(&p, true); /* as at NEWKEYS: the memory stays */
+            ends_compress(&p, true); /* as at NEWKEYS: the memory stays */
         }
     }
     assert_int_equal(c.count, before);
-    pair_compress(&p, false);
+    ends_compress(&p, false);
     round_trips(&p, 100, 0);
-    pair_free(&p);
+    ends_free(&p);
     assert_int_equal(c.live, 0);
 }
 
@@ -588,8 +588,8 @@ static void idle_gives_memory_back(void **state)
     (void)state;
     test_memory c;
     test_memory_init(&c);
-    pair p;
-    pair_init(&p, &c.hooks, NULL);
+    ends p;
+    ends_init(&p, &c.hooks, NULL);
     fill_payload(payload, 32 * 1024, 94, 5);
     bulk(&p, 8);
     nc_packetizer_counters in, out;
@@ -606,7 +606,7 @@ static void idle_gives_memory_back(void **state)
         round_trips(&p, 50, 0);
     }
     assert_int_equal(c.count, before);
-    pair_free(&p);
+    ends_free(&p);
     assert_int_equal(c.live, 0);
 }
 
@@ -614,8 +614,8 @@ static void idle_gives_memory_back(void **state)
 static void input_is_bounded(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
+    ends p;
+    ends_init(&p, NULL, NULL);
     nc_packetizer_pause_input(p.rx);
     size_t taken = 0;
     for (int i = 0; i < 10000; i++) {
@@ -626,7 +626,7 @@ static void input_is_bounded(void **state)
     assert_null(nc_packetizer_recv_buffer(p.rx, &room));
     assert_int_equal(room, 0);
     assert_int_equal(nc_packetizer_received(p.rx, 1), NACRE_INVALID_ARGUMENT);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 int main(void)

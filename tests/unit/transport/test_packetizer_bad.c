@@ -21,10 +21,10 @@ static void give(nc_packetizer *rx, const uint8_t *bytes, size_t n)
     }
 }
 
-static void init_rx(pair *p, protection prot)
+static void init_rx(ends *p, protection prot)
 {
-    pair_init(p, NULL, NULL);
-    pair_keys(p, prot, 1, false);
+    ends_init(p, NULL, NULL);
+    ends_keys(p, prot, 1, false);
 }
 
 /* ---- bits ------------------------------------------------------------------------------------- */
@@ -36,7 +36,7 @@ static void every_flipped_bit_is_noticed(void **state)
         for (size_t n = 1; n <= 30; n += 29) {
             size_t size = 1;
             for (size_t bit = 0; bit < 8 * size; bit++) {
-                pair p;
+                ends p;
                 init_rx(&p, protection_at(i));
                 fill_payload(buf, n, 94, 1);
                 assert_int_equal(send_payload(p.tx, buf, n, 0), NACRE_OK);
@@ -60,7 +60,7 @@ static void every_flipped_bit_is_noticed(void **state)
                 assert_true(strlen(err.text) > 10);
                 expect_status(p.rx, rc); /* final */
                 assert_false(nc_packetizer_has_input(p.rx));
-                pair_free(&p);
+                ends_free(&p);
             }
         }
     }
@@ -70,7 +70,7 @@ static void truncated_packets_are_awaited(void **state)
 {
     (void)state;
     for (size_t i = 0; i < protection_count(); i++) {
-        pair p;
+        ends p;
         init_rx(&p, protection_at(i));
         fill_payload(buf, 50, 94, 1);
         assert_int_equal(send_payload(p.tx, buf, 50, 0), NACRE_OK);
@@ -80,7 +80,7 @@ static void truncated_packets_are_awaited(void **state)
             assert_int_equal(feed(p.rx, out.p + at, 1), 1);
         }
         expect_payload(p.rx, buf, 50);
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
@@ -89,7 +89,7 @@ static void replayed_and_swapped_packets(void **state)
     (void)state;
     for (size_t i = 1; i < protection_count(); i++) {
         for (int swap = 0; swap < 2; swap++) {
-            pair p;
+            ends p;
             init_rx(&p, protection_at(i));
             fill_payload(buf, 50, 94, 1);
             assert_int_equal(send_payload(p.tx, buf, 50, 0), NACRE_OK);
@@ -108,7 +108,7 @@ static void replayed_and_swapped_packets(void **state)
             rc = nc_packetizer_next(p.rx, &pkt, NULL);
             assert_true(rc == NACRE_INTEGRITY || rc == NACRE_OVERSIZED || rc == NACRE_MALFORMED ||
                         rc == NACRE_AGAIN); /* a garbled length that asks for more */
-            pair_free(&p);
+            ends_free(&p);
         }
     }
 }
@@ -140,7 +140,7 @@ static void absurd_lengths(void **state)
     uint8_t body[64] = {4, 94};
     for (size_t i = 0; i < protection_count(); i++) {
         for (size_t k = 0; k < sizeof(lengths) / sizeof(lengths[0]); k++) {
-            pair p;
+            ends p;
             init_rx(&p, protection_at(i));
             size_t n = seal_by_hand(wire, protection_at(i), 0, lengths[k], body, 60);
             give(p.rx, wire, n);
@@ -155,7 +155,7 @@ static void absurd_lengths(void **state)
             snprintf(number, sizeof(number), "%u", lengths[k]);
             assert_non_null(strstr(err.text, number));
             assert_int_equal(err.disconnect_reason, 2);
-            pair_free(&p);
+            ends_free(&p);
         }
     }
 }
@@ -164,9 +164,9 @@ static void max_packet_is_the_callers(void **state)
 {
     (void)state;
     for (int over = 0; over < 2; over++) {
-        pair p;
+        ends p;
         nc_packetizer_limits limits = {.max_packet = 1000 - 4};
-        pair_init(&p, NULL, &limits);
+        ends_init(&p, NULL, &limits);
         fill_payload(buf, 990, 94, 1); /* 4 + 1 + payload + padding: 1000, 1008 */
         assert_int_equal(send_payload(p.tx, buf, over ? 992 : 990, 0), NACRE_OK);
         move_output(&p, SIZE_MAX);
@@ -175,7 +175,7 @@ static void max_packet_is_the_callers(void **state)
         } else {
             expect_payload(p.rx, buf, 990);
         }
-        pair_free(&p);
+        ends_free(&p);
     }
     nc_packetizer_limits limits = {.max_packet = NC_MAX_PACKET + 1};
     nc_packetizer *none;
@@ -188,9 +188,9 @@ static void padding_lengths(void **state)
     (void)state;
     for (size_t i = 0; i < protection_count(); i++) {
         protection prot = protection_at(i);
-        pair p;
+        ends p;
         init_rx(&p, prot);
-        pair_free(&p);
+        ends_free(&p);
         bool apart = prot.cipher->tag_len || (prot.mac && prot.mac->etm);
         uint32_t length = apart ? 32 : 28;
         for (uint32_t padding = 0; padding < 256; padding++) {
@@ -202,7 +202,7 @@ static void padding_lengths(void **state)
             } else {
                 expect_status(p.rx, NACRE_MALFORMED);
             }
-            pair_free(&p);
+            ends_free(&p);
         }
     }
 }
@@ -211,20 +211,20 @@ static void padding_lengths(void **state)
 static void shortest_packet_of_others(void **state)
 {
     (void)state;
-    pair p;
+    ends p;
     protection prot = protection_named("chacha20-poly1305@openssh.com");
     uint8_t body[8] = {6, 52};
     init_rx(&p, prot);
     give(p.rx, wire, seal_by_hand(wire, prot, 0, 8, body, 8));
     expect_payload(p.rx, body + 1, 1);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 static void text_is_recognised(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
+    ends p;
+    ends_init(&p, NULL, NULL);
     static const char text[] = "Protocol mismatch\x1b[31m\n";
     give(p.rx, (const uint8_t *)text, sizeof(text) - 1);
     nc_packet pkt;
@@ -232,15 +232,15 @@ static void text_is_recognised(void **state)
     assert_int_equal(nc_packetizer_next(p.rx, &pkt, &err), NACRE_OVERSIZED);
     assert_non_null(strstr(err.text, "\"Protocol mismatch\\"));
     assert_null(strchr(err.text, '\x1b'));
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* ---- compression ------------------------------------------------------------------------------ */
 
 /* Sends bytes that stand for compressed data. */
-static void send_as_compressed(pair *p, const uint8_t *z, size_t n)
+static void send_as_compressed(ends *p, const uint8_t *z, size_t n)
 {
-    pair_init(p, NULL, NULL);
+    ends_init(p, NULL, NULL);
     assert_int_equal(nc_packetizer_set_input_compression(p->rx, true), NACRE_OK);
     assert_int_equal(send_payload(p->tx, z, n, 0), NACRE_OK);
     while (nc_packetizer_output(p->tx).n) {
@@ -272,7 +272,7 @@ static void inflate_is_bounded(void **state)
     static const size_t sizes[] = {NC_MAX_PACKET - 1, NC_MAX_PACKET, NC_MAX_PACKET + 1,
                                    NC_MAX_PACKET + 5000, sizeof(zeros)};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        pair p;
+        ends p;
         send_as_compressed(&p, wire, deflate_by_hand(zeros, sizes[i], Z_PARTIAL_FLUSH));
         nc_packetizer_counters c;
         if (sizes[i] <= NC_MAX_PACKET) {
@@ -286,36 +286,36 @@ static void inflate_is_bounded(void **state)
         }
         nc_packetizer_get_counters(p.rx, &c);
         assert_in_range(c.memory_in, 0, NC_MAX_PACKET + 200 * 1024);
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
 static void bad_compressed_data(void **state)
 {
     (void)state;
-    pair p;
+    ends p;
     send_as_compressed(&p, (const uint8_t *)"this is not zlib", 16);
     expect_status(p.rx, NACRE_COMPRESSION);
     expect_status(p.rx, NACRE_COMPRESSION);
-    pair_free(&p);
+    ends_free(&p);
     /* a stream that says it is over: the sender's must live as long as its keys */
     fill_payload(buf, 400, 94, 5);
     send_as_compressed(&p, wire, deflate_by_hand(buf, 400, Z_FINISH));
     expect_status(p.rx, NACRE_COMPRESSION);
-    pair_free(&p);
+    ends_free(&p);
     /* a zlib header and nothing else: no payload comes of it */
     send_as_compressed(&p, (const uint8_t *)"\x78\x9c", 2);
     expect_status(p.rx, NACRE_COMPRESSION);
-    pair_free(&p);
+    ends_free(&p);
     /* a preset dictionary that nobody has */
     send_as_compressed(&p, (const uint8_t *)"\x78\xbb\x00\x00\x00\x01\x01", 7);
     expect_status(p.rx, NACRE_COMPRESSION);
-    pair_free(&p);
+    ends_free(&p);
     /* uncompressed messages where compressed ones are due */
     fill_payload(buf, 400, 94, 5);
     send_as_compressed(&p, buf, 400);
     expect_status(p.rx, NACRE_COMPRESSION);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* Cut anywhere, it gives less or fails; never more, and never anything but a beginning. */
@@ -326,7 +326,7 @@ static void truncated_compressed_data(void **state)
     fill_payload(buf + 300, 100, 94, 5);
     size_t whole = deflate_by_hand(buf, 400, Z_PARTIAL_FLUSH);
     for (size_t n = 1; n < whole; n++) {
-        pair p;
+        ends p;
         send_as_compressed(&p, wire, n);
         nc_packet pkt;
         int rc = nc_packetizer_next(p.rx, &pkt, NULL);
@@ -336,7 +336,7 @@ static void truncated_compressed_data(void **state)
         } else {
             assert_int_equal(rc, NACRE_COMPRESSION);
         }
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
@@ -344,9 +344,9 @@ static void truncated_compressed_data(void **state)
 static void stream_must_start_anew_on_both_sides(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
-    pair_compress(&p, true);
+    ends p;
+    ends_init(&p, NULL, NULL);
+    ends_compress(&p, true);
     fill_payload(buf, 400, 94, 5);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(send_payload(p.tx, buf, 400, 0), NACRE_OK);
@@ -360,7 +360,7 @@ static void stream_must_start_anew_on_both_sides(void **state)
     int rc = nc_packetizer_next(p.rx, &pkt, NULL);
     assert_true(rc == NACRE_COMPRESSION || pkt.payload.n != 400 ||
                 memcmp(pkt.payload.p, buf, 400) != 0);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* ---- randomness that fails -------------------------------------------------------------------- */
@@ -391,9 +391,9 @@ static void failing_randomness_sends_nothing(void **state)
 static void full_queues(void **state)
 {
     (void)state;
-    pair p;
+    ends p;
     nc_packetizer_limits limits = {.output_max = 4000};
-    pair_init(&p, NULL, &limits);
+    ends_init(&p, NULL, &limits);
     fill_payload(buf, sizeof(buf), 94, 1);
     assert_int_equal(nc_packetizer_raw(p.tx, nc_span(buf, 4001)), NACRE_LIMIT);
     assert_int_equal(nc_packetizer_output(p.tx).n, 0);
@@ -408,15 +408,15 @@ static void full_queues(void **state)
     assert_int_equal(send_payload(p.tx, buf, 1000, 0), NACRE_OK);
     move_output(&p, 1 << 20);
     expect_payload(p.rx, buf, 1000);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* The longest packet that everybody here takes, and one byte more. */
 static void the_largest_packet(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
+    ends p;
+    ends_init(&p, NULL, NULL);
     fill_payload(buf, sizeof(buf), 94, 1);
     size_t most = NC_MAX_PACKET - 1 - 16;
     assert_int_equal(send_payload(p.tx, buf, NC_MAX_PACKET, 0), NACRE_TOO_LARGE);
@@ -430,7 +430,7 @@ static void the_largest_packet(void **state)
     assert_int_equal(nc_packetizer_set_output_compression(p.tx, true), NACRE_WRONG_STATE);
     assert_int_equal(nc_packetizer_raw(p.tx, nc_span(buf, 1)), NACRE_WRONG_STATE);
     nc_packetizer_abandon(p.tx);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 int main(void)

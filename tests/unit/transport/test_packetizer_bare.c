@@ -7,9 +7,9 @@
 
 enum { OPENSSH_LEAST = 5 }; /* the shortest length that OpenSSH's side takes */
 
-static void init(pair *p, const nc_packetizer_limits *limits)
+static void init(ends *p, const nc_packetizer_limits *limits)
 {
-    pair_init(p, NULL, limits);
+    ends_init(p, NULL, limits);
     nc_packetizer_set_bare(p->tx);
     nc_packetizer_set_bare(p->rx);
 }
@@ -19,7 +19,7 @@ static void packets_of_every_small_size(void **state)
     (void)state;
     uint8_t payload[64];
     for (size_t n = 1; n <= sizeof(payload); n++) {
-        pair p;
+        ends p;
         init(&p, NULL);
         fill_payload(payload, n, 94, (uint32_t)n);
         assert_int_equal(send_payload(p.tx, payload, n, 0), NACRE_OK);
@@ -30,7 +30,7 @@ static void packets_of_every_small_size(void **state)
         assert_int_equal(out.p[4], length - 1 - n);
         move_output(&p, 1);
         expect_payload(p.rx, payload, n);
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
@@ -39,13 +39,13 @@ static void cut_anywhere_it_waits(void **state)
     (void)state;
     static const uint8_t wire[] = {0, 0, 0, 7, 2, 94, 1, 2, 3, 0, 0};
     for (size_t n = 0; n < sizeof(wire); n++) {
-        pair p;
+        ends p;
         init(&p, NULL);
         assert_int_equal(feed(p.rx, wire, n), n);
         expect_status(p.rx, NACRE_AGAIN);
         assert_int_equal(feed(p.rx, wire + n, sizeof(wire) - n), sizeof(wire) - n);
         expect_payload(p.rx, wire + 5, 4);
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
@@ -66,12 +66,12 @@ static void what_is_no_packet(void **state)
         {"Hello", NACRE_OVERSIZED},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        pair p;
+        ends p;
         init(&p, NULL);
         assert_int_equal(feed(p.rx, cases[i].wire, sizeof(cases[i].wire)), sizeof(cases[i].wire));
         expect_status(p.rx, cases[i].status);
         expect_status(p.rx, cases[i].status); /* and it stays so */
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
@@ -81,7 +81,7 @@ static void one_byte_too_long(void **state)
     const nc_packetizer_limits limits = {.max_packet = 1024};
     for (uint32_t length = 1024; length <= 1025; length++) {
         uint8_t wire[4 + 1025] = {0, 0, (uint8_t)(length >> 8), (uint8_t)length, 0, 94};
-        pair p;
+        ends p;
         init(&p, &limits);
         (void)feed(p.rx, wire, 4 + length);
         if (length == 1024) {
@@ -89,7 +89,7 @@ static void one_byte_too_long(void **state)
         } else {
             expect_status(p.rx, NACRE_OVERSIZED);
         }
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 

@@ -7,7 +7,7 @@
 static uint8_t data[600 * 1024];
 static const uint8_t head[5] = {94, 0, 0, 0, 42};
 
-static void take(pair *p, nc_packet *pkt)
+static void take(ends *p, nc_packet *pkt)
 {
     for (;;) {
         move_output(p, SIZE_MAX);
@@ -23,7 +23,7 @@ static void take(pair *p, nc_packet *pkt)
 }
 
 /* The packets with n bytes of data in strings of max_data are what comes. */
-static void expect_bulk(pair *p, size_t n, size_t max_data)
+static void expect_bulk(ends *p, size_t n, size_t max_data)
 {
     for (size_t at = 0; at < n;) {
         size_t len = n - at < max_data ? n - at : max_data;
@@ -38,7 +38,7 @@ static void expect_bulk(pair *p, size_t n, size_t max_data)
     expect_status(p->rx, NACRE_AGAIN);
 }
 
-static size_t reserve(pair *p, size_t max_data, size_t want, size_t rooms_max)
+static size_t reserve(ends *p, size_t max_data, size_t want, size_t rooms_max)
 {
     nacre_room rooms[16];
     size_t count = rooms_max, total = 0;
@@ -59,9 +59,9 @@ static void commits_of_every_length(void **state)
     (void)state;
     fill_payload(data, sizeof(data), 7, 99);
     for (size_t i = 0; i < protection_count(); i++) {
-        pair p;
-        pair_init(&p, NULL, NULL);
-        pair_keys(&p, protection_at(i), 1, false);
+        ends p;
+        ends_init(&p, NULL, NULL);
+        ends_keys(&p, protection_at(i), 1, false);
         for (size_t n = 0; n <= 200; n++) {
             assert_int_equal(reserve(&p, 50, 200, 16), 200);
             assert_int_equal(nc_packetizer_commit(p.tx, n), NACRE_OK);
@@ -72,7 +72,7 @@ static void commits_of_every_length(void **state)
             take(&p, &pkt);
             assert_int_equal(pkt.payload.n, 1 + n);
         }
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
@@ -82,9 +82,9 @@ static void sizes_and_rooms(void **state)
     static const size_t max_data[] = {1, 2, 7, 100, 1000, 32768, 65536, 200000};
     fill_payload(data, sizeof(data), 7, 98);
     for (size_t i = 0; i < protection_count(); i++) {
-        pair p;
-        pair_init(&p, NULL, NULL);
-        pair_keys(&p, protection_at(i), 1, false);
+        ends p;
+        ends_init(&p, NULL, NULL);
+        ends_keys(&p, protection_at(i), 1, false);
         for (size_t k = 0; k < 8 * 4; k++) {
             size_t m = max_data[k % 8];
             size_t want = 1 + (size_t)(test_random() % (3 * m));
@@ -94,7 +94,7 @@ static void sizes_and_rooms(void **state)
             assert_int_equal(nc_packetizer_commit(p.tx, used), NACRE_OK);
             expect_bulk(&p, used, m);
         }
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
@@ -103,11 +103,11 @@ static void same_size_as_begin_end(void **state)
 {
     (void)state;
     for (size_t i = 0; i < protection_count(); i++) {
-        pair a, b;
-        pair_init(&a, NULL, NULL);
-        pair_init(&b, NULL, NULL);
-        pair_keys(&a, protection_at(i), 1, false);
-        pair_keys(&b, protection_at(i), 1, false);
+        ends a, b;
+        ends_init(&a, NULL, NULL);
+        ends_init(&b, NULL, NULL);
+        ends_keys(&a, protection_at(i), 1, false);
+        ends_keys(&b, protection_at(i), 1, false);
         for (size_t n = 1; n < 100; n++) {
             assert_int_equal(reserve(&a, 100, n, 1), n);
             assert_int_equal(nc_packetizer_commit(a.tx, n), NACRE_OK);
@@ -117,8 +117,8 @@ static void same_size_as_begin_end(void **state)
             assert_int_equal(nc_packetizer_end(b.tx), NACRE_OK);
             assert_int_equal(nc_packetizer_output(a.tx).n, nc_packetizer_output(b.tx).n);
         }
-        pair_free(&a);
-        pair_free(&b);
+        ends_free(&a);
+        ends_free(&b);
     }
 }
 
@@ -126,25 +126,25 @@ static void what_fits_is_laid_out(void **state)
 {
     (void)state;
     for (size_t max = 0; max < 3000; max += 37) {
-        pair p;
+        ends p;
         nc_packetizer_limits limits = {.output_max = max + 1};
-        pair_init(&p, NULL, &limits);
-        pair_keys(&p, protection_named("aes128-gcm@openssh.com"), 1, false);
+        ends_init(&p, NULL, &limits);
+        ends_keys(&p, protection_named("aes128-gcm@openssh.com"), 1, false);
         size_t n = reserve(&p, 500, 100000, 16);
         assert_true(n < max + 1);
         assert_true(max < 700 || n >= 500);
         assert_int_equal(nc_packetizer_commit(p.tx, n), n ? NACRE_OK : NACRE_WRONG_STATE);
         assert_true(nc_packetizer_output(p.tx).n <= max + 1);
         expect_bulk(&p, n, 500);
-        pair_free(&p);
+        ends_free(&p);
     }
 }
 
 static void misuse(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
+    ends p;
+    ends_init(&p, NULL, NULL);
     nacre_room room;
     nacre_span h = nc_span(head, 5);
     size_t count = 1;
@@ -176,14 +176,14 @@ static void misuse(void **state)
     assert_int_equal(reserve(&p, 10, 10, 2), 10);
     assert_int_equal(nc_packetizer_commit(p.tx, 10), NACRE_OK);
     expect_bulk(&p, 10, 10);
-    pair_free(&p);
+    ends_free(&p);
 }
 
 static void sent_while_reserved(void **state)
 {
     (void)state;
-    pair p;
-    pair_init(&p, NULL, NULL);
+    ends p;
+    ends_init(&p, NULL, NULL);
     for (int k = 0; k < 200; k++) {
         assert_int_equal(send_payload(p.tx, data, 700, 0), NACRE_OK);
         assert_int_equal(reserve(&p, 100, 250, 3), 250);
@@ -193,7 +193,7 @@ static void sent_while_reserved(void **state)
         assert_int_equal(nc_packetizer_commit(p.tx, 150), NACRE_OK);
         expect_bulk(&p, 150, 100);
     }
-    pair_free(&p);
+    ends_free(&p);
 }
 
 /* ---- memory ----------------------------------------------------------------------------------- */
