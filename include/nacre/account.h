@@ -28,7 +28,7 @@ NACRE_API int nacre_account_lookup(nacre_account **out, const nacre_allocator *a
                                    const char *name, nacre_error *err) NACRE_MUST_CHECK;
 NACRE_API int nacre_account_lookup_uid(nacre_account **out, const nacre_allocator *alloc, uid_t uid,
                                        nacre_error *err) NACRE_MUST_CHECK;
-NACRE_API void nacre_account_free(nacre_account *a);
+NACRE_API void nacre_account_free(nacre_account *a); /* NULL ok */
 
 /*
  * Is this the user's password? Only NACRE_OK means yes; NACRE_AUTH_FAILED no, whatever the reason: no

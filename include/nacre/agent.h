@@ -46,6 +46,7 @@ NACRE_API int nacre_agent_open(nacre_agent **out, const nacre_allocator *a, cons
 /* Over a connected stream descriptor: taken on success, made non-blocking and close-on-exec. */
 NACRE_API int nacre_agent_open_fd(nacre_agent **out, const nacre_allocator *a, int fd,
                                   nacre_error *err) NACRE_MUST_CHECK;
+/* The same over a stream of the caller's: copied, and closed on nacre_agent_free. */
 NACRE_API int nacre_agent_open_stream(nacre_agent **out, const nacre_allocator *a,
                                       const nacre_agent_stream *stream,
                                       nacre_error *err) NACRE_MUST_CHECK;
@@ -71,6 +72,7 @@ NACRE_API void nacre_agent_set_timeout(nacre_agent *a, uint32_t ms, uint32_t qui
  */
 NACRE_API int nacre_agent_list(nacre_agent *a, nacre_key ***keys, size_t *count,
                                nacre_error *err) NACRE_MUST_CHECK;
+/* Array and keys; a as for the agent that listed them. NULL ok. */
 NACRE_API void nacre_agent_keys_free(const nacre_allocator *a, nacre_key **keys, size_t count);
 /*
  * Signs with the private half of key (public or private here; it is its blob that counts). algorithm as
@@ -128,6 +130,7 @@ NACRE_API void nacre_agent_constraints_init(nacre_agent_constraints *c);
 NACRE_API int nacre_agent_add(nacre_agent *a, const nacre_key *key,
                               const nacre_agent_constraints *constraints,
                               nacre_error *err) NACRE_MUST_CHECK;
+/* One key, by its blob; and all that it has. */
 NACRE_API int nacre_agent_remove(nacre_agent *a, const nacre_key *key,
                                  nacre_error *err) NACRE_MUST_CHECK;
 NACRE_API int nacre_agent_remove_all(nacre_agent *a, nacre_error *err) NACRE_MUST_CHECK;
@@ -232,11 +235,13 @@ NACRE_API int nacre_keyring_add(nacre_keyring *k, nacre_key *key,
                                 nacre_error *err) NACRE_MUST_CHECK;
 NACRE_API int nacre_keyring_remove(nacre_keyring *k,
                                    const nacre_key *key) NACRE_MUST_CHECK; /* NACRE_NOT_FOUND */
+/* All of them, wiped; it stays locked if it is. */
 NACRE_API void nacre_keyring_remove_all(nacre_keyring *k);
 /* The index-th key, NULL behind the last; borrowed until the keyring changes. */
 NACRE_API const nacre_key *nacre_keyring_at(const nacre_keyring *k, size_t index);
 NACRE_API bool nacre_keyring_locked(const nacre_keyring *k);
 
+/* A client of the keyring, owned in *out; to be freed before the keyring is. */
 NACRE_API int nacre_keyring_connect(nacre_keyring_conn **out, nacre_keyring *k) NACRE_MUST_CHECK;
 NACRE_API void nacre_keyring_conn_free(nacre_keyring_conn *c); /* NULL ok */
 /*
@@ -250,14 +255,15 @@ NACRE_API int nacre_keyring_received(nacre_keyring_conn *c, nacre_span bytes,
 NACRE_API bool nacre_keyring_wants_input(const nacre_keyring_conn *c);
 /* What is to be sent; borrowed until the next call on the connection or the keyring. */
 NACRE_API nacre_span nacre_keyring_output(const nacre_keyring_conn *c);
+/* So many bytes of the output have left. */
 NACRE_API void nacre_keyring_sent(nacre_keyring_conn *c, size_t n);
 
 /*
  * Behind a Unix-domain socket, in a loop of yours: makes the socket (mode 0600) and serves whoever connects
  * and runs as us or root, up to 128 at a time. path NULL: a name of its own in a new directory (mode 0700)
- * in $TMPDIR or /tmp, which goes with it. path "": no socket, only nacre_keyring_serve_fd. With a path, the directory must be ours or root's and not writable
- * by others (or sticky), and no file may have that name (NACRE_EXISTS). Borrows loop and keyring until freed;
- * advances the keyring by the loop's clock.
+ * in $TMPDIR or /tmp, which goes with it. path "": no socket, only nacre_keyring_serve_fd. With a path, the
+ * directory must be ours or root's and not writable by others (or sticky), and no file may have that name
+ * (NACRE_EXISTS). Borrows loop and keyring until freed; advances the keyring by the loop's clock. *out is owned.
  */
 typedef struct nacre_keyring_server nacre_keyring_server;
 NACRE_API int nacre_keyring_serve(nacre_keyring_server **out, nacre_loop *loop, nacre_keyring *k,
@@ -267,6 +273,7 @@ NACRE_API int nacre_keyring_serve(nacre_keyring_server **out, nacre_loop *loop, 
  * NACRE_LIMIT: somebody else, or too many.
  */
 NACRE_API int nacre_keyring_serve_fd(nacre_keyring_server *s, int fd) NACRE_MUST_CHECK;
+/* Where the socket is; borrowed until s is freed. */
 NACRE_API const char *nacre_keyring_server_path(const nacre_keyring_server *s);
 /* After nacre_keyring_answer outside of the confirm callback: what waited goes on. */
 NACRE_API void nacre_keyring_server_kick(nacre_keyring_server *s);

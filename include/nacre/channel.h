@@ -49,6 +49,7 @@ NACRE_API nacre_channel *nacre_channel_next(const nacre_transport *t, const nacr
 NACRE_API nacre_transport *nacre_channel_transport(const nacre_channel *ch);
 NACRE_API uint32_t nacre_channel_id(const nacre_channel *ch);      /* our number */
 NACRE_API const char *nacre_channel_type(const nacre_channel *ch); /* borrowed with the handle */
+/* A pointer of the application's, never looked at. */
 NACRE_API void nacre_channel_set_user(nacre_channel *ch, void *user);
 NACRE_API void *nacre_channel_user(const nacre_channel *ch);
 
@@ -161,7 +162,7 @@ NACRE_API int nacre_global_request(nacre_transport *t, const char *name, bool wa
  */
 NACRE_API int nacre_no_more_sessions(nacre_transport *t) NACRE_MUST_CHECK;
 /* The number of the last one that wanted a reply: u.reply.number of its answer. Several askers of one
- * connection know theirs by it. */
+ * connection know theirs by it. 0 before the first. */
 NACRE_API uint32_t nacre_global_request_number(const nacre_transport *t);
 
 #ifdef __cplusplus

@@ -267,8 +267,9 @@ NACRE_API void nacre_client_free(nacre_client *c);
 /* Any thread, any time while c lives; async-signal-safe. */
 NACRE_API void nacre_client_cancel(nacre_client *c);
 
+/* What went wrong in the last call that failed. Borrowed until the next call. */
 NACRE_API const nacre_error *nacre_client_error(const nacre_client *c);
-/* NULL before connect. */
+/* Borrowed: transport and driver until the next connect (NULL before the first), the loop with c. */
 NACRE_API nacre_transport *nacre_client_transport(nacre_client *c);
 NACRE_API nacre_driver *nacre_client_driver(nacre_client *c);
 NACRE_API nacre_loop *nacre_client_loop(nacre_client *c);
@@ -306,7 +307,8 @@ NACRE_API void nacre_exec_result_free(nacre_exec_result *result);
 /* ---- channels, blocking -------------------------------------------------------------------------------
  *
  * Channels opened here keep what arrives until it is read, within their window; nacre_channel_* calls may
- * be used on them beside these, but for consumed.
+ * be used on them beside these, but for consumed. *out is given back by nacre_client_channel_free, at the latest by
+ * nacre_client_free. NACRE_CHANNEL_REFUSED (the error has the server's reason), NACRE_TIMEOUT, NACRE_CLOSED.
  */
 NACRE_API int nacre_client_session(nacre_client *c, uint32_t timeout_ms,
                                    nacre_channel **out) NACRE_MUST_CHECK;

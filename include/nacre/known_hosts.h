@@ -34,9 +34,10 @@ typedef struct nacre_host_line {
         *key; /* the key that stands there; borrowed until the object is freed or changed */
 } nacre_host_line;
 
+/* Without any lines. *out is owned; a must outlive it (NULL: the C library's). */
 NACRE_API int nacre_known_hosts_new(nacre_known_hosts **out,
                                     const nacre_allocator *a) NACRE_MUST_CHECK;
-NACRE_API void nacre_known_hosts_free(nacre_known_hosts *h);
+NACRE_API void nacre_known_hosts_free(nacre_known_hosts *h); /* NULL ok */
 /* Adds the lines of a buffer; source names it in messages. Bad lines are kept and skipped. */
 NACRE_API int nacre_known_hosts_add_text(nacre_known_hosts *h, nacre_span text,
                                          const char *source) NACRE_MUST_CHECK;

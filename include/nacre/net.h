@@ -53,8 +53,9 @@ NACRE_API int nacre_net_listen(const char *address, uint16_t port, int family, i
 /* NACRE_AGAIN: nobody is there. */
 NACRE_API int nacre_net_accept(int listen_fd, int *fd, nacre_error *err) NACRE_MUST_CHECK;
 
-/* Unix-domain stream sockets. listen makes the file with the given permissions; replace removes an
- * earlier socket of that name first. */
+/* Unix-domain stream sockets; *fd is owned, -1 on failure, and does not block. listen makes the file with the
+ * given permissions; replace removes an earlier socket of that name first. NACRE_CONNECT, NACRE_IO (errno in
+ * detail), NACRE_INVALID_ARGUMENT for a path that does not fit into an address. */
 NACRE_API int nacre_net_connect_unix(const char *path, int *fd, nacre_error *err) NACRE_MUST_CHECK;
 NACRE_API int nacre_net_listen_unix(const char *path, unsigned mode, bool replace, int backlog,
                                     int *fd, nacre_error *err) NACRE_MUST_CHECK;

@@ -132,7 +132,7 @@ NACRE_API void nacre_tty_free(nacre_tty *tty);
  */
 NACRE_API int nacre_tty_ask(const char *prompt, bool echo, bool use_stdio, char **answer,
                             nacre_error *err) NACRE_MUST_CHECK;
-NACRE_API void nacre_tty_forget(char *answer);
+NACRE_API void nacre_tty_forget(char *answer); /* frees it, too; NULL ok */
 
 #ifdef __cplusplus
 }

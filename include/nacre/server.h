@@ -197,11 +197,13 @@ NACRE_API void nacre_server_get_counts(const nacre_server *s, nacre_server_count
 
 /* ---- connections --------------------------------------------------------------------------------------- */
 
+/* All borrowed, for as long as the connection lives: until disconnected has returned. */
 NACRE_API nacre_transport *nacre_server_conn_transport(nacre_server_conn *c);
 NACRE_API nacre_driver *nacre_server_conn_driver(nacre_server_conn *c);
 NACRE_API nacre_server *nacre_server_conn_server(nacre_server_conn *c);
 NACRE_API const nacre_endpoint *nacre_server_conn_peer(const nacre_server_conn *c);
 NACRE_API const nacre_endpoint *nacre_server_conn_local(const nacre_server_conn *c);
+/* A pointer of the application's, never looked at. */
 NACRE_API void nacre_server_conn_set_user(nacre_server_conn *c, void *user);
 NACRE_API void *nacre_server_conn_user(const nacre_server_conn *c);
 /* Session channels that this connection may have at once from now on, instead of config.max_sessions. */
@@ -211,6 +213,7 @@ NACRE_API void nacre_server_conn_limit_sessions(nacre_server_conn *c, uint32_t m
  * nothing. For a connection that the application refuses by its own rules, for instance.
  */
 NACRE_API void nacre_server_conn_blame(nacre_server_conn *c, nacre_offence offence);
+/* Says goodbye and ends it: nacre_transport_disconnect, and what is written still leaves. */
 NACRE_API void nacre_server_conn_disconnect(nacre_server_conn *c, uint32_t reason,
                                             const char *text);
 /* Answers a callback that returned NACRE_LATER, and steps the connection. */
@@ -291,6 +294,7 @@ NACRE_API char *const *nacre_server_session_env(nacre_server_conn *c, nacre_chan
 NACRE_API int nacre_server_spawn(nacre_server_conn *c, nacre_channel *ch,
                                  const nacre_spawn_options *o, nacre_process *process,
                                  nacre_error *err) NACRE_MUST_CHECK;
+/* NACRE_NOT_FOUND: no program of nacre_server_spawn runs there, or (resize) it has no terminal. name: without "SIG". */
 NACRE_API int nacre_server_resize(nacre_server_conn *c, nacre_channel *ch,
                                   const nacre_pty *size) NACRE_MUST_CHECK;
 NACRE_API int nacre_server_signal(nacre_server_conn *c, nacre_channel *ch,

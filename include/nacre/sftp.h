@@ -76,14 +76,15 @@ NACRE_API void nacre_sftp_cancel(nacre_sftp *s);
 NACRE_API const nacre_error *nacre_sftp_error(const nacre_sftp *s);
 /* NACRE_FX_* of the last call: NACRE_FX_OK unless the server refused something. */
 NACRE_API uint32_t nacre_sftp_status(const nacre_sftp *s);
-/* 0: back to the default; NACRE_FOREVER: none. */
+/* How long each further call may take, ms. 0: back to the default; NACRE_FOREVER: none. */
 NACRE_API void nacre_sftp_set_timeout(nacre_sftp *s, uint32_t timeout_ms);
+/* What the server announced. */
 NACRE_API bool nacre_sftp_has(const nacre_sftp *s, nacre_sftp_ext ext);
 NACRE_API void nacre_sftp_get_limits(const nacre_sftp *s, nacre_sftp_limits *out);
 /* The extensions in the server's order; false when index is beyond the last. Borrowed with s. */
 NACRE_API bool nacre_sftp_extension_at(const nacre_sftp *s, size_t index, nacre_span *name,
                                        nacre_span *data);
-NACRE_API void nacre_sftp_string_free(nacre_sftp *s, char *text);
+NACRE_API void nacre_sftp_string_free(nacre_sftp *s, char *text); /* NULL ok */
 
 /* ---- names and attributes -------------------------------------------------------------------------- */
 
@@ -147,8 +148,8 @@ NACRE_API int nacre_sftp_hardlink(nacre_sftp *s, const char *from, const char *t
 NACRE_API int nacre_sftp_statvfs_path(nacre_sftp *s, const char *path,
                                       nacre_sftp_statvfs *out) NACRE_MUST_CHECK;
 /*
- * Names of user and group numbers ("" for one that has none), as many as were asked for.
- * NACRE_UNSUPPORTED without users-groups-by-id@openssh.com.
+ * Names of user and group numbers ("" for one that has none), as many as were asked for. *out is owned:
+ * nacre_sftp_id_names_free. NACRE_UNSUPPORTED without users-groups-by-id@openssh.com.
  */
 typedef struct nacre_sftp_id_names {
     char **users, **groups; /* what the server says: escape it before a terminal sees it */
@@ -193,6 +194,7 @@ NACRE_API int nacre_sftp_cd_back(nacre_sftp *s) NACRE_MUST_CHECK;
 
 /* ---- directories ----------------------------------------------------------------------------------- */
 
+/* *out is owned, and closed before s is. */
 NACRE_API int nacre_sftp_opendir(nacre_sftp *s, const char *path,
                                  nacre_sftp_dir **out) NACRE_MUST_CHECK;
 /*
@@ -203,7 +205,7 @@ NACRE_API int nacre_sftp_opendir(nacre_sftp *s, const char *path,
 NACRE_API int nacre_sftp_readdir(nacre_sftp_dir *d, nacre_sftp_name *entry) NACRE_MUST_CHECK;
 NACRE_API void nacre_sftp_closedir(nacre_sftp_dir *d); /* NULL ok */
 
-/* All entries at once, without "." and "..". One block of memory, zero-terminated names. */
+/* All entries at once, without "." and "..", zero-terminated names. Owned: nacre_sftp_list_free, also after glob. */
 typedef struct nacre_sftp_list {
     nacre_sftp_name *entries;
     size_t count;

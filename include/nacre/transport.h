@@ -446,6 +446,7 @@ NACRE_API void nacre_transport_set_limits(nacre_transport *t, const nacre_limits
 NACRE_API void nacre_transport_set_log_level(nacre_transport *t, nacre_log_level level);
 /* Starts a key exchange now, unless one runs. */
 NACRE_API int nacre_transport_rekey(nacre_transport *t);
+/* IGNORE and DEBUG (RFC 4253 11.2, 11.3). NACRE_WRONG_STATE on a shared connection that another process holds. */
 NACRE_API int nacre_transport_send_ignore(nacre_transport *t, nacre_span data);
 NACRE_API int nacre_transport_send_debug(nacre_transport *t, bool always_display, const char *text);
 /*

@@ -6,6 +6,7 @@
  * looked at all the same, and each such line is told to the caller's note. Not here: signatures (sshsig.c).
  */
 #include "keys/key.h"
+#include "keys/key_options.h"
 #include "keys/pattern.h"
 #include "nacre/cert.h"
 #include "nacre/sshsig.h"
@@ -139,28 +140,6 @@ static int read_key(const nacre_allocator *a, nacre_span rest, nacre_key **out, 
                                       err);
 }
 
-/* Where the options end: at the first blank outside quotes. False: the quotes do not close. */
-static bool cut_options(nacre_span *rest, nacre_span *options)
-{
-    bool quoted = false;
-    size_t i = 0;
-    for (; i < rest->n; i++) {
-        uint8_t c = rest->p[i];
-        if (!quoted && (c == ' ' || c == '\t')) {
-            break;
-        }
-        if (c == '\\' && i + 1 < rest->n && rest->p[i + 1] == '"') {
-            i++;
-        } else if (c == '"') {
-            quoted = !quoted;
-        }
-    }
-    i = i < rest->n ? i : rest->n;
-    *options = nc_span(rest->p, i);
-    *rest = nc_span(rest->p + i, rest->n - i);
-    return !quoted;
-}
-
 /* ---- options --------------------------------------------------------------------------------- */
 
 /* Reads "..." at *s, where \" stands for a quote; *s moves behind it. NULL: good. */
@@ -291,7 +270,7 @@ static int parse_rest(signer_line *l, nacre_span rest)
         return nc_fail(l->err, rc, "%s", nacre_status_text(rc));
     }
     if (rc != NACRE_OK) {
-        if (!cut_options(&rest, &options)) {
+        if (!nc_options_cut(&rest, &options)) {
             return refuse(l, NACRE_SYNTAX, "invalid options");
         }
         if (rest.n == 0) {

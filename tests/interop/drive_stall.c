@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "nacre/client.h"
+#include "support/counted.h"
 
 enum { LANES = 10, WINDOW = 256 * 1024 };
 
@@ -25,49 +26,6 @@ typedef struct run {
     lane lanes[LANES + 1];
     unsigned open;
 } run;
-
-/* ---- memory ---- */
-
-typedef union head {
-    size_t n;
-    max_align_t align;
-} head;
-static size_t live, peak;
-
-static void *take(void *user, size_t n)
-{
-    (void)user;
-    head *h = malloc(sizeof(head) + n);
-    if (!h) {
-        return NULL;
-    }
-    h->n = n;
-    live += n;
-    peak = live > peak ? live : peak;
-    return h + 1;
-}
-
-static void give(void *user, void *p)
-{
-    (void)user;
-    if (p) {
-        live -= ((head *)p - 1)->n;
-        free((head *)p - 1);
-    }
-}
-
-static void *again(void *user, void *p, size_t n)
-{
-    void *q = take(user, n);
-    if (p && q) {
-        size_t old = ((head *)p - 1)->n;
-        memcpy(q, p, old < n ? old : n);
-        give(user, p);
-    }
-    return q;
-}
-
-static const nacre_allocator counting = {take, again, give, NULL};
 
 /* ---- lanes ---- */
 
@@ -108,7 +66,7 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-static int flow(nacre_client *c, const char *bytes, bool stall)
+static int flow(nacre_client *c, const char *bytes, bool stall, const counted *memory)
 {
     static run r;
     char command[64];
@@ -129,7 +87,7 @@ static int flow(nacre_client *c, const char *bytes, bool stall)
     for (size_t i = 0; i < LANES; i++) {
         sum += r.lanes[i].got;
     }
-    printf("%llu %.0f %llu %zu\n", sum, end - begin, r.lanes[LANES].got, peak);
+    printf("%llu %.0f %llu %zu\n", sum, end - begin, r.lanes[LANES].got, memory->peak);
     return rc;
 }
 
@@ -143,6 +101,9 @@ int main(int argc, char **argv)
         nacre_known_hosts_add_file(known, argv[4], &err) != NACRE_OK) {
         return 2;
     }
+    counted memory;
+    counted_init(&memory);
+    nacre_allocator hook = counted_hook(&memory);
     nacre_client_config_init(&cfg);
     const char *files[] = {argv[3]};
     cfg.user = argv[2];
@@ -150,11 +111,11 @@ int main(int argc, char **argv)
     cfg.key_file_count = 1;
     cfg.default_key_files = false;
     cfg.known_hosts = known;
-    cfg.transport.allocator = &counting;
+    cfg.transport.allocator = &hook;
     cfg.transport.window = cfg.transport.window_cap = WINDOW;
     int rc = nacre_client_open(&c, &cfg, "127.0.0.1", (uint16_t)strtoul(argv[1], NULL, 10), &err);
     if (rc == NACRE_OK) {
-        rc = flow(c, argv[5], argv[6][0] == '1');
+        rc = flow(c, argv[5], argv[6][0] == '1', &memory);
         err = *nacre_client_error(c);
     }
     if (rc != NACRE_OK) {
