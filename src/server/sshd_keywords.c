@@ -131,7 +131,6 @@ const nc_conf_row nc_conf_rows[] = {
     FORGOTTEN("DebianBanner", G), FORGOTTEN("GSSAPICleanupCredentials", G),
     FORGOTTEN("GSSAPIDelegateCredentials", G), FORGOTTEN("GSSAPIKexAlgorithms", G),
     FORGOTTEN("GSSAPIStoreCredentialsOnRekey", G), FORGOTTEN("GSSAPIStrictAcceptorCheck", G),
-    
     FORGOTTEN("IPQoS", M),
     FORGOTTEN("KerberosGetAFSToken", G), FORGOTTEN("KerberosOrLocalPasswd", G),
     FORGOTTEN("KerberosTicketCleanup", G), FORGOTTEN("LogVerbose", M), FORGOTTEN("PAMServiceName", M),
