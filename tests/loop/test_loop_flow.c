@@ -180,6 +180,44 @@ static void test_rekey_by_time(void **state)
     pair_free(&p);
 }
 
+/* Limits that follow the user: they hold from the moment they are set, and zero is the default where one is needed. */
+static void test_limits_of_a_session(void **state)
+{
+    (void)state;
+    pair p;
+    nacre_limits l;
+    nacre_counters before, after;
+    pair_init(&p, 8);
+    p.no_channels = true;
+    assert_int_equal(pair_start(&p, NULL), NACRE_OK);
+    pair_run(&p);
+    nacre_transport *s = p.end[NACRE_SERVER].t;
+    assert_int_equal(nacre_transport_deadline(s), UINT64_MAX);
+    nacre_limits_init(&l);
+    assert_int_equal(l.size, sizeof(l));
+    assert_true(l.max_auth_tries == 6 && l.keepalive_max == 3 && l.keepalive_ms == 0);
+    l.keepalive_ms = 100;
+    l.keepalive_max = 0;
+    l.rekey_seconds = 10;
+    nacre_transport_set_limits(s, &l);
+    pair_advance(&p, 100);
+    nacre_transport_counters(s, &before);
+    pair_run(&p);
+    nacre_transport_counters(s, &after);
+    assert_int_equal(after.packets_out, before.packets_out + 1);
+    pair_advance(&p, 9900);
+    pair_run(&p);
+    assert_int_equal(exchanges(&p), 2);
+    p.frozen[NACRE_CLIENT] = true; /* three keepalives, none of which is answered */
+    for (int i = 0; i < 4; i++) {
+        assert_true(p.end[NACRE_SERVER].status >= 0);
+        pair_advance(&p, 100);
+        pair_run(&p);
+    }
+    assert_int_equal(nacre_transport_error(s)->status, NACRE_KEEPALIVE);
+    pair_free(&p);
+}
+
 /* Everything of the handshake that can leave together does: round trips until login. */
 static void test_round_trips(void **state)
 {
@@ -425,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_rekey_from_every_side),
         cmocka_unit_test(test_rekey_by_limits),
         cmocka_unit_test(test_rekey_by_time),
+        cmocka_unit_test(test_limits_of_a_session),
         cmocka_unit_test(test_keepalive_hears_everything),
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_no_allocation_per_packet),

@@ -67,6 +67,10 @@ static void signatures_of_ssh_keygen_are_good(void **state)
         assert_int_equal(nacre_sshsig_read(&s, NULL, sig, &err), NACRE_OK);
         assert_string_equal(nacre_sshsig_namespace(s), files[i].sig_namespace);
         assert_string_equal(nacre_sshsig_hash(s), files[i].hash);
+        nacre_key *key = keydata_public(files[i].key);
+        assert_true(nacre_key_equal(nacre_sshsig_key(s), key));
+        assert_false(nacre_key_is_private(nacre_sshsig_key(s)));
+        nacre_key_free(key);
         nacre_sshsig_free(s);
         assert_int_equal(verify(sig, files[i].sig_namespace, text, &err), NACRE_OK);
         assert_int_equal(verify(sig, "fil", text, &err), NACRE_BAD_SIGNATURE);

@@ -146,6 +146,24 @@ static void status_table_is_sound(void **state)
     snprintf(expected, sizeof(expected), "%d.%d.%d", NACRE_VERSION_MAJOR, NACRE_VERSION_MINOR,
              NACRE_VERSION_PATCH);
     assert_string_equal(nacre_version(), expected);
+    assert_int_equal(nacre_version_number(),
+                     NACRE_VERSION_MAJOR * 65536 + NACRE_VERSION_MINOR * 256 + NACRE_VERSION_PATCH);
+    static const struct {
+        int status;
+        nacre_class class;
+    } classes[] = {
+        {NACRE_OK, NACRE_CLASS_OK},
+        {NACRE_AGAIN, NACRE_CLASS_AGAIN},
+        {NACRE_NO_MEMORY, NACRE_CLASS_MEMORY},
+        {NACRE_MALFORMED, NACRE_CLASS_PEER},
+        {NACRE_AUTH_FAILED, NACRE_CLASS_AUTH},
+        {NACRE_CLOSED, NACRE_CLASS_CLOSED},
+        {NACRE_SCP_PROTOCOL, NACRE_CLASS_SFTP},
+        {12345, NACRE_CLASS_USAGE},
+    };
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+        assert_int_equal(nacre_status_class(classes[i].status), classes[i].class);
+    }
 }
 
 static void *no_memory(void *user, size_t n)
