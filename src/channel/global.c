@@ -213,7 +213,7 @@ void nc_keepalive_start(nc_mux *m)
 {
     m->keepalive_missed = 0;
     m->keepalive_heard = m->link->heard_ms;
-    m->keepalive_due = silence_ends(m, m->link->now_ms);
+    m->keepalive_since = m->link->now_ms;
 }
 
 /*
@@ -223,7 +223,7 @@ void nc_keepalive_start(nc_mux *m)
 uint64_t nc_keepalive_deadline(const nc_mux *m)
 {
     uint64_t heard = m->link->heard_ms;
-    return heard > m->keepalive_heard ? silence_ends(m, heard) : m->keepalive_due;
+    return silence_ends(m, heard > m->keepalive_heard ? heard : m->keepalive_since);
 }
 
 int nc_keepalive_poll(nc_mux *m)
@@ -232,10 +232,9 @@ int nc_keepalive_poll(nc_mux *m)
     uint64_t now = m->link->now_ms;
     if (m->link->heard_ms > m->keepalive_heard) {
         m->keepalive_missed = 0;
-        m->keepalive_due = nc_keepalive_deadline(m);
-        m->keepalive_heard = m->link->heard_ms;
+        m->keepalive_since = m->keepalive_heard = m->link->heard_ms;
     }
-    if (now < m->keepalive_due) {
+    if (now < silence_ends(m, m->keepalive_since)) {
         return NACRE_OK;
     }
     if (most != 0 && m->keepalive_missed >= most) {
@@ -245,7 +244,7 @@ int nc_keepalive_poll(nc_mux *m)
                                   m->keepalive_missed, m->link->config->keepalive_ms);
     }
     m->keepalive_missed++;
-    m->keepalive_due = silence_ends(m, now);
+    m->keepalive_since = now;
     int rc = send_request(m, "keepalive@openssh.com", true, nc_span(NULL, 0), true);
     /* So many unanswered: one more would tell nothing new. */
     return rc == NACRE_LIMIT ? NACRE_OK : rc;

@@ -132,7 +132,8 @@ struct nc_mux {
     bool pinged;           /* to know the round trip, once */
     uint32_t keepalive_missed;
     uint64_t keepalive_heard; /* link->heard_ms when we last looked */
-    uint64_t keepalive_due;
+    uint64_t
+        keepalive_since; /* silence counts from here, by an interval that may change meanwhile */
     nc_hostkeys host_keys;
     bool started, over, no_more_sessions;
 };

@@ -353,7 +353,7 @@ int nc_mux_new(nc_mux **out, nc_link *link, nacre_transport *public_handle)
     m->max_channels = max == 0                ? NC_DEFAULT_CHANNELS
                       : max > NC_MAX_CHANNELS ? NC_MAX_CHANNELS
                                               : max;
-    m->keepalive_due = UINT64_MAX;
+    m->keepalive_since = UINT64_MAX;
     nc_hostkeys_init(&m->host_keys, link->alloc);
     m->asked_ms = NC_NEVER_ASKED;
     *out = m;
