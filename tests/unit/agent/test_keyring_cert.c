@@ -161,6 +161,40 @@ static size_t written(nc_buf *b, const nacre_key *k)
     return b->len - 11;
 }
 
+/* As OpenSSH's agent reads it: of an Ed25519 key the public half stands there once more, of an ECDSA key nothing. */
+static void security_keys_go_out_as_openssh_has_them(void **state)
+{
+    static const nc_pk_type inner[] = {NC_PK_ED25519, NC_PK_P256};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        nacre_key *k = security_key(inner[i], "ssh:");
+        nacre_key *c = certified(k, test_key("ed25519"), NACRE_CERT_USER, "mina");
+        nacre_span plain = nacre_key_blob(k);
+        nc_buf ours, theirs;
+        nc_buf_init(&ours, NULL, 1 << 16);
+        nc_buf_init(&theirs, NULL, 1 << 16);
+        (void)written(&ours, c);
+        nc_wr w = nc_wr_init(&theirs);
+        nc_wr_cstr(&w, nacre_key_type(c));
+        nc_wr_str(&w, nacre_key_blob(c));
+        if (inner[i] == NC_PK_ED25519) { /* between the type's name and "ssh:" in the plain blob */
+            size_t name = 4 + strlen("sk-ssh-ed25519@openssh.com");
+            nc_wr_bytes(&w, nc_span(plain.p + name, 4 + 32));
+        }
+        nc_wr_cstr(&w, "ssh:");
+        nc_wr_u8(&w, 5);
+        nc_wr_cstr(&w, "handle");
+        nc_wr_cstr(&w, "");
+        nc_wr_cstr(&w, "comment");
+        assert_int_equal(nc_wr_err(&w), NACRE_OK);
+        assert_true(nc_span_eq(nc_buf_span(&ours), nc_buf_span(&theirs)));
+        nc_buf_clear(&ours);
+        nc_buf_clear(&theirs);
+        nacre_key_free(c);
+        nacre_key_free(k);
+    }
+}
+
 /* Cut at every byte; and with a private half for another application than the certified one. */
 static void broken_certified_security_keys_are_refused(void **state)
 {
@@ -395,6 +429,7 @@ int main(void)
         cmocka_unit_test(every_type_is_held_with_its_certificate),
         cmocka_unit_test(broken_certified_keys_are_refused),
         cmocka_unit_test(security_keys_are_held_with_their_certificates),
+        cmocka_unit_test(security_keys_go_out_as_openssh_has_them),
         cmocka_unit_test(broken_certified_security_keys_are_refused),
         cmocka_unit_test(what_cannot_be_is_not_sent),
         cmocka_unit_test(long_comments_are_cut),
