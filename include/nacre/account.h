@@ -33,12 +33,12 @@ NACRE_API void nacre_account_free(nacre_account *a); /* NULL ok */
 /*
  * Is this the user's password? Only NACRE_OK means yes; NACRE_AUTH_FAILED no, whatever the reason: no
  * such user, no or an empty or a locked password, one that must be changed first (RFC 4252 8), an
- * expired account, a hash that this system cannot compute, a password above 1024 bytes or with a zero
- * byte in it. Takes as long for users that do not exist.
+ * expired account, a hash that this system cannot compute, a password of no bytes (whatever is stored), above
+ * 1024 bytes or with a zero byte in it. Takes as long for users that do not exist.
  * name NULL: an unknown user. Reads the shadow file: needs root as a rule.
  */
 NACRE_API int nacre_account_check_password(const char *name, nacre_span password) NACRE_MUST_CHECK;
-/* The part of it below the lookup: does password match a crypt(3) hash? hash NULL: no, but slowly. */
+/* The part of it below the lookup: does password, which is not empty, match a crypt(3) hash? hash NULL: no, but slowly. */
 NACRE_API int nacre_password_matches(const char *hash, nacre_span password) NACRE_MUST_CHECK;
 
 /*

@@ -236,12 +236,13 @@ static void choose_decoy(char *out, size_t size)
 int nacre_password_matches(const char *hash, nacre_span password)
 {
     char text[PASSWORD_MAX + 1] = {0};
-    bool fits = password.n <= PASSWORD_MAX && (!password.n || !memchr(password.p, 0, password.n));
+    /* Nothing said is no password, not even where somebody stored the hash of nothing. */
+    bool fits = password.n > 0 && password.n <= PASSWORD_MAX && !memchr(password.p, 0, password.n);
     bool usable = hash_usable(hash);
     char decoy[256];
     choose_decoy(decoy, sizeof(decoy));
     const char *setting = usable ? hash : decoy;
-    if (fits && password.n) {
+    if (fits) {
         memcpy(text, password.p, password.n);
     }
     bool same = false;

@@ -68,11 +68,48 @@ static void what_is_no_hash_is_never_compared(void **state)
                      NACRE_OK);
 }
 
+/* How long an answer takes says nothing: whoever is asked for, and whatever is said, one derivation that costs something. */
+static void the_same_work_for_everybody(void **state)
+{
+    (void)state;
+    static const char *const names[] = {NULL, "", "no-such-user-here", "nobody", "root"};
+    static char lengthy[1025];
+    memset(lengthy, 'a', sizeof(lengthy));
+    const nacre_span said[] = {nc_span_cstr("secret"), nc_span(NULL, 0), nc_span("a\0b", 3),
+                               nc_span(lengthy, sizeof(lengthy))};
+    answer = NULL;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        for (size_t k = 0; k < sizeof(said) / sizeof(said[0]); k++) {
+            calls = cheap = 0;
+            assert_int_equal(nacre_account_check_password(names[i], said[k]), NACRE_AUTH_FAILED);
+            assert_int_equal(calls, 1);
+            assert_int_equal(cheap, 0);
+        }
+    }
+}
+
+/* What crypt(3) would take for the password, and is none. */
+static void what_is_no_password_opens_nothing(void **state)
+{
+    (void)state;
+    static const char stored[] = "$6$saltsalt$something";
+    static char lengthy[1025];
+    memset(lengthy, 'a', sizeof(lengthy));
+    answer = "=";
+    assert_int_equal(nacre_password_matches(stored, nc_span(NULL, 0)), NACRE_AUTH_FAILED);
+    assert_int_equal(nacre_password_matches(stored, nc_span("a\0b", 3)), NACRE_AUTH_FAILED);
+    assert_int_equal(nacre_password_matches(stored, nc_span("", 1)), NACRE_AUTH_FAILED);
+    assert_int_equal(nacre_password_matches(stored, nc_span(lengthy, 1025)), NACRE_AUTH_FAILED);
+    assert_int_equal(nacre_password_matches(stored, nc_span(lengthy, 1024)), NACRE_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_failure_of_crypt_is_a_yes),
         cmocka_unit_test(what_is_no_hash_is_never_compared),
+        cmocka_unit_test(the_same_work_for_everybody),
+        cmocka_unit_test(what_is_no_password_opens_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

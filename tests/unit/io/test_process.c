@@ -10,6 +10,7 @@
 #include "io/fd.h"
 #include "io/process.h"
 
+#include <crypt.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -377,6 +378,8 @@ static void test_passwords(void **state)
     (void)state;
     static const char good[] = "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDe"
                                "hy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1"; /* of "secret" */
+    static const char of_nothing[] = "$6$saltsalt$qkTgsCrWMTAS9gBGcf9W60sFfH.hU0oTCAOJjhbz5tSp/sU3"
+                                     "/xXZK4OFwCtq8lIIdpJ6CatVdOTSHKp97TPkt/";
     static const char hash[] = "$6$saltsalt$";
     nacre_span pw = nc_span_cstr("secret");
     static const char *const bad[] = {"",  "*",  "*0",     "*1", "!",   "!$6$x",
@@ -394,6 +397,11 @@ static void test_passwords(void **state)
     assert_int_equal(nacre_password_matches(good, zero), NACRE_AUTH_FAILED);
     assert_int_equal(nacre_password_matches(good, nc_span_cstr("secreT")), NACRE_AUTH_FAILED);
     assert_int_equal(nacre_password_matches(good, nc_span(NULL, 0)), NACRE_AUTH_FAILED);
+    /* Somebody has stored the hash of an empty password: it opens nothing. */
+    assert_string_equal(crypt("", of_nothing), of_nothing);
+    assert_int_equal(nacre_password_matches(of_nothing, nc_span(NULL, 0)), NACRE_AUTH_FAILED);
+    assert_int_equal(nacre_password_matches(of_nothing, nc_span_cstr("")), NACRE_AUTH_FAILED);
+    assert_int_equal(nacre_password_matches(of_nothing, nc_span("\0", 1)), NACRE_AUTH_FAILED);
     assert_int_equal(nacre_password_matches(NULL, zero), NACRE_AUTH_FAILED);
     char *lengthy = malloc(5000);
     memset(lengthy, 'a', 5000);
