@@ -222,6 +222,48 @@ static void test_host_key_refused(void **state)
     pair_free(&p);
 }
 
+/* Leaves the question open, and lets nothing more of the server's come. */
+static bool let_a_person_think(pair *p, int who, const nacre_event *ev)
+{
+    if (ev->type != NACRE_EVENT_HOST_KEY) {
+        return false;
+    }
+    *(uint32_t *)p->user = ev->ticket;
+    p->stalled[1 - who] = true;
+    return true;
+}
+
+/* Who is asked about a host key may take an hour. The rest of the exchange may not. */
+static void test_host_key_that_takes_time(void **state)
+{
+    (void)state;
+    uint32_t ticket = 0;
+    pair p;
+    pair_init(&p, 28);
+    p.hook = let_a_person_think;
+    p.user = &ticket;
+    p.cut = PAIR_BYTES; /* so that the server's NEWKEYS does not come with its key */
+    p.config[1].kex_timeout_ms = p.config[1].login_grace_ms = 0;
+    assert_int_equal(pair_start(&p, NULL), NACRE_OK);
+    pair_run(&p);
+    assert_int_not_equal(ticket, 0);
+    assert_true(nacre_transport_deadline(p.end[0].t) == UINT64_MAX);
+    pair_advance(&p, 3600 * 1000);
+    pair_run(&p);
+    assert_int_equal(hostile_error(&p, 0)->status, NACRE_OK);
+    assert_int_equal(nacre_transport_accept(p.end[0].t, ticket), NACRE_OK);
+    pair_run(&p);
+    assert_int_equal(p.end[0].seen[NACRE_EVENT_KEX_DONE], 0);
+    assert_true(nacre_transport_deadline(p.end[0].t) == p.now + 60000);
+    pair_advance(&p, 59999);
+    pair_run(&p);
+    assert_int_equal(hostile_error(&p, 0)->status, NACRE_OK);
+    pair_advance(&p, 1);
+    hostile_end(&p, 0, NACRE_TIMEOUT);
+    assert_non_null(strstr(hostile_error(&p, 0)->text, "NEWKEYS did not come"));
+    pair_free(&p);
+}
+
 static void test_host_key_changed_at_rekey(void **state)
 {
     (void)state;
@@ -464,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_kexinit_within_kex),
         cmocka_unit_test(test_signature_flipped),
         cmocka_unit_test(test_host_key_refused),
+        cmocka_unit_test(test_host_key_that_takes_time),
         cmocka_unit_test(test_host_key_changed_at_rekey),
         cmocka_unit_test(test_small_rsa_host_key),
         cmocka_unit_test(test_host_key_of_another_type),

@@ -397,6 +397,12 @@ static void channel_cap(void **unused)
     assert_int_equal(nacre_channel_id(ev.channel), id);
     assert_int_equal(nc_mux_channels(us.mux), 16);
     fake_free(&us);
+    /* A config that allows any number is not taken at its word: numbers are places in a table. */
+    fake_prepare(&us, NACRE_SERVER);
+    us.config.max_channels = UINT32_MAX;
+    assert_int_equal(fake_start(&us), NACRE_OK);
+    assert_int_equal(us.mux->max_channels, NC_MAX_CHANNELS);
+    fake_free(&us);
     /* odd names of types are refused without asking: what is shown is what was sent */
     static const struct {
         const char *p;

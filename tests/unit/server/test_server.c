@@ -287,6 +287,8 @@ static void the_dice_of_max_startups(void **state)
     assert_true(nacre_startups_refuse(UINT32_MAX, 10, 30, 100, 99));
     assert_true(nacre_startups_refuse(0, 0, 30, 0, 99));
     assert_true(nacre_startups_refuse(10, 10, 100, 10, 99));
+    assert_true(nacre_startups_refuse(5, 10, 30, 5, 99)); /* full holds below begin, too */
+    assert_false(nacre_startups_refuse(4, 10, 30, 5, 0));
     assert_true(nacre_startups_refuse(10, 10, 30, 100, 29));
     assert_false(nacre_startups_refuse(10, 10, 30, 100, 30));
     /* Half way: half of what is left above 30 %. */

@@ -235,6 +235,49 @@ static nacre_server_counts server_counts(world *w)
     return n;
 }
 
+typedef struct dice {
+    uint8_t side;
+    bool broken;
+} dice;
+
+static int throw(void *user, uint8_t *out, size_t n)
+{
+    const dice *d = user;
+    memset(out, 0, n);
+    out[0] = d->side; /* the machines that tests run on have the low byte first */
+    return d->broken ? -1 : 0;
+}
+
+/* Between begin and full it is the dice that decide, and no dice are bad ones. */
+static void the_dice_decide_who_is_dropped_early(void **state)
+{
+    world *w = *state;
+    dice d = {.side = 0};
+    w->cfg.startups_begin = 1;
+    w->cfg.startups_rate = 30;
+    w->cfg.startups_full = 1000;
+    w->cfg.sources.no_instead = true;
+    w->cfg.transport.random = throw;
+    w->cfg.transport.random_user = &d;
+    listen_here(w);
+    static const struct {
+        dice d;
+        bool served;
+    } rows[] = {{{0, false}, true}, /* nobody waits yet */
+                {{0, false}, false}, {{29, false}, false}, {{40, false}, true},
+                {{99, false}, true}, {{99, true}, false}};
+    int fds[sizeof(rows) / sizeof(rows[0])];
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        d = rows[i].d;
+        fds[i] = dial_from("127.0.0.2");
+        assert_int_equal(served(w, fds[i]), rows[i].served);
+    }
+    assert_int_equal(counts(w).refused_startups, 3);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        (void)close(fds[i]);
+    }
+}
+
 /* In all, logged in or not, of whatever source; a place is free again when one ends. */
 static void above_max_connections_nobody_is_served(void **state)
 {
@@ -311,6 +354,7 @@ int main(void)
         WITH_WORLD(the_application_blames),
         WITH_WORLD(a_grace_that_is_over),
         WITH_WORLD(what_is_counted_of_logins),
+        WITH_WORLD(the_dice_decide_who_is_dropped_early),
         WITH_WORLD(above_max_connections_nobody_is_served),
         WITH_WORLD(caps_that_end_connections_are_counted),
         WITH_WORLD(counters_fit_the_callers_room),

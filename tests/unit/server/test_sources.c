@@ -198,6 +198,10 @@ static void penalties_add_up_and_end(void **state)
     assert_int_equal(why, NACRE_OFFENCE_AUTH_FAIL);
     /* It stays in force below the minimum, to its end. */
     assert_int_equal(ASK("192.0.2.1", 15 * SECOND - 1), NACRE_ADMIT_NOT_PENALTY);
+    /* What is over counts for nothing, although nobody has come yet to have it forgotten. */
+    assert_int_equal(nacre_sources_refused_for(s, at("192.0.2.1"), 16 * SECOND, &why), 0);
+    assert_int_equal(why, NACRE_OFFENCE_NONE);
+    assert_int_equal(counts().sources4, 1);
     assert_int_equal(ASK("192.0.2.1", 15 * SECOND), NACRE_ADMIT);
     assert_int_equal(counts().sources4, 0);
     /* Then all begins anew. */
