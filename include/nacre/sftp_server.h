@@ -216,7 +216,11 @@ NACRE_API void nacre_sftp_server_get_stats(const nacre_sftp_server *s,
 
 /*
  * Adds a directory entry; an empty longname is made from attrs (numbers for owner and group). False:
- * the reply is full (or memory is), the entry is not in it.
+ * the reply is full (or memory is), the entry is not in it, and no other will be. An entry that no
+ * reply can hold - without a name, with extended attributes that are not as many as they say, or with
+ * more of all than a packet's 256 KiB - ends the reply in the same way: what was added before it goes
+ * out, and the READDIR that it then comes first in fails (NACRE_FX_FAILURE). A backend whose names may
+ * be that long leaves those out by itself, or its directory cannot be read beyond them.
  */
 NACRE_API bool nacre_sftp_answer_name(nacre_sftp_answer *out, const nacre_sftp_name *entry);
 NACRE_API bool nacre_sftp_answer_path(nacre_sftp_answer *out, nacre_span path);
@@ -244,7 +248,11 @@ NACRE_API int nacre_sftp_reply_data(nacre_sftp_server *s, uint32_t ticket,
                                     nacre_span data) NACRE_MUST_CHECK;
 NACRE_API int nacre_sftp_reply_attrs(nacre_sftp_server *s, uint32_t ticket,
                                      const nacre_sftp_attrs *attrs) NACRE_MUST_CHECK;
-/* *taken (NULL ok): how many of the entries were put into the reply; none at all: end of directory. */
+/*
+ * *taken (NULL ok): how many of the entries were put into the reply; give the others with the next
+ * READDIR. n 0: end of directory. When the first entry is one that no reply can hold (see
+ * nacre_sftp_answer_name) nothing is sent: NACRE_LIMIT for its size, or NACRE_INVALID_ARGUMENT.
+ */
 NACRE_API int nacre_sftp_reply_names(nacre_sftp_server *s, uint32_t ticket,
                                      const nacre_sftp_name *entries, size_t n,
                                      size_t *taken) NACRE_MUST_CHECK;

@@ -396,14 +396,12 @@ int nc_scp_sink_flush(nc_scp_sink *s)
 int nc_scp_sink_input(nc_scp_sink *s, nacre_span in)
 {
     size_t n = in.n;
-    while (in.n > 0 && s->error.status == NACRE_OK) {
-        int rc = take(s, &in);
-        if (rc != NACRE_OK && s->error.status == NACRE_OK) {
-            give_up(s, rc);
-        }
+    int rc = s->error.status;
+    while (in.n > 0 && rc == NACRE_OK) {
+        rc = take(s, &in); /* what fails there is in s->error */
     }
     if (s->out.pipe.consumed && n > 0) {
-        int rc = s->out.pipe.consumed(s->out.pipe.ctx, n);
+        rc = s->out.pipe.consumed(s->out.pipe.ctx, n);
         if (rc != NACRE_OK) {
             give_up(s, rc);
         }

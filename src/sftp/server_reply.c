@@ -188,10 +188,21 @@ static void put_longname(nc_wr *w, const nacre_sftp_name *entry)
     nc_wr_str(w, n < sizeof(line) ? nc_span(line, n) : entry->name);
 }
 
+/* An entry that can stand in no reply: those before it go out, and what it comes first in fails. */
+static bool end_names(nacre_sftp_answer *out, size_t before)
+{
+    if (out->count > 0) {
+        nc_buf_truncate(out->w.b, before);
+        out->w = nc_wr_init(out->w.b);
+    }
+    out->failed = true;
+    return false;
+}
+
 bool nacre_sftp_answer_name(nacre_sftp_answer *out, const nacre_sftp_name *entry)
 {
-    if (out->kind != NC_ANSWER_NAMES || nc_wr_err(&out->w) != NACRE_OK || entry->name.n == 0 ||
-        !nc_sftp_attrs_valid(&entry->attrs)) {
+    if (out->kind != NC_ANSWER_NAMES || nc_wr_err(&out->w) != NACRE_OK || out->failed ||
+        entry->name.n == 0 || !nc_sftp_attrs_valid(&entry->attrs)) {
         out->failed = true;
         return false;
     }
@@ -204,8 +215,7 @@ bool nacre_sftp_answer_name(nacre_sftp_answer *out, const nacre_sftp_name *entry
     put_longname(&out->w, entry);
     nc_sftp_wr_attrs(&out->w, &entry->attrs);
     if (nc_wr_err(&out->w) != NACRE_OK) {
-        out->failed = true; /* alone too large for a packet, or no memory */
-        return false;
+        return end_names(out, before); /* too large for a packet, or no memory */
     }
     if (out->count > 0 && b->len > NC_SERVER_MAX_NAMES) {
         nc_buf_truncate(b, before);
@@ -376,7 +386,7 @@ int nacre_sftp_reply_names(nacre_sftp_server *s, uint32_t ticket, const nacre_sf
     }
     nc_server_names_end(&a);
     l.w = a.w;
-    if (a.failed || i == 0) {
+    if (i == 0) {
         nc_buf_clear(&l.b);
         return nc_wr_err(&a.w) != NACRE_OK ? nc_wr_err(&a.w) : NACRE_INVALID_ARGUMENT;
     }

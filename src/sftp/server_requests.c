@@ -270,6 +270,8 @@ static uint32_t run_readdir(nc_run *run)
         return code;
     }
     if (run->answer.count == 0) {
+        bool large = nc_wr_err(&run->answer.w) == NACRE_LIMIT;
+        run->call.message = large ? "Name too long for a reply" : run->call.message;
         return run->answer.failed ? NACRE_FX_FAILURE : NACRE_FX_EOF;
     }
     nc_server_names_end(&run->answer);

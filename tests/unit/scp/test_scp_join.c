@@ -530,6 +530,34 @@ static void test_failures_below(void **state)
     nc_scp_join_free(NULL);
 }
 
+/* What waits is not sent when the pipe is writable again, but gone: of either side, it is the end. */
+static void test_gone_while_words_wait(void **state)
+{
+    (void)state;
+    for (int down = 0; down < 2; down++) {
+        fixture f;
+        assert_int_equal(begin(&f, NULL), NACRE_OK);
+        collector *side = down ? &f.down : &f.up;
+        side->budget = 0;
+        assert_int_equal(nc_scp_join_replies(f.join, SPAN("\0")), NACRE_OK);
+        assert_int_equal(nc_scp_join_input(f.join, SPAN("C0644 1 a\n")), NACRE_OK);
+        assert_int_equal(side->len, 0);
+        side->write_rc = NACRE_IO;
+        assert_int_equal(nc_scp_join_flush(f.join), NACRE_IO);
+        const nacre_error *why = nc_scp_join_error(f.join);
+        assert_int_equal(why->status, NACRE_IO);
+        assert_int_equal(why->by, NACRE_BY_US);
+        assert_non_null(strstr(why->text, "copying ended"));
+        side->write_rc = NACRE_OK;
+        side->budget = 100;
+        assert_int_equal(nc_scp_join_flush(f.join), NACRE_IO); /* and stays so */
+        assert_int_equal(nc_scp_join_eof(f.join), NACRE_IO);
+        assert_int_equal(side->len, 0);
+        assert_false(nc_scp_join_over(f.join));
+        nc_scp_join_free(f.join);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_a_slow_sink),
         cmocka_unit_test(test_cancelled),
         cmocka_unit_test(test_failures_below),
+        cmocka_unit_test(test_gone_while_words_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -288,6 +288,31 @@ static void test_what_ends_all(void **state)
     }
 }
 
+/* A peer that takes no more is heard out: why it went is in what it has sent. */
+static void test_a_peer_that_is_gone(void **state)
+{
+    (void)state;
+    for (int words = 0; words < 2; words++) {
+        fixture f;
+        begin(&f, one_file, 1, false, 0);
+        ANSWER(&f, "\0");
+        f.out.write_rc = NACRE_CLOSED;
+        ANSWER(&f, "\0");
+        SAID(&f, "");
+        assert_int_equal(nc_scp_source_flush(f.source), NACRE_OK);
+        if (words) {
+            assert_int_equal(answer(&f, "\2scp: bye\n", 10), NACRE_SCP_REFUSED);
+            assert_non_null(strstr(nc_scp_source_error(f.source)->text, "bye"));
+        } else {
+            assert_int_equal(nc_scp_source_eof(f.source), NACRE_INCOMPLETE);
+        }
+        assert_int_equal(nc_scp_source_error(f.source)->by, NACRE_BY_PEER);
+        assert_false(nc_scp_source_done(f.source));
+        assert_string_equal(f.s.log, ""); /* nothing of it is told as copied */
+        nc_scp_source_free(f.source);
+    }
+}
+
 static void test_every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -324,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_names_that_no_line_can_carry),
         cmocka_unit_test(test_words_that_end_nothing),
         cmocka_unit_test(test_what_ends_all),
+        cmocka_unit_test(test_a_peer_that_is_gone),
         cmocka_unit_test(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

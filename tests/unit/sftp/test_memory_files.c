@@ -244,6 +244,8 @@ static void attributes(void **state)
     assert_int_equal(close_file(&p, &f), NACRE_FX_OK);
     wr_handle(begin(&p, NACRE_FXP_FSTAT), &f);
     assert_int_equal(ask(&p), NACRE_FX_FAILURE);
+    wr_handle(begin_ext(&p, "fstatvfs@openssh.com"), &f);
+    assert_int_equal(ask(&p), NACRE_FX_FAILURE);
     peer_close(&p);
 }
 
@@ -315,6 +317,54 @@ static void names(void **state)
     static const char known[] = "\0\0\0\x0c\0\0\0\4root\0\0\0\0\0\0\0\x08\0\0\0\4root";
     assert_true(nc_span_eq(nc_rd_rest(&p.r), nc_span(known, sizeof(known) - 1)));
     assert_int_equal(ask_ext(&p, "users-groups-by-id@openssh.com", "abc"), NACRE_FX_BAD_MESSAGE);
+    peer_close(&p);
+}
+
+/* What is asked for at once has an end: of numbers, of a link's words, and of the path that is told. */
+static void as_long_as_may_be(void **state)
+{
+    enum { IDS = 4096, TARGET = 4095, LEVEL = 250, LEVELS = 66, HALF = 33 };
+    static uint8_t numbers[4 * IDS + 4];
+    static char target[TARGET + 2], whole[LEVELS * LEVEL + 1], path[HALF * LEVEL + 4];
+    peer p;
+    (void)state;
+    peer_ready(&p, NULL);
+    for (size_t more = 0; more < 2; more++) {
+        nc_wr *w = begin_ext(&p, "users-groups-by-id@openssh.com");
+        nc_wr_str(w, nc_span(numbers, 4 * (IDS / 2)));
+        nc_wr_str(w, nc_span(numbers, 4 * (IDS / 2 + more)));
+        assert_int_equal(ask(&p), more ? NACRE_FX_FAILURE : NACRE_FX_OK);
+    }
+    memset(target, 'x', TARGET + 1);
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, target, "/link"), NACRE_FX_BAD_MESSAGE);
+    assert_int_equal(one(&p, NACRE_FXP_LSTAT, "/link"), NACRE_FX_NO_SUCH_FILE);
+    target[TARGET] = '\0';
+    assert_int_equal(two(&p, NACRE_FXP_SYMLINK, target, "/link"), NACRE_FX_OK);
+    /* Through links to a place whose own name is longer than any path: 66 levels of 250 bytes. */
+    memset(whole, 'n', sizeof(whole) - 1);
+    for (size_t i = 0; i < LEVELS; i++) {
+        whole[i * LEVEL] = '/';
+    }
+    assert_int_equal(nacre_memory_files_mkdir(p.files, whole, 0700), NACRE_OK);
+    const char *from = "/", *links[] = {"/1", "/2", "/3"};
+    for (size_t i = 0; i < 3; i++) { /* eleven levels each */
+        (void)snprintf(target, sizeof(target), "%s%.*s", i ? from : "", 11 * LEVEL, whole);
+        assert_int_equal(two(&p, NACRE_FXP_SYMLINK, target, links[i]), NACRE_FX_OK);
+        from = links[i];
+    }
+    (void)snprintf(path, sizeof(path), "/3%.*s", (HALF - 1) * LEVEL, whole);
+    assert_int_equal(one(&p, NACRE_FXP_REALPATH, path), NACRE_FX_OK);
+    assert_int_equal(nc_rd_u32(&p.r), 1);
+    assert_int_equal(nc_rd_str(&p.r).n, (LEVELS - 1) * LEVEL);
+    (void)snprintf(path, sizeof(path), "/3%.*s", HALF * LEVEL, whole);
+    assert_int_equal(one(&p, NACRE_FXP_REALPATH, path), NACRE_FX_FAILURE);
+    assert_int_equal(one(&p, NACRE_FXP_STAT, path), NACRE_FX_OK); /* it is there all the same */
+    (void)snprintf(path, sizeof(path), "/3%.*s", (HALF - 1) * LEVEL, whole);
+    (void)strcat(path, "/none");
+    assert_int_equal(one(&p, NACRE_FXP_REALPATH, path), NACRE_FX_OK);
+    memset(path + strlen(path) - 4, 'm', LEVEL - 1); /* nor is what is not there yet */
+    path[2 + HALF * LEVEL] = '\0';
+    assert_int_equal(one(&p, NACRE_FXP_REALPATH, path), NACRE_FX_FAILURE);
     peer_close(&p);
 }
 
@@ -390,7 +440,10 @@ static void space(void **state)
     assert_int_equal(set_size(&p, "/f", 5000), NACRE_FX_OK);
     uint8_t zeros[5000] = {0};
     holds(&p, "/f", zeros, 5000);
-    nacre_span big = {calloc(1, 1 << 20), 1 << 20};
+    nacre_span big = {calloc(1, (1 << 20) + 1), (1 << 20) + 1};
+    assert_int_equal(nacre_memory_files_put(p.files, "/more/g", big, 0600), NACRE_LIMIT);
+    assert_int_equal(one(&p, NACRE_FXP_STAT, "/more"), NACRE_FX_NO_SUCH_FILE); /* in no case */
+    big.n--;
     assert_int_equal(nacre_memory_files_put(p.files, "/g", big, 0600), NACRE_LIMIT);
     free((void *)(uintptr_t)big.p);
     assert_int_equal(one(&p, NACRE_FXP_REMOVE, "/g"), NACRE_FX_OK);
@@ -489,6 +542,7 @@ int main(void)
         cmocka_unit_test(attributes),
         cmocka_unit_test(made_with),
         cmocka_unit_test(names),
+        cmocka_unit_test(as_long_as_may_be),
         cmocka_unit_test(not_put),
         cmocka_unit_test(space),
         cmocka_unit_test(space_of_links),

@@ -544,6 +544,31 @@ static void early_requests(void **state)
     peer_close(&p);
 }
 
+/* A number of a request comes again after a million others, and 0 is nobody's: a lying server could use it. */
+static void numbers_come_round(void **state)
+{
+    enum { LAST = 0xFFFFF };
+    peer p;
+    uint32_t id, seen = 0;
+    (void)state;
+    peer_open(&p);
+    assert_int_equal(nacre_sftp_req_stat(p.e, SPAN("/"), &id), NACRE_OK);
+    assert_int_equal(reply(&p, NACRE_FXP_ATTRS, id, "\0\0\0\0", 4), NACRE_OK);
+    for (size_t i = 0; i < p.e->slot_count; i++) {
+        p.e->slots[i].generation = LAST;
+    }
+    for (size_t i = 0; i < p.e->slot_count; i++) {
+        assert_int_equal(nacre_sftp_req_stat(p.e, SPAN("/"), &id), NACRE_OK);
+        assert_int_equal(id >> NC_SFTP_SLOT_BITS, 1);
+        seen += id & ((1u << NC_SFTP_SLOT_BITS) - 1);
+        assert_int_equal(reply(&p, NACRE_FXP_ATTRS, id, "\0\0\0\0", 4), NACRE_OK);
+        assert_int_equal(p.ev.id, id);
+    }
+    assert_int_equal(seen, p.e->slot_count * (p.e->slot_count - 1) / 2); /* each slot once */
+    fatal(&p, reply(&p, NACRE_FXP_ATTRS, 0, "\0\0\0\0", 4), "not waiting");
+    peer_close(&p);
+}
+
 static void bad_arguments(void **state)
 {
     peer p;
@@ -567,7 +592,11 @@ static void bad_arguments(void **state)
     assert_int_equal(nacre_sftp_req_setstat(p.e, SPAN("/"), &a, &id), NACRE_INVALID_ARGUMENT);
     assert_int_equal(nacre_sftp_req_extended(p.e, "x", nc_span(big, sizeof(big)), &id),
                      NACRE_TOO_LARGE);
+    assert_int_equal(nacre_sftp_req_extended(p.e, NULL, SPAN("z"), &id), NACRE_INVALID_ARGUMENT);
+    assert_int_equal(nacre_sftp_req_extended(p.e, "", SPAN("z"), &id), NACRE_INVALID_ARGUMENT);
     assert_int_equal(nacre_sftp_req_fstatvfs(p.e, SPAN("h"), &id), NACRE_UNSUPPORTED);
+    assert_int_equal(nacre_sftp_engine_set_user(p.e, 77, &id), NACRE_NOT_FOUND);
+    assert_int_equal(nacre_sftp_engine_forget(p.e, 77), NACRE_NOT_FOUND);
     nacre_sftp_check check = {.algorithms = "md5", .block_size = 255};
     assert_int_equal(nacre_sftp_req_check_file(p.e, SPAN("h"), &check, &id),
                      NACRE_INVALID_ARGUMENT);
@@ -577,7 +606,18 @@ static void bad_arguments(void **state)
     assert_int_equal(nacre_sftp_commit_write(p.e, 1, &id), NACRE_WRONG_STATE);
     nacre_room room;
     size_t count = 1;
-    size_t granted;
+    size_t granted = 99;
+    static const struct {
+        size_t handle, want, count;
+    } none[] = {{0, 9, 1}, {257, 9, 1}, {1, 0, 1}, {1, 9, 0}};
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        count = none[i].count;
+        assert_int_equal(nacre_sftp_reserve_write(p.e, nc_span(big, none[i].handle), 0,
+                                                  none[i].want, &room, &count, &granted),
+                         NACRE_INVALID_ARGUMENT);
+        assert_int_equal(count + granted, 0);
+    }
+    count = 1;
     assert_int_equal(nacre_sftp_reserve_write(p.e, SPAN("h"), 0, 9, &room, &count, &granted),
                      NACRE_OK);
     assert_int_equal(granted, 9);
@@ -639,7 +679,7 @@ int main(void)
         cmocka_unit_test(extensions),     cmocka_unit_test(requests_amid_data),
         cmocka_unit_test(out_of_order),   cmocka_unit_test(ids_and_caps),
         cmocka_unit_test(bad_arguments),  cmocka_unit_test(early_requests),
-        cmocka_unit_test(failing_memory),
+        cmocka_unit_test(failing_memory), cmocka_unit_test(numbers_come_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,11 +141,42 @@ static void server_side(void **state)
     each_call(false, true, 5000);
 }
 
+/* Pipes that are none, or halves, make no machine. */
+static void no_pipe(void **state)
+{
+    mem_pipe both;
+    nacre_sftp_engine *e = NULL;
+    nacre_sftp_server *s = NULL;
+    nacre_sftp_server_ops ops = {.size = sizeof(ops)};
+    (void)state;
+    mem_pipe_init(&both, 1 << 16, 1000, true);
+    nacre_pipe deaf = both.client_pipe, half = both.client_pipe;
+    deaf.write = NULL;
+    half.commit = NULL;
+    const nacre_pipe *const none[] = {NULL, &deaf, &half};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(nacre_sftp_engine_new(&e, NULL, none[i]), NACRE_INVALID_ARGUMENT);
+        assert_int_equal(nacre_sftp_server_new(&s, none[i], &ops, NULL, NULL, NULL),
+                         NACRE_INVALID_ARGUMENT);
+    }
+    assert_int_equal(nacre_sftp_engine_new(NULL, NULL, &both.client_pipe), NACRE_INVALID_ARGUMENT);
+    assert_null(e);
+    assert_null(s);
+    assert_int_equal(nacre_sftp_engine_new(&e, NULL, &both.client_pipe), NACRE_OK);
+    assert_int_equal(nacre_sftp_engine_start(e), NACRE_OK);
+    assert_int_equal(nacre_sftp_engine_start(e), NACRE_WRONG_STATE); /* no second INIT */
+    assert_int_equal(nacre_sftp_engine_flush(e), NACRE_OK);
+    assert_int_equal(both.up.len, 9);
+    nacre_sftp_engine_free(e);
+    mem_pipe_clear(&both);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(client_side),
         cmocka_unit_test(server_side),
+        cmocka_unit_test(no_pipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -423,6 +423,35 @@ static void waits_and_goes_on(void **state)
     peer_close(&p);
 }
 
+/* The client goes while more replies wait than any further request may add to. */
+static void gone_while_replies_wait(void **state)
+{
+    static uint8_t file[70000];
+    peer p;
+    uint8_t rq[64], body[32] = {0};
+    (void)state;
+    peer_open(&p, NULL);
+    mem_backend_set(mem_backend_find(&p.backend, "/f"), file, sizeof(file));
+    open_f(&p, NACRE_FXF_READ, body);
+    nc_put_u32(body + 28, sizeof(file));
+    p.pipe.down.credit = 0;
+    assert_int_equal(
+        nacre_sftp_server_input(p.s, nc_span(rq, packet(rq, NACRE_FXP_READ, body, 32))), NACRE_OK);
+    assert_true(nacre_sftp_server_wants_write(p.s));
+    p.pipe.server.fail_at = 1;
+    assert_int_equal(
+        nacre_sftp_server_input(p.s, nc_span(rq, packet(rq, NACRE_FXP_REMOVE, "\0\0\0\2/f", 6))),
+        NACRE_CLOSED);
+    const nacre_error *why = nacre_sftp_server_error(p.s);
+    assert_non_null(strstr(why->text, "replies could not be sent"));
+    assert_int_equal(why->by, NACRE_BY_US);
+    assert_non_null(mem_backend_find(&p.backend, "/f")); /* nothing more is done for it */
+    assert_int_equal(nacre_sftp_server_flush(p.s), NACRE_CLOSED);
+    assert_false(nacre_sftp_server_wants_write(p.s));
+    peer_close(&p);
+    assert_int_equal(p.backend.open_now, 0);
+}
+
 static void tickets(void **state)
 {
     peer p;
@@ -468,6 +497,7 @@ int main(void)
         cmocka_unit_test(deaf_client),
         cmocka_unit_test(memory_of_a_session),
         cmocka_unit_test(waits_and_goes_on),
+        cmocka_unit_test(gone_while_replies_wait),
         cmocka_unit_test(tickets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
