@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import time
 import unittest
 
 from harness import *
@@ -13,6 +14,7 @@ def setUpModule():
     global place, user
     place = Place()
     user = TestUser() if ROOT else None
+    SlowPrograms.begin() if ROOT else None
 
 
 def public(kind="ed25519"):
@@ -166,6 +168,39 @@ class Programs(ServerCase):
         server.stop()
         result = run([APPS / "nacre-sshd", "-t", "-f", sshd_config(place, 1, lines)], check=255)
         self.assertIn(b"AuthorizedKeysCommandUser", result.stderr)
+
+
+class SlowPrograms(unittest.TestCase):
+    """A process that waits for somebody else's program cannot look at its clock: LoginGraceTime ends it all the same.
+
+    Begun before all other tests of this file, for it takes ten seconds of grace in which nothing is to be done.
+    """
+
+    @classmethod
+    def begin(cls):
+        directory = pathlib.Path("/run/nacre-test-slow")
+        directory.mkdir(mode=0o755, exist_ok=True)
+        unittest.addModuleCleanup(shutil.rmtree, directory, True)
+        program, began = directory / "program", place.fresh("began")
+        program.write_text(f"#!/bin/sh\n: >{began}\nexec sleep 28\n")  # 30 s are what a program has
+        os.chmod(program, 0o755)
+        cls.server = nacre_server(place, "AuthorizedKeysFile none", f"AuthorizedKeysCommand {program}",
+                                  "AuthorizedKeysCommandUser root", "LoginGraceTime 1")
+        unittest.addModuleCleanup(cls.server.stop)
+        cls.client = subprocess.Popen(["ssh", "-p", str(cls.server.port), *client_options(place, cls.server),
+                                       f"{ME}@127.0.0.1", "echo never"], stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        unittest.addModuleCleanup(lambda: (cls.client.kill(), cls.client.wait(), cls.client.stdout.close()))
+        wait_until(began.exists, "the program")
+        cls.begun = time.monotonic()
+
+    @unittest.skipUnless(ROOT, "only root's programs are run")
+    def test_the_time_to_log_in_ends_while_a_program_is_waited_for(self):
+        self.assertEqual(self.client.wait(DEADLINE), 255)
+        self.assertEqual(self.client.stdout.read(), b"")
+        wait_until(lambda: not run(["pgrep", "-P", self.server.process.pid]).stdout, "the process to be gone")
+        self.assertLess(time.monotonic() - self.begun, 25)
+        self.assertTrue(self.server.alive())
 
 
 class Matches(ServerCase):
