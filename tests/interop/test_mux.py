@@ -3,6 +3,7 @@ connection to OpenSSH's sshd; ControlPersist; programs at the socket that lie.""
 import contextlib
 import hashlib
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -111,7 +112,16 @@ def through(where, greeting=b""):
     return False
 
 
+def under_way():
+    """Ports whose connections began, and of which the server has not yet said what became of them."""
+    text = server.text()
+    decided = re.findall(r"(?:Accepted publickey|Connection closed by|Connection reset by|Disconnected from) .*?port (\d+)", text)
+    return set(re.findall(r"Connection from \S+ port (\d+) on ", text)) - set(decided)
+
+
 def logins():
+    """How many were let in, of all that began: the server writes it a moment after the client knows."""
+    wait_until(lambda: not under_way(), "the server's word of all logins")
     return server.text().count("Accepted publickey")
 
 
