@@ -68,6 +68,21 @@ class HalfOpen(unittest.TestCase):
         self.assertLess(len(lines), 100)
         self.assertIn("beginning MaxStartups throttling", server.text())
 
+    def test_who_gives_way_is_hung_up_on(self):
+        server = nacre_server(place, "MaxStartups 2:100:2")
+        self.addCleanup(server.stop)
+        children = lambda: run(["pgrep", "-P", server.process.pid]).stdout.split() if ROOT else []
+        wait_until(lambda: not children(), "the end of the first look")
+        held = []
+        for _ in range(2):
+            held += self.crowd(server, 1)
+            self.assertTrue(first_line(held[-1]).startswith("SSH-2.0-"))
+        ssh("ssh", place, server, "true", check=0)
+        while first_line(held[0]):  # the one that has waited longest
+            pass
+        wait_until(lambda: len(children()) == (1 if ROOT else 0), "one process that waits")
+        self.assertIn("its source has the most that are not logged in", server.text())
+
     def test_a_limit_of_each_source(self):
         server = nacre_server(place, "PerSourceMaxStartups 3")
         self.addCleanup(server.stop)
