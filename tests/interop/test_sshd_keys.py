@@ -200,6 +200,7 @@ class SlowPrograms(unittest.TestCase):
         self.assertEqual(self.client.stdout.read(), b"")
         wait_until(lambda: not run(["pgrep", "-P", self.server.process.pid]).stdout, "the process to be gone")
         self.assertLess(time.monotonic() - self.begun, 25)
+        self.assertNotIn("died of signal", self.server.text())  # that end is the client's offence, and no crash
         self.assertTrue(self.server.alive())
 
 
