@@ -132,8 +132,7 @@ struct nc_mux {
     bool pinged;           /* to know the round trip, once */
     uint32_t keepalive_missed;
     uint64_t keepalive_heard; /* link->heard_ms when we last looked */
-    uint64_t
-        keepalive_since; /* silence counts from here, by an interval that may change meanwhile */
+    uint64_t keepalive_since; /* silence counts from here; how much of it, config says each time */
     nc_hostkeys host_keys;
     bool started, over, no_more_sessions;
 };
