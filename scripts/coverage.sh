@@ -2,7 +2,7 @@
 # Prints how much of the protocol (src/wire to src/scp and src/publickey) the unit and loop tests and the fuzz targets'
 # seeds run, folder by folder, and which lines they do not, each with its reason (scripts/coverage.txt; what has none
 # stands last). Fails below 90 % of the lines.
-# Usage: scripts/coverage.sh [build directory]   (default: build-coverage; 12 minutes on two idle cores)
+# Usage: scripts/coverage.sh [build directory]   (default: build-coverage; 8 minutes on two idle cores)
 set -eu
 cd "$(dirname "$0")/.."
 ./scripts/deps.sh ci
