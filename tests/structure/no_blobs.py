@@ -2,6 +2,7 @@
 """What is in the tree can be read: no file is binary and no line longer than an eye follows, but for test data and what
 fuzzers found, which no program that is installed is built from (what hid in xz, CVE-2024-3094, hid in such files)."""
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -9,8 +10,10 @@ ALLOWED = ("tests/data/", "fuzz/crashes/", "fuzz/seeds/")
 LONGEST = 1000
 
 root = pathlib.Path(sys.argv[1])
-listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], capture_output=True)
-names = listed.stdout.decode().split("\0")[:-1] if listed.returncode == 0 else []
+names = []
+if shutil.which("git"):
+    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], capture_output=True)
+    names = listed.stdout.decode().split("\0")[:-1] if listed.returncode == 0 else []
 if not names:  # a release has no git: what was unpacked, then, without what was built
     names = [p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and not any(
         part.startswith((".", "build")) or part == "__pycache__" for part in p.relative_to(root).parts)]
