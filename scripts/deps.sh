@@ -9,7 +9,7 @@ build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev li
 demo_packages="openssh-client"
 # The tests talk to real peers: OpenSSH, dropbear, paramiko, PuTTY, and everybody's file clients.
 test_packages="g++ libcmocka-dev libcjson-dev openssh-server openssh-sftp-server dropbear-bin python3-paramiko putty-tools openssl passwd procps binutils valgrind"
-test_packages="$test_packages python3-asyncssh curl lftp rclone sshfs fuse3 less"
+test_packages="$test_packages python3-asyncssh curl lftp rclone sshfs fuse3 less xauth"
 # One that takes the terminal over; any vi will do.
 command -v vi >/dev/null || test_packages="$test_packages vim-tiny"
 ci_packages="clang clang-format clang-tidy lld debootstrap gcovr"

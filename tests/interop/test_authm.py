@@ -8,7 +8,7 @@ import os
 import shutil
 import unittest
 
-from harness import (APPS, BUILD, ME, NACRE_SSH, ROOT, Place, Server, make_key, nacre_server, openssh_server, run, ssh,
+from harness import (APPS, BUILD, ME, NACRE_SSH, NO_PENALTIES, ROOT, Place, Server, make_key, nacre_server, openssh_server, run, ssh,
                      sshd_config)
 
 place = None
@@ -139,8 +139,8 @@ class HostBased(unittest.TestCase):
     def server(self, program, *lines):
         mine = {line.split()[0] for line in lines}
         all_lines = [line for line in self.LINES if line.split()[0] not in mine] + list(lines)
-        if program == APPS / "nacre-sshd":
-            all_lines.append("PerSourcePenalties no")  # all that is tried comes from one address
+        # all that is tried comes from one address
+        all_lines += ["PerSourcePenalties no"] if program == APPS / "nacre-sshd" else NO_PENALTIES
         os.makedirs("/run/sshd", exist_ok=True)
         return Server(place, lambda port: self.inside(self.server_etc, self.home, program, "-D", "-e", "-f",
                                                       sshd_config(place, port, all_lines)), program.name
