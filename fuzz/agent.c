@@ -4,24 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fixed_key.h"
 #include "mutator.h"
 #include "nacre/agent.h"
 
 const fuzz_shape fuzz_input_shape = {FUZZ_MESSAGES, 1};
-
-static const char line[] = "ssh-ed25519 "
-                           "AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
-
-/* Read once: what the target is about is what the agent says. */
-static const nacre_key *asked_about(void)
-{
-    static nacre_key *key;
-    const nacre_span key_line = {(const uint8_t *)line, sizeof(line) - 1};
-    if (!key && nacre_key_from_public_line(&key, NULL, key_line, NULL) != NACRE_OK) {
-        abort();
-    }
-    return key;
-}
 
 typedef struct source {
     nacre_span left;
@@ -99,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     s.piece = first & 0x40 ? 1 + first % 7 : 0;
     if (nacre_agent_open_stream(&a, NULL, &stream, NULL) == NACRE_OK) {
         for (unsigned i = 0; i < 6; i++) {
-            ask(a, first + i, asked_about());
+            ask(a, first + i, fuzz_fixed_key());
         }
     }
     nacre_agent_free(a);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fixed_key.h"
 #include "fuzz.h"
 #include "nacre/authorized_keys.h"
 #include "nacre/cert.h"
@@ -38,16 +39,6 @@ static void look_at(const nacre_key_grant *g)
     (void)nacre_key_grant_permits(g, true, "localhost", 8080);
 }
 
-/* A key that is kept: what the target is about is the text. */
-static const nacre_key *read_once(nacre_key **key, const char *line)
-{
-    nacre_span key_line = {(const uint8_t *)line, strlen(line)};
-    if (!*key && nacre_key_from_public_line(key, NULL, key_line, NULL) != NACRE_OK) {
-        abort();
-    }
-    return *key;
-}
-
 static void ask(const nacre_key *key, nacre_span text, const nacre_login_facts *facts)
 {
     static nacre_key_grant grant;
@@ -77,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     facts.peer_address = "192.0.2.1";
     facts.peer_host = "host.example";
     facts.now_seconds = 1750000000;
-    ask(read_once(&plain, plain_line), text, &facts);
-    ask(read_once(&cert, cert_line), text, &facts);
+    ask(fuzz_key_once(&plain, plain_line), text, &facts);
+    ask(fuzz_key_once(&cert, cert_line), text, &facts);
     return 0;
 }

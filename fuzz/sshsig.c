@@ -1,25 +1,11 @@
 /*
  * sshsig: armor, blobs and allowed_signers, any text; and what was read is asked and verified.
  */
-#include <stdlib.h>
 #include <string.h>
 
+#include "fixed_key.h"
 #include "fuzz.h"
 #include "nacre/sshsig.h"
-
-static const char line[] = "ssh-ed25519 "
-                           "AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
-
-/* Read once: what the target is about is signatures and the text. */
-static const nacre_key *asked_about(void)
-{
-    static nacre_key *key;
-    const nacre_span key_line = {(const uint8_t *)line, sizeof(line) - 1};
-    if (!key && nacre_key_from_public_line(&key, NULL, key_line, NULL) != NACRE_OK) {
-        abort();
-    }
-    return key;
-}
 
 static void ask(nacre_sshsig *s, nacre_span allowed)
 {
@@ -36,7 +22,7 @@ static void ask(nacre_sshsig *s, nacre_span allowed)
 
 static void signers(nacre_span text)
 {
-    const nacre_key *key = asked_about();
+    const nacre_key *key = fuzz_fixed_key();
     nacre_signer_rules rules;
     nacre_error why;
     char *list = NULL;

@@ -4,23 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fixed_key.h"
 #include "fuzz.h"
 #include "nacre/authorized_keys.h"
 #include "nacre/known_hosts.h"
-
-static const char line[] = "ssh-ed25519 "
-                           "AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
-
-/* Read once: what the target is about is the text. */
-static const nacre_key *asked_about(void)
-{
-    static nacre_key *key;
-    const nacre_span key_line = {(const uint8_t *)line, sizeof(line) - 1};
-    if (!key && nacre_key_from_public_line(&key, NULL, key_line, NULL) != NACRE_OK) {
-        abort();
-    }
-    return key;
-}
 
 /* Every line hashed where it can be, every third removed; the text is what was not touched, and is read again. */
 static void edit(nacre_known_hosts *hosts, nacre_span before)
@@ -59,7 +46,7 @@ static void edit(nacre_known_hosts *hosts, nacre_span before)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const nacre_span text = {data, size};
-    const nacre_key *key = asked_about();
+    const nacre_key *key = fuzz_fixed_key();
     nacre_known_hosts *hosts = NULL;
     if (nacre_known_hosts_new(&hosts, NULL) == NACRE_OK &&
         nacre_known_hosts_add_text(hosts, text, "input") == NACRE_OK) {

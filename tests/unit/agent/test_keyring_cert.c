@@ -2,6 +2,7 @@
  * Keys that show certificates, and what else ssh-add sends along: by our client, over memory, to our keyring. And
  * destinations that an authority names (ssh-add -H): hosts whose certificates it signed, under the name that they bear.
  */
+#include "../keys/keydata.h"
 #include "ring.h"
 
 #include "nacre/cert.h"
@@ -97,23 +98,12 @@ static void broken_certified_keys_are_refused(void **state)
     ring_end(&r);
 }
 
-/* A key of a security key with its handle, as its file has it; no device is needed for that. */
+/* As its file has it; no device is needed for that. */
 static nacre_key *security_key(nc_pk_type inner, const char *application)
 {
-    nc_pk *device = NULL, *pk = NULL;
-    nacre_key *k = NULL;
-    nc_buf storage;
-    nc_pk_parts parts;
-    nc_buf_init(&storage, NULL, 1 << 16);
+    nc_pk *device = NULL;
     assert_int_equal(nc_pk_generate(&device, NULL, inner, 0), NACRE_OK);
-    assert_int_equal(nc_pk_get_parts(device, &storage, false, &parts), NACRE_OK);
-    parts.type = inner == NC_PK_P256 ? NC_PK_SK_P256 : NC_PK_SK_ED25519;
-    parts.application = text(application);
-    parts.key_handle = text("handle");
-    parts.sk_flags = 5;
-    assert_int_equal(nc_pk_from_parts(&pk, NULL, &parts, true, NULL), NACRE_OK);
-    assert_int_equal(nc_key_from_pk(&k, NULL, pk, text("token")), NACRE_OK);
-    nc_buf_clear(&storage);
+    nacre_key *k = keydata_security_key(device, application, 5, true);
     nc_pk_free(device);
     return k;
 }

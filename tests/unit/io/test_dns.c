@@ -83,6 +83,13 @@ static void wait_until_alone(void)
     }
 }
 
+static void resolver_knows_it(void)
+{
+    memset(&dns, 0, sizeof(dns));
+    dns.answer = good;
+    dns.length = sizeof(good);
+}
+
 static int look_up(const char *host, nacre_sshfp_answer *a, nacre_error *err)
 {
     int rc = nacre_sshfp_lookup(host, 0, a, err);
@@ -95,9 +102,7 @@ static void records_of_a_name(void **state)
     (void)state;
     static nacre_sshfp_answer a;
     nacre_error err;
-    memset(&dns, 0, sizeof(dns));
-    dns.answer = good;
-    dns.length = sizeof(good);
+    resolver_knows_it();
     assert_int_equal(look_up("h.example", &a, &err), NACRE_OK);
     assert_string_equal(dns.asked, "h.example");
     assert_int_equal(dns.class, ns_c_in);
@@ -135,9 +140,8 @@ static void what_is_no_answer(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         static nacre_sshfp_answer a;
         nacre_error err;
-        memset(&dns, 0, sizeof(dns));
+        resolver_knows_it();
         memset(&a, 0xff, sizeof(a));
-        dns.answer = good;
         dns.length = rows[i].length;
         dns.reason = rows[i].reason;
         dns.no_resolver = rows[i].no_resolver;
@@ -174,9 +178,7 @@ static void a_resolver_that_takes_its_time(void **state)
     (void)state;
     static nacre_sshfp_answer a;
     nacre_error err;
-    memset(&dns, 0, sizeof(dns));
-    dns.answer = good;
-    dns.length = sizeof(good);
+    resolver_knows_it();
     dns.late = true;
     assert_int_equal(sem_init(&may_answer, 0, 0), 0);
     assert_int_equal(nacre_sshfp_lookup("h.example", 1, &a, &err), NACRE_TIMEOUT);

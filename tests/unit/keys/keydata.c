@@ -1,5 +1,7 @@
 #include "keydata.h"
 
+#include "keys/key.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,5 +72,24 @@ nacre_key *keydata_private(const char *name)
         fail_msg("%s: %d %s", name, rc, err.text);
     }
     keydata_free(text);
+    return k;
+}
+
+nacre_key *keydata_security_key(const nc_pk *device, const char *application, uint8_t flags,
+                                bool private_half)
+{
+    nc_buf storage;
+    nc_pk_parts parts;
+    nc_pk *pk = NULL;
+    nacre_key *k = NULL;
+    nc_buf_init(&storage, NULL, 1 << 16);
+    assert_int_equal(nc_pk_get_parts(device, &storage, false, &parts), NACRE_OK);
+    parts.type = parts.type == NC_PK_P256 ? NC_PK_SK_P256 : NC_PK_SK_ED25519;
+    parts.application = keydata_cstr(application);
+    parts.key_handle = keydata_cstr("handle");
+    parts.sk_flags = flags;
+    assert_int_equal(nc_pk_from_parts(&pk, NULL, &parts, private_half, NULL), NACRE_OK);
+    assert_int_equal(nc_key_from_pk(&k, NULL, pk, keydata_cstr("token")), NACRE_OK);
+    nc_buf_clear(&storage);
     return k;
 }

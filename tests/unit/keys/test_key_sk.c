@@ -34,29 +34,12 @@ static nc_buf buffer(void)
     return b;
 }
 
-static nacre_key *wrap(const device *d, const char *application, bool handle)
-{
-    nc_buf storage = buffer();
-    nc_pk_parts parts;
-    nc_pk *pk = NULL;
-    nacre_key *k = NULL;
-    assert_int_equal(nc_pk_get_parts(d->pk, &storage, false, &parts), NACRE_OK);
-    parts.type = d->ecdsa ? NC_PK_SK_P256 : NC_PK_SK_ED25519;
-    parts.application = keydata_cstr(application);
-    parts.key_handle = keydata_cstr("handle");
-    parts.sk_flags = 1;
-    assert_int_equal(nc_pk_from_parts(&pk, NULL, &parts, handle, NULL), NACRE_OK);
-    assert_int_equal(nc_key_from_pk(&k, NULL, pk, keydata_cstr("token")), NACRE_OK);
-    nc_buf_clear(&storage);
-    return k;
-}
-
 static device device_new(bool ecdsa)
 {
     device d = {.ecdsa = ecdsa};
     nc_pk_type type = ecdsa ? NC_PK_P256 : NC_PK_ED25519;
     assert_int_equal(nc_pk_generate(&d.pk, NULL, type, 0), NACRE_OK);
-    d.key = wrap(&d, "ssh:", true);
+    d.key = keydata_security_key(d.pk, "ssh:", 1, true);
     return d;
 }
 
@@ -149,7 +132,7 @@ static void keys_have_names_and_blobs(void **state)
         assert_true(nacre_key_equal(pub, d.key));
         nacre_key_free(pub);
         /* The application belongs to the key. */
-        nacre_key *other = wrap(&d, "ssh:other", false);
+        nacre_key *other = keydata_security_key(d.pk, "ssh:other", 1, false);
         assert_false(nacre_key_equal(other, d.key));
         nacre_key_free(other);
         device_free(&d);

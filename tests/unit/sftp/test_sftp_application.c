@@ -56,6 +56,14 @@ static uint32_t lying_read(nacre_sftp_call *call, void *file, uint64_t offset,
     }
 }
 
+static void open_for_reading(peer *p, handle *h)
+{
+    ops = *nacre_memory_files_ops();
+    ops.read = lying_read;
+    open_with(p, NULL);
+    assert_int_equal(open_file(p, "/f", NACRE_FXF_READ, h), NACRE_FX_OK);
+}
+
 static uint32_t read_four(peer *p, const handle *h)
 {
     nc_wr *w = begin(p, NACRE_FXP_READ);
@@ -77,10 +85,7 @@ static void reads(void **state)
     peer p;
     handle h;
     (void)state;
-    ops = *nacre_memory_files_ops();
-    ops.read = lying_read;
-    open_with(&p, NULL);
-    assert_int_equal(open_file(&p, "/f", NACRE_FXF_READ, &h), NACRE_FX_OK);
+    open_for_reading(&p, &h);
     app.read = READ_NOTHING; /* success without a byte is the end: a client would ask for ever */
     assert_int_equal(read_four(&p, &h), NACRE_FX_EOF);
     app.read = READ_TOO_MUCH;
@@ -101,10 +106,7 @@ static void late_reads(void **state)
     peer p;
     handle h;
     (void)state;
-    ops = *nacre_memory_files_ops();
-    ops.read = lying_read;
-    open_with(&p, NULL);
-    assert_int_equal(open_file(&p, "/f", NACRE_FXF_READ, &h), NACRE_FX_OK);
+    open_for_reading(&p, &h);
     app.read = READ_LATER;
     (void)read_four(&p, &h);
     nc_put_u32(p.out.data, (uint32_t)(p.out.len - 4));
