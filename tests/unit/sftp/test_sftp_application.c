@@ -35,6 +35,13 @@ static void open_with(peer *p, const nacre_memory_files_options *mo)
     put_text(p, "/f", "0123456789");
 }
 
+/* The request, whose answer comes later. */
+static void hand_over(peer *p)
+{
+    nc_put_u32(p->out.data, (uint32_t)(p->out.len - 4));
+    assert_int_equal(nacre_sftp_server_input(p->s, nc_buf_span(&p->out)), NACRE_OK);
+}
+
 /* ---- READ ------------------------------------------------------------------------------------------------------- */
 
 static uint32_t lying_read(nacre_sftp_call *call, void *file, uint64_t offset,
@@ -109,8 +116,7 @@ static void late_reads(void **state)
     open_for_reading(&p, &h);
     app.read = READ_LATER;
     (void)read_four(&p, &h);
-    nc_put_u32(p.out.data, (uint32_t)(p.out.len - 4));
-    assert_int_equal(nacre_sftp_server_input(p.s, nc_buf_span(&p.out)), NACRE_OK);
+    hand_over(&p);
     assert_int_equal(nacre_sftp_reply_data(p.s, app.ticket, nc_span("12345", 5)),
                      NACRE_INVALID_ARGUMENT);
     assert_int_equal(nacre_sftp_server_flush(p.s), NACRE_OK);
@@ -208,6 +214,13 @@ static uint32_t names_readdir(nacre_sftp_call *call, void *dir, nacre_sftp_answe
     return NACRE_FX_OK;
 }
 
+static void open_listing(peer *p, handle *d)
+{
+    open_with(p, NULL);
+    assert_int_equal(one(p, NACRE_FXP_OPENDIR, "/"), NACRE_FX_OK);
+    *d = keep_handle(p);
+}
+
 static uint32_t read_dir(peer *p, const handle *d)
 {
     wr_handle(begin(p, NACRE_FXP_READDIR), d);
@@ -235,9 +248,8 @@ static void names(void **state)
     ops.readdir = names_readdir;
     for (at_fault = 0; at_fault < FAULTS; at_fault++) {
         peer p;
-        open_with(&p, NULL);
-        assert_int_equal(one(&p, NACRE_FXP_OPENDIR, "/"), NACRE_FX_OK);
-        handle d = keep_handle(&p);
+        handle d;
+        open_listing(&p, &d);
         assert_int_equal(read_dir(&p, &d), NACRE_FX_OK);
         lists(&p, 2, "a", "b");
         for (int again = 0; again < 2; again++) {
@@ -262,12 +274,10 @@ static uint32_t names_later(nacre_sftp_call *call, void *dir, nacre_sftp_answer 
     return NACRE_SFTP_LATER;
 }
 
-/* Puts READDIR, which is answered later. */
 static void put_readdir(peer *p, const handle *d)
 {
     wr_handle(begin(p, NACRE_FXP_READDIR), d);
-    nc_put_u32(p->out.data, (uint32_t)(p->out.len - 4));
-    assert_int_equal(nacre_sftp_server_input(p->s, nc_buf_span(&p->out)), NACRE_OK);
+    hand_over(p);
 }
 
 static void collect(peer *p)
@@ -290,12 +300,11 @@ static void late_names(void **state)
         peer p;
         size_t taken = 9;
         nacre_sftp_name all[5];
-        open_with(&p, NULL);
+        handle d;
         for (size_t i = 0; i < 5; i++) {
             assert_true(name_at(i, &all[i]));
         }
-        assert_int_equal(one(&p, NACRE_FXP_OPENDIR, "/"), NACRE_FX_OK);
-        handle d = keep_handle(&p);
+        open_listing(&p, &d);
         put_readdir(&p, &d);
         assert_int_equal(nacre_sftp_reply_names(p.s, app.ticket, all, 5, &taken), NACRE_OK);
         assert_int_equal(taken, 2);
