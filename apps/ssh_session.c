@@ -271,6 +271,12 @@ static void wait_for_others(running *r)
     }
 }
 
+/* As ssh says it. Signals and the terminal are ours from here on: who waits for this line may send Ctrl-C. */
+static void say_entering(const running *r)
+{
+    setup_debug(r->s->setup, 1, "Entering interactive session.");
+}
+
 static int tie(running *r)
 {
     const ssh_session *s = r->s;
@@ -294,6 +300,7 @@ static int tie(running *r)
         o.user = &r->escape;
     }
     go_raw(r);
+    say_entering(r);
     int rc = nacre_client_relay(s->client, r->ch, &o, NACRE_FOREVER, &result);
     nacre_tty_free(r->escape.tty);
     r->escape.tty = NULL;
@@ -353,6 +360,7 @@ static int idle(running *r)
         session_detach_stdio(r->s->setup);
     }
     watch_signals(r, true);
+    say_entering(r);
     int rc = nacre_client_run(r->s->client, r->s->over ? r->s->over : never, r->s->over_user,
                               NACRE_FOREVER);
     watch_signals(r, false);
