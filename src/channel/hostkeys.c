@@ -197,27 +197,27 @@ static int settle(nc_mux *m, bool yes)
 }
 
 /* Every key must be one of ours, each once: what a client may ask is bounded by what we have. */
-static bool read_request(nc_mux *m, nacre_span data)
+static int read_request(nc_mux *m, nacre_span data)
 {
     nc_hostkeys *h = &m->host_keys;
     nc_rd r = nc_rd_init(data);
     h->asked = nc_alloc_array(m->link->alloc, h->count + 1, sizeof(nacre_key *));
     if (!h->asked) {
-        return false;
+        return NACRE_NO_MEMORY;
     }
     while (nc_rd_left(&r) > 0) {
         nacre_key *key = find_key(h, nc_rd_str(&r));
         if (nc_rd_err(&r) != NACRE_OK || !key) {
-            return false;
+            return NACRE_MALFORMED;
         }
         for (size_t i = 0; i < h->asked_count; i++) {
             if (h->asked[i] == key) {
-                return false;
+                return NACRE_MALFORMED;
             }
         }
         h->asked[h->asked_count++] = key;
     }
-    return h->asked_count > 0;
+    return h->asked_count > 0 ? NACRE_OK : NACRE_MALFORMED;
 }
 
 int nc_hostkeys_prove(nc_mux *m, nacre_span data, uint32_t ticket, nacre_event *ev)
@@ -231,10 +231,12 @@ int nc_hostkeys_prove(nc_mux *m, nacre_span data, uint32_t ticket, nacre_event *
     }
     h->request = ticket;
     h->proofs++;
-    if (!read_request(m, data)) {
-        nc_logf(&m->link->log, NACRE_LOG_INFO,
-                "the client asked for the proof of keys that are not ours");
-        int rc = settle(m, false);
+    int rc = read_request(m, data);
+    if (rc != NACRE_OK) {
+        nc_logf(&m->link->log, NACRE_LOG_INFO, "%s",
+                rc == NACRE_NO_MEMORY ? "no memory to prove the host keys that the client asked for"
+                                      : "the client asked for the proof of keys that are not ours");
+        rc = settle(m, false);
         return rc == NACRE_OK ? NACRE_AGAIN : rc;
     }
     return nc_hostkeys_poll(m, ev);

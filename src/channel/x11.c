@@ -78,8 +78,11 @@ int nc_x11_req_write(nc_buf *b, bool single, const char *protocol, nacre_span co
 {
     nc_fwd_x11_request m;
     size_t n = strlen(protocol);
-    if (n >= sizeof(m.protocol) || cookie.n > NC_X11_DATA_MAX) {
+    if (n >= NC_X11_NAME_MAX || cookie.n > NC_X11_DATA_MAX) {
         return NACRE_TOO_LARGE;
+    }
+    if (!nc_x11_is_protocol(nc_span(protocol, n))) {
+        return NACRE_SYNTAX;
     }
     memset(&m, 0, sizeof(m));
     m.single = single;

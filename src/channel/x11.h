@@ -22,6 +22,7 @@ enum {
 
 /* ---- x11-req (RFC 4254 6.3.1) ---- */
 
+/* Writes what nc_x11_req_read takes: else NACRE_TOO_LARGE, or NACRE_SYNTAX for a protocol of other characters. */
 int nc_x11_req_write(nc_buf *b, bool single, const char *protocol, nacre_span cookie,
                      uint32_t screen) NACRE_MUST_CHECK;
 /* Protocol and cookie are fit for a command line: see below. */

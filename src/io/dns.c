@@ -205,8 +205,9 @@ int nacre_sshfp_lookup(const char *host, uint32_t timeout_ms, nacre_sshfp_answer
     rc = wait_readable(fd, timeout_ms);
     if (rc != NACRE_OK) {
         nc_dns_drop(q);
-        return nc_fail(err, rc, "no SSHFP records of %s: the name server did not answer in time",
-                       NC_ESC(nc_span_cstr(host)));
+        return nc_fail(err, rc, "no SSHFP records of %s: %s", NC_ESC(nc_span_cstr(host)),
+                       rc == NACRE_TIMEOUT ? "the name server did not answer in time"
+                                           : "its answer cannot be waited for");
     }
     return nc_dns_take(q, out, err);
 }

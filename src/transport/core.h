@@ -48,7 +48,7 @@ const char *nc_core_user(const nc_core *c);
 bool nc_core_peer_extension(const nc_core *c, const char *name, nacre_span *value);
 void nc_core_counters(const nc_core *c, nacre_counters *out); /* all but channels */
 
-void nc_core_set_limits(nc_core *c, const nacre_limits *l);
+void nc_core_set_limits(nc_core *c, const nacre_limits *given);
 int nc_core_disconnect(nc_core *c, uint32_t reason, const char *text);
 int nc_core_rekey(nc_core *c);
 int nc_core_send_ignore(nc_core *c, nacre_span data);

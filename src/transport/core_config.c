@@ -208,11 +208,14 @@ void nacre_limits_init(nacre_limits *l)
     l->max_auth_tries = defaults.max_auth_tries;
 }
 
-void nc_core_set_limits(nc_core *c, const nacre_limits *l)
+void nc_core_set_limits(nc_core *c, const nacre_limits *given)
 {
-    c->config.rekey_bytes = l->rekey_bytes;
-    c->config.rekey_seconds = l->rekey_seconds;
-    c->config.keepalive_ms = l->keepalive_ms;
-    c->config.keepalive_max = l->keepalive_max ? l->keepalive_max : DEFAULT_KEEPALIVE_MAX;
-    c->config.max_auth_tries = l->max_auth_tries ? l->max_auth_tries : DEFAULT_AUTH_TRIES;
+    nacre_limits l;
+    nacre_limits_init(&l);
+    memcpy(&l, given, given->size < sizeof(l) ? given->size : sizeof(l));
+    c->config.rekey_bytes = l.rekey_bytes;
+    c->config.rekey_seconds = l.rekey_seconds;
+    c->config.keepalive_ms = l.keepalive_ms;
+    c->config.keepalive_max = l.keepalive_max ? l.keepalive_max : DEFAULT_KEEPALIVE_MAX;
+    c->config.max_auth_tries = l.max_auth_tries ? l.max_auth_tries : DEFAULT_AUTH_TRIES;
 }

@@ -197,6 +197,11 @@ static void test_limits_of_a_session(void **state)
     assert_int_equal(l.size, sizeof(l));
     assert_true(l.max_auth_tries == 6 && l.keepalive_max == 3 && l.keepalive_ms == 0);
     l.keepalive_ms = 100;
+    /* Of who was built when there was less: the rest is not read. */
+    l.size = offsetof(nacre_limits, keepalive_ms);
+    nacre_transport_set_limits(s, &l);
+    assert_int_equal(nacre_transport_deadline(s), UINT64_MAX);
+    l.size = sizeof(l);
     l.keepalive_max = 0;
     l.rekey_seconds = 10;
     nacre_transport_set_limits(s, &l);

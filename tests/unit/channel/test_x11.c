@@ -103,6 +103,10 @@ static void test_request_too_large(void **state)
     nc_buf_init(&b, NULL, 4096);
     memset(name, 'M', NC_FWD_X11_MAX + 1);
     assert_int_equal(nc_x11_req_write(&b, true, name, nc_span(cookie, 16), 0), NACRE_TOO_LARGE);
+    name[NC_X11_NAME_MAX] = '\0';
+    assert_int_equal(nc_x11_req_write(&b, true, name, nc_span(cookie, 16), 0), NACRE_TOO_LARGE);
+    assert_int_equal(nc_x11_req_write(&b, true, "MIT;", nc_span(cookie, 16), 0), NACRE_SYNTAX);
+    assert_int_equal(nc_x11_req_write(&b, true, "", nc_span(cookie, 16), 0), NACRE_SYNTAX);
     assert_int_equal(nc_x11_req_write(&b, true, "MIT", nc_span(cookie, sizeof(cookie)), 0),
                      NACRE_TOO_LARGE);
     assert_int_equal(b.len, 0);
