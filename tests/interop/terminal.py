@@ -56,6 +56,14 @@ class Terminal:
     def send(self, data):
         os.write(self.near, data)
 
+    def insist(self, keys, wanted):
+        """Types keys again and again until wanted is seen: a program may miss a signal that comes while it draws."""
+        end = time.monotonic() + DEADLINE
+        while wanted not in self.seen and time.monotonic() < end:
+            self.send(keys)
+            self.read(0.2)
+        return self.expect(wanted)
+
     def attributes(self):
         return termios.tcgetattr(self.far)
 
