@@ -209,6 +209,53 @@ static void test_open_deadline(void **state)
     stage_clear(&s);
 }
 
+/* Types and data beside session's are the application's, and arrive as they were given. */
+static bool on_words(stage *s, const nacre_event *ev)
+{
+    if (ev->type != NACRE_EVENT_CHANNEL_OPEN) {
+        return false;
+    }
+    s->opens++;
+    assert_int_equal(ev->u.open.type.n, 17);
+    assert_memory_equal(ev->u.open.type.p, "words@example.com", 17);
+    assert_int_equal(ev->u.open.data.n, 3);
+    assert_memory_equal(ev->u.open.data.p, "a\0b", 3);
+    assert_int_equal(nacre_transport_accept(s->t, ev->ticket), NACRE_OK);
+    return true;
+}
+
+static void test_channel_of_a_type_of_its_own(void **state)
+{
+    (void)state;
+    stage s;
+    nacre_channel *ch;
+    char buf[8];
+    size_t got;
+    char long_name[70];
+    stage_init(&s);
+    stage_login(&s);
+    s.hook = on_words;
+    assert_int_equal(nacre_client_channel(s.c, "words@example.com",
+                                          (nacre_span){(const uint8_t *)"a\0b", 3}, 0, &ch),
+                     NACRE_OK);
+    assert_int_equal(s.opens, 1);
+    assert_int_equal(nacre_client_write(s.c, ch, NACRE_STDOUT, "there", 5, 0, NULL), NACRE_OK);
+    assert_int_equal(nacre_client_read(s.c, ch, NACRE_STDOUT, buf, sizeof(buf), 0, &got), NACRE_OK);
+    assert_int_equal(got, 5);
+    assert_memory_equal(buf, "there", 5);
+    nacre_client_channel_free(s.c, ch);
+    s.hook = NULL;
+    s.refuse_channels = true;
+    assert_int_equal(nacre_client_channel(s.c, "words@example.com", nothing, 0, &ch),
+                     NACRE_CHANNEL_REFUSED);
+    assert_null(ch);
+    memset(long_name, 'n', sizeof(long_name));
+    long_name[65] = '\0'; /* RFC 4251 section 6: names have 64 characters at most */
+    assert_int_equal(nacre_client_channel(s.c, long_name, nothing, 0, &ch), NACRE_INVALID_ARGUMENT);
+    assert_null(ch);
+    stage_clear(&s);
+}
+
 static void start(stage *s, const char *command, nacre_channel **ch)
 {
     assert_int_equal(nacre_client_session(s->c, 0, ch), NACRE_OK);
@@ -438,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_handshake_deadline),
         cmocka_unit_test(test_exec_deadline_keeps_the_connection),
         cmocka_unit_test(test_open_deadline),
+        cmocka_unit_test(test_channel_of_a_type_of_its_own),
         cmocka_unit_test(test_read_deadline_loses_nothing),
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_cancel_from_a_thread),
