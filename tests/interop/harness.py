@@ -195,6 +195,8 @@ def sshd_config(place, port, lines, host_kinds=KEY_TYPES):
             f"AuthorizedKeysFile {place.authorized}", "PermitRootLogin yes", "MaxStartups 100:30:200",
             "LogLevel VERBOSE", "UseDNS no", NO_BASHRC]
     text += [f"HostKey {place.host_keys[kind]}" for kind in host_kinds]
+    # Of several SetEnv the first counts.
+    lines = [line.replace("SetEnv", NO_BASHRC, 1) if line.startswith("SetEnv ") else line for line in lines]
     keywords = {line.split()[0].lower() for line in lines}
     text = [line for line in text if line.split()[0].lower() not in keywords] + list(lines)
     config.write_text("\n".join(text) + "\n")

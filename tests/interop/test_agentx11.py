@@ -32,7 +32,7 @@ def setUpModule():
     display = Display(COOKIE)
     xauthority, far_xauthority = place.path("xauthority"), place.path("far_xauthority")
     run([XAUTH, "-f", xauthority, "add", display.name, MAGIC.decode(), COOKIE.hex()], check=0)
-    lines = ["X11Forwarding yes", f"SetEnv SHLVL=2 XAUTHORITY={far_xauthority}"]
+    lines = ["X11Forwarding yes", f"SetEnv XAUTHORITY={far_xauthority}"]
     openssh = openssh_server(place, *lines, "X11DisplayOffset 310")
     nacre = nacre_server(place, *lines, "X11DisplayOffset 330")
     x11_env = {**agent.env, "DISPLAY": display.name, "XAUTHORITY": str(xauthority)}
@@ -161,7 +161,7 @@ class X11(unittest.TestCase):
     def test_for_others_too(self):
         self.addCleanup(lambda: wide.stop())
         wide = nacre_server(place, "X11Forwarding yes", "X11UseLocalhost no", "X11DisplayOffset 350",
-                            f"SetEnv SHLVL=2 XAUTHORITY={far_xauthority}")
+                            f"SetEnv XAUTHORITY={far_xauthority}")
         out = self.go("ssh", wide, "echo $DISPLAY; xauth list $DISPLAY", check=0).stdout.decode().splitlines()
         self.assertRegex(out[0], f"^{socket.gethostname()}:35[0-9][.]0$")
         self.assertIn(MAGIC.decode(), out[1])

@@ -22,7 +22,7 @@ def setUpModule():
     global place, openssh, nacre
     place = Place()
     openssh = openssh_server(place)
-    nacre = nacre_server(place, "AcceptEnv LANG NACRE_*", "SetEnv SHLVL=2 SET=by-server", "PermitUserEnvironment yes")
+    nacre = nacre_server(place, "AcceptEnv LANG NACRE_*", "SetEnv SET=by-server", "PermitUserEnvironment yes")
 
 
 class Streams(unittest.TestCase):
