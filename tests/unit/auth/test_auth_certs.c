@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../keys/keydata.h"
 #include "auth/auth_state.h"
 #include "fake_link.h"
 
@@ -50,7 +51,7 @@ static int make_keys(void **state)
     (void)state;
     assert_int_equal(nacre_key_generate(&ca, NULL, "ed25519", 0, NULL), NACRE_OK);
     assert_int_equal(nacre_key_generate(&ed, NULL, "ed25519", 0, NULL), NACRE_OK);
-    assert_int_equal(nacre_key_generate(&rsa, NULL, "rsa", 2048, NULL), NACRE_OK);
+    rsa = keydata_private("rsa2048");
     ed_cert = certify(ed);
     rsa_cert = certify(rsa);
     sk = security_key();

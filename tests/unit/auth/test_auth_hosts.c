@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../keys/keydata.h"
 #include "auth/auth_state.h"
 #include "fake_link.h"
 
@@ -27,7 +28,7 @@ static int make_keys(void **state)
     (void)state;
     assert_int_equal(nacre_key_generate(&key_a, NULL, "ed25519", 0, NULL), NACRE_OK);
     assert_int_equal(nacre_key_generate(&key_b, NULL, "ed25519", 0, NULL), NACRE_OK);
-    assert_int_equal(nacre_key_generate(&rsa, NULL, "rsa", 2048, NULL), NACRE_OK);
+    rsa = keydata_private("rsa2048");
     assert_int_equal(nacre_key_from_blob(&public_a, NULL, nacre_key_blob(key_a), NULL), NACRE_OK);
     return 0;
 }

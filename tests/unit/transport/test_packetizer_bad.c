@@ -35,6 +35,8 @@ static void every_flipped_bit_is_noticed(void **state)
     for (size_t i = 1; i < protection_count(); i++) {
         for (size_t n = 1; n <= 30; n += 29) {
             size_t size = 1;
+            /* A longer length may ask for more: let there be more. */
+            memset(wire, 0x5a, sizeof(wire));
             for (size_t bit = 0; bit < 8 * size; bit++) {
                 ends p;
                 init_rx(&p, protection_at(i));
@@ -44,8 +46,6 @@ static void every_flipped_bit_is_noticed(void **state)
                 size = out.n;
                 memcpy(wire, out.p, size);
                 wire[bit / 8] = (uint8_t)(wire[bit / 8] ^ (1u << bit % 8));
-                /* A longer length may ask for more: let there be more. */
-                memset(wire + size, 0x5a, sizeof(wire) - size);
                 (void)feed(p.rx, wire, 16 * 1024);
                 nc_packet pkt;
                 nacre_error err = {0};
