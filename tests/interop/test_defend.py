@@ -2,6 +2,7 @@
 """Strangers at nacre-sshd's door: half-open connections by the thousand, penalties by source, and what a good login
 notices of them."""
 import concurrent.futures
+import contextlib
 import os
 import random
 import signal
@@ -262,6 +263,57 @@ class Mutants(unittest.TestCase):
 
 MIB = 1 << 20
 EACH = 4 * MIB
+
+
+class Sessions(unittest.TestCase):
+    """MaxSessions: of shells, programs and subsystems together; what is forwarded is none, and one that ends makes room."""
+
+    def connect(self, server):
+        transport = paramiko.Transport(dial(server))
+        self.addCleanup(transport.close)
+        transport.start_client(timeout=DEADLINE)
+        transport.auth_publickey(ME, paramiko.Ed25519Key(filename=str(place.keys["ed25519"])))
+        return transport
+
+    def fill(self, transport):
+        """As many as there is room for."""
+        sessions = []
+        with self.assertRaises(paramiko.ChannelException):
+            while len(sessions) < 20:
+                sessions.append(transport.open_session(timeout=DEADLINE))
+        return sessions
+
+    def one_more(self, transport, sessions):
+        """A channel that nobody refers to is closed by paramiko."""
+        with contextlib.suppress(paramiko.ChannelException):
+            sessions.append(transport.open_session(timeout=DEADLINE))
+        return len(sessions) == 3
+
+    def test_so_many_and_no_more(self):
+        for make in openssh_server, nacre_server:
+            server = make(place, "MaxSessions 3")
+            self.addCleanup(server.stop)
+            transport = self.connect(server)
+            sessions = self.fill(transport)
+            self.assertEqual(len(sessions), 3, server.name)
+            transport.open_channel("direct-tcpip", ("127.0.0.1", server.port), ("127.0.0.1", 1), timeout=DEADLINE)
+            ends = sessions.pop(1)
+            ends.exec_command("exit 5")
+            self.assertEqual(ends.recv_exit_status(), 5, server.name)
+            ends.close()
+            wait_until(lambda: self.one_more(transport, sessions), f"room for another session of {server.name}")
+            self.assertEqual(self.fill(transport), [], server.name)
+            self.assertEqual(len(self.fill(self.connect(server))), 3, server.name)  # each connection has its own
+
+    def test_none(self):
+        for make in openssh_server, nacre_server:
+            server = make(place, "MaxSessions 10", f"Match User {ME}", "MaxSessions 0")
+            self.addCleanup(server.stop)
+            transport = self.connect(server)
+            self.assertEqual(self.fill(transport), [], server.name)
+            through = transport.open_channel("direct-tcpip", ("127.0.0.1", server.port), ("127.0.0.1", 1), timeout=DEADLINE)
+            self.assertTrue(through.recv(8).startswith(b"SSH-2.0-"), server.name)
+            self.assertEqual(ssh("ssh", place, server, "true").returncode, 255, server.name)
 
 
 class StalledChannel(unittest.TestCase):
