@@ -18,6 +18,7 @@ static nacre_sftp_server_ops ops;
 static struct {
     int read; /* one of the below */
     uint32_t ticket;
+    unsigned asked;
     int input_rc, flush_rc;
     bool leaves_out; /* names that no reply can hold */
     size_t next;     /* of the names */
@@ -57,6 +58,7 @@ static uint32_t lying_read(nacre_sftp_call *call, void *file, uint64_t offset,
         *got = want + 1;
         return NACRE_FX_OK;
     case READ_LATER:
+        app.asked++;
         return NACRE_SFTP_LATER;
     default:
         return nacre_memory_files_ops()->read(call, file, offset, rooms, count, want, got);
@@ -127,6 +129,37 @@ static void late_reads(void **state)
     assert_memory_equal(p.got + 9, "\0\0\0\0041234", 8);
     assert_int_equal(nacre_sftp_reply_data(p.s, app.ticket, nc_span("1", 1)), NACRE_NOT_FOUND);
     peer_close(&p);
+}
+
+/* So many questions at a time: the next one is asked when one of them has its answer, none is lost. */
+static void many_late_reads(void **state)
+{
+    enum { MOST = NACRE_SFTP_SERVER_MAX_LATER };
+    uint32_t first;
+    peer p;
+    handle h;
+    (void)state;
+    open_for_reading(&p, &h);
+    app.read = READ_LATER;
+    (void)read_four(&p, &h);
+    hand_over(&p);
+    first = app.ticket;
+    for (unsigned i = 1; i < MOST + 8; i++) {
+        hand_over(&p);
+        assert_int_equal(app.asked, i < MOST ? i + 1 : MOST);
+    }
+    assert_int_equal(nacre_sftp_server_flush(p.s), NACRE_OK);
+    assert_int_equal(app.asked, MOST);
+    assert_int_equal(nacre_sftp_reply_data(p.s, first, nc_span("1234", 4)), NACRE_OK);
+    assert_int_equal(nacre_sftp_server_flush(p.s), NACRE_OK);
+    assert_int_equal(app.asked, MOST + 1);
+    for (unsigned i = 1; i < 8; i++) { /* the newest has its answer, and the next is the newest */
+        assert_int_equal(nacre_sftp_reply_status(p.s, app.ticket, NACRE_FX_FAILURE, NULL),
+                         NACRE_OK);
+        assert_int_equal(nacre_sftp_server_flush(p.s), NACRE_OK);
+        assert_int_equal(app.asked, MOST + 1 + i);
+    }
+    peer_close(&p); /* with 64 that nobody answers any more */
 }
 
 /* ---- calls from within an operation ----------------------------------------------------------------------------- */
@@ -404,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads),
         cmocka_unit_test(late_reads),
+        cmocka_unit_test(many_late_reads),
         cmocka_unit_test(calls_from_within),
         cmocka_unit_test(names),
         cmocka_unit_test(late_names),
