@@ -62,9 +62,7 @@ static peer *begin(world *w, nacre_channel **ch)
     w->cfg.callbacks.exec = world_yes;
     world_start(w);
     peer *p = world_login(w);
-    assert_int_equal(nacre_channel_open_session(p->t, ch), NACRE_OK);
-    nacre_driver_kick(p->d);
-    world_until(w, &p->opened, 1);
+    *ch = world_session(w, p);
     return p;
 }
 
@@ -274,9 +272,7 @@ static void test_x11(void **state)
     ask(w, p, ch, "x11-req", x11_data(data, false, magic, cookie, 0), false);
     assert_int_equal(T.status, NACRE_EXISTS);
     /* another session: another number */
-    assert_int_equal(nacre_channel_open_session(p->t, &other), NACRE_OK);
-    nacre_driver_kick(p->d);
-    world_until(w, &p->opened, 2);
+    other = world_session(w, p);
     ask(w, p, other, "x11-req", x11_data(data, false, magic, cookie, 0), true);
     assert_int_not_equal(port_of(first), port_of(T.display));
     /* it ends with its session, the other's stays */

@@ -131,9 +131,7 @@ static void a_command_runs_once_and_reports(void **state)
     w->cfg.callbacks.env = world_yes;
     world_start(w);
     peer *p = world_login(w);
-    assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
-    nacre_driver_kick(p->d);
-    world_until(w, &p->opened, 1);
+    ch = world_session(w, p);
     assert_int_equal(nacre_channel_env(ch, "ONE", "first", true), NACRE_OK);
     /* Our own client would not send these: a name with "=" in it, an empty one, a zero byte. */
     static const char odd[] = "\0\0\0\3B=C\0\0\0\1x", empty[] = "\0\0\0\0\0\0\0\1x",
@@ -181,9 +179,7 @@ static uint32_t say_to_scp(world *w, const char *command, const char *text, size
     nacre_channel *ch = NULL;
     size_t took = 0;
     peer *p = world_login(w);
-    assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
-    nacre_driver_kick(p->d);
-    world_until(w, &p->opened, 1);
+    ch = world_session(w, p);
     assert_int_equal(nacre_channel_exec(ch, nc_span_cstr(command), true), NACRE_OK);
     assert_int_equal(nacre_channel_write(ch, NACRE_STDOUT, text, n, &took), NACRE_OK);
     assert_int_equal(took, n);
@@ -237,9 +233,7 @@ static void sessions_are_counted(void **state)
     assert_int_equal(nacre_channel_close(ch[0]), NACRE_OK);
     nacre_driver_kick(p->d);
     world_until(w, &p->closed, 1);
-    assert_int_equal(nacre_channel_open_session(p->t, &ch[2]), NACRE_OK);
-    nacre_driver_kick(p->d);
-    world_until(w, &p->opened, 3);
+    ch[2] = world_session(w, p);
     world_leave(p);
     nacre_server_counts n = {.size = sizeof(n)};
     nacre_server_get_counts(w->server, &n);

@@ -55,14 +55,6 @@ static nacre_verdict on_subsystem(void *user, nacre_server_conn *c, const nacre_
     return NACRE_ACCEPT;
 }
 
-static void put(peer *p, nacre_channel *ch, const char *bytes, size_t n)
-{
-    size_t took = 0;
-    assert_int_equal(nacre_channel_write(ch, NACRE_STDOUT, bytes, n, &took), NACRE_OK);
-    assert_int_equal(took, n);
-    nacre_driver_kick(p->d);
-}
-
 /* Until one packet has come, whose type this is (draft-ietf-secsh-filexfer-02 section 3). */
 static void get(world *w, const peer *p, char type)
 {
@@ -85,16 +77,14 @@ static peer *ask(world *w, later *l, nacre_channel **ch)
     w->cfg.callbacks.user = l;
     world_start(w);
     peer *p = world_login(w);
-    assert_int_equal(nacre_channel_open_session(p->t, ch), NACRE_OK);
-    nacre_driver_kick(p->d);
-    world_until(w, &p->opened, 1);
+    *ch = world_session(w, p);
     assert_int_equal(nacre_channel_subsystem(*ch, "sftp", true), NACRE_OK);
     nacre_driver_kick(p->d);
     world_until(w, &p->yes, 1);
-    put(p, *ch, init, sizeof(init) - 1);
+    world_say(p, *ch, init, sizeof(init) - 1);
     get(w, p, 2);
     p->n = 0;
-    put(p, *ch, stat, sizeof(stat) - 1);
+    world_say(p, *ch, stat, sizeof(stat) - 1);
     world_until(w, &l->asked, 1);
     return p;
 }

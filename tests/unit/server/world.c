@@ -165,10 +165,37 @@ nacre_verdict world_yes(void *user, nacre_server_conn *c, const nacre_event *ev)
     return NACRE_ACCEPT;
 }
 
+nacre_verdict world_note(void *user, nacre_server_conn *c, const char *name, const nacre_key *key)
+{
+    world *w = user;
+    (void)name;
+    (void)key;
+    w->conn = c;
+    return NACRE_ACCEPT;
+}
+
 peer *world_login(world *w)
 {
     peer *p = world_join(w);
     assert_int_equal(nacre_transport_auth_none(p->t, "me"), NACRE_OK);
     world_until(w, &p->auth_ok, 1);
     return p;
+}
+
+nacre_channel *world_session(world *w, peer *p)
+{
+    nacre_channel *ch = NULL;
+    int before = p->opened;
+    assert_int_equal(nacre_channel_open_session(p->t, &ch), NACRE_OK);
+    nacre_driver_kick(p->d);
+    world_until(w, &p->opened, before + 1);
+    return ch;
+}
+
+void world_say(peer *p, nacre_channel *ch, const char *bytes, size_t n)
+{
+    size_t took = 0;
+    assert_int_equal(nacre_channel_write(ch, NACRE_STDOUT, bytes, n, &took), NACRE_OK);
+    assert_int_equal(took, n);
+    nacre_driver_kick(p->d);
 }

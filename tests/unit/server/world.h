@@ -36,7 +36,8 @@ typedef struct world {
     nacre_key *host_key;
     nacre_server_config cfg;
     int gone, execs;
-    nacre_server_conn *conn; /* for tests that note it */
+    nacre_server_conn *conn; /* of who logged in last, with world_note, */
+    uint32_t asked;          /* and the question that they put off */
 } world;
 
 int world_setup(void **state);
@@ -47,8 +48,13 @@ void world_start(world *w);
 peer *world_join(world *w);
 peer *world_login(world *w);
 void world_leave(peer *p);
+/* Another session, which the server lets it have; what is said there, whole. */
+nacre_channel *world_session(world *w, peer *p);
+void world_say(peer *p, nacre_channel *ch, const char *bytes, size_t n);
 /* Turns the loop until *what reaches at_least. */
 void world_until(world *w, const int *what, int at_least);
+/* For authenticated: accepts, and notes the connection. */
+nacre_verdict world_note(void *user, nacre_server_conn *c, const char *name, const nacre_key *key);
 /* A callback that accepts. */
 nacre_verdict world_yes(void *user, nacre_server_conn *c, const nacre_event *ev);
 
