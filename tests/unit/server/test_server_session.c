@@ -4,6 +4,7 @@
 #include "world.h"
 
 #include "base/mem.h"
+#include "support/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -311,6 +312,36 @@ static void what_is_not_logged_in_is_not_unused(void **state)
     world_leave(p);
 }
 
+static void nothing(void *user)
+{
+    (void)user;
+}
+
+/* A limit for which no clock can be set is not forgotten: who relies on it would wait for ever. */
+static void a_limit_without_memory(void **state)
+{
+    world *w = *state;
+    test_memory m;
+    nacre_error err;
+    nacre_loop_free(w->loop);
+    test_memory_init(&m);
+    assert_int_equal(nacre_loop_new(&w->loop, &m.hooks, &err), NACRE_OK);
+    peer *p = limited(w);
+    test_memory_end(&m, 0);
+    while (nacre_loop_timer(w->loop, 3600 * 1000, nothing, NULL, NULL) == NACRE_OK) {
+    }
+    nacre_server_conn_unused_timeout(w->conn, 3600 * 1000);
+    test_memory_fail(&m, 0);
+    world_until(w, &w->gone, 1);
+    assert_int_equal(counts(w).ended_unused, 0);
+    world_leave(p);
+    nacre_server_free(w->server);
+    w->server = NULL;
+    nacre_loop_free(w->loop);
+    w->loop = NULL;
+    assert_int_equal(m.live, 0);
+}
+
 /* ---- break ---- */
 
 static nacre_verdict pass_break(void *user, nacre_server_conn *c, const nacre_event *ev)
@@ -357,6 +388,7 @@ int main(void)
         SESSION_TEST(an_open_that_is_not_answered),
         SESSION_TEST(a_connection_that_is_not_used),
         SESSION_TEST(what_is_not_logged_in_is_not_unused),
+        SESSION_TEST(a_limit_without_memory),
         SESSION_TEST(a_break_needs_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
