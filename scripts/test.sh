@@ -4,6 +4,6 @@ set -eu
 cd "$(dirname "$0")/.."
 ./scripts/deps.sh test
 ./scripts/demo.sh
-# Three at a time and no more: the interop tests move real data, and would time each other out.
-meson test -C build --print-errorlogs --no-rebuild --num-processes 3 "$@"
+# Two at a time and no more: the interop tests move real data, and would time each other out.
+meson test -C build --print-errorlogs --no-rebuild --num-processes 2 "$@"
 ./scripts/report-tests.sh build
