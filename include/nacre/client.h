@@ -260,7 +260,10 @@ NACRE_API int nacre_client_login(nacre_client *c, int in_fd, int out_fd, const c
 /* What the server said can continue, "" before; borrowed until the next call. */
 NACRE_API const char *nacre_client_auth_methods(const nacre_client *c);
 
-/* Says goodbye and closes the socket; waits at most a second. Idempotent. */
+/*
+ * Says goodbye and closes the socket; waits at most a second, and before that, on a connection of a master's, two for
+ * the server to close the channels: OpenSSH's master does not survive a client that leaves one behind. Idempotent.
+ */
 NACRE_API void nacre_client_disconnect(nacre_client *c);
 /* Frees, after closing without a word if needed. Blocks never. */
 NACRE_API void nacre_client_free(nacre_client *c);

@@ -17,6 +17,7 @@
 
 enum {
     GOODBYE_MS = 1000,
+    LEAVE_MS = 2000,
     DISCONNECT_BY_APPLICATION = 11 /* RFC 4253 11.1 */
 };
 
@@ -571,6 +572,31 @@ static int is_closed(void *user)
     return c->closed ? NACRE_OK : NACRE_AGAIN;
 }
 
+static int channels_are_over(void *user)
+{
+    const nacre_client *c = user;
+    nacre_counters n;
+    if (c->closed) {
+        return NACRE_CLOSED;
+    }
+    nacre_transport_counters(c->t, &n);
+    return n.channels == 0 ? NACRE_OK : NACRE_AGAIN;
+}
+
+/*
+ * Who leaves OpenSSH's master before the server has closed, or even opened, every channel takes it along, and the
+ * sessions of everybody else with it: what the server says then is for a channel that the master has half forgotten.
+ */
+static void leave_master(nacre_client *c)
+{
+    for (nc_chan *k = c->chans; k; k = k->next) {
+        (void)nacre_channel_close(k->ch);
+    }
+    nacre_driver_kick(c->d);
+    nc_wait w = nc_client_wait_init(c, LEAVE_MS, "the end of the channels");
+    (void)nc_client_wait(c, &w, channels_are_over, c);
+}
+
 static void say_goodbye(nacre_client *c)
 {
     if (!c->d || c->closed) {
@@ -578,10 +604,13 @@ static void say_goodbye(nacre_client *c)
     }
     nacre_error kept = c->err;
     bool cancelled = atomic_exchange(&c->cancelled, false);
+    if (c->proxied) {
+        leave_master(c);
+    }
     (void)nacre_transport_disconnect(c->t, DISCONNECT_BY_APPLICATION, "disconnected by user");
     nacre_driver_close(c->d);
     nc_wait w = nc_client_wait_init(c, GOODBYE_MS, "the goodbye");
-    if (nc_client_wait(c, &w, is_closed, c) != NACRE_OK) {
+    if (!c->closed && nc_client_wait(c, &w, is_closed, c) != NACRE_OK) {
         nacre_driver_free(c->d); /* the peer takes nothing: not a word more */
         c->d = NULL;
         c->closed = true;

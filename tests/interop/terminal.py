@@ -30,6 +30,7 @@ class Terminal:
 
     def take_terminal(self):
         os.setsid()
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])  # who called us may have blocked a resize
         for number in (signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
