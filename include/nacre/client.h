@@ -216,6 +216,7 @@ NACRE_API int nacre_client_connect_fd(nacre_client *c, int in_fd, int out_fd, co
 /*
  * Over a descriptor from nacre_mux_proxy (nacre/mux.h): the connection of a master, which has logged in. Takes it on
  * success. host and port are for messages. There are no keys of this connection's own, and no login to be made.
+ * Leave it by nacre_client_disconnect, not by nacre_client_free alone.
  */
 NACRE_API int nacre_client_connect_proxied(nacre_client *c, int fd, const char *host,
                                            uint16_t port) NACRE_MUST_CHECK;
