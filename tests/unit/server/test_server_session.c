@@ -6,15 +6,6 @@
 #include "base/mem.h"
 #include "support/memory.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-static void say(peer *p, nacre_channel *ch, const char *text)
-{
-    world_say(p, ch, text, strlen(text));
-}
-
 /* ---- time limits ---- */
 
 static nacre_verdict run_cat(void *user, nacre_server_conn *c, const nacre_event *ev)
@@ -78,7 +69,7 @@ static bool keep_talking(world *w, peer *p, nacre_channel *ch, uint64_t since, u
     bool steady = now - since < limit_ms / 2;
     while (now < end && p->closed == 0) {
         p->n = 0;
-        say(p, ch, "x");
+        world_say(p, ch, "x");
         last = now;
         while (now < last + limit_ms / 20) {
             assert_int_equal(nacre_loop_run_once(w->loop, 5), NACRE_OK);
@@ -120,7 +111,7 @@ static void an_idle_program_is_ended_and_its_neighbour_is_not(void **state)
     nacre_channel_get_info(shell, &info);
     assert_true(info.open && !info.close_received);
     assert_int_equal(counts(w).idle_channels, 1);
-    say(p, shell, "still here");
+    world_say(p, shell, "still here");
     p->n = 0;
     while (p->n < 10) {
         assert_int_equal(nacre_loop_run_once(w->loop, 100), NACRE_OK);

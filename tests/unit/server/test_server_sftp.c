@@ -81,10 +81,10 @@ static peer *ask(world *w, later *l, nacre_channel **ch)
     assert_int_equal(nacre_channel_subsystem(*ch, "sftp", true), NACRE_OK);
     nacre_driver_kick(p->d);
     world_until(w, &p->yes, 1);
-    world_say(p, *ch, init, sizeof(init) - 1);
+    world_send(p, *ch, init, sizeof(init) - 1);
     get(w, p, 2);
     p->n = 0;
-    world_say(p, *ch, stat, sizeof(stat) - 1);
+    world_send(p, *ch, stat, sizeof(stat) - 1);
     world_until(w, &l->asked, 1);
     return p;
 }

@@ -11,11 +11,10 @@
 
 /* What a handler of the tests has seen. */
 typedef struct seen {
-    int starts, eofs, finished, writable;
+    int starts, eofs, finished;
     size_t bytes;
     nacre_verdict verdict;
     uint32_t ticket;
-    bool flood;
 } seen;
 
 static nacre_verdict on_start(void *user, nacre_server_conn *c, const nacre_event *ev,
@@ -70,11 +69,6 @@ static nacre_subsystem handler(seen *s)
     h.user = s;
     s->verdict = NACRE_ACCEPT;
     return h;
-}
-
-static void say(peer *p, nacre_channel *ch, const char *text)
-{
-    world_say(p, ch, text, strlen(text));
 }
 
 static void ask(world *w, peer *p, nacre_channel *ch, const char *name, bool granted)
@@ -133,13 +127,13 @@ static void a_subsystem_gets_what_comes(void **state)
     /* One program a channel, and no shell where no callback is. */
     ask(w, p, ch, "echo", false);
     assert_int_equal(s.starts, 1);
-    say(p, ch, "hello");
+    world_say(p, ch, "hello");
     while (p->n < 5) {
         assert_int_equal(nacre_loop_run_once(w->loop, 100), NACRE_OK);
     }
     assert_memory_equal(p->out, "hello", 5);
     assert_int_equal(s.finished, 0);
-    say(p, ch, "q");
+    world_say(p, ch, "q");
     world_until(w, &p->closed, 1);
     world_until(w, &s.finished, 1);
     assert_int_equal(p->exit_status, 9);
@@ -162,7 +156,7 @@ static void a_subsystem_that_looks_at_nothing(void **state)
     peer *p = world_login(w);
     nacre_channel *ch = world_session(w, p);
     ask(w, p, ch, "null", true);
-    say(p, ch, "dropped");
+    world_say(p, ch, "dropped");
     assert_int_equal(nacre_channel_eof(ch), NACRE_OK);
     nacre_driver_kick(p->d);
     world_until(w, &p->closed, 1);
@@ -208,7 +202,7 @@ static void a_subsystem_may_refuse_or_think(void **state)
     world_until(w, &p->yes, 1);
     /* Removed: who runs goes on, nobody else starts. */
     assert_int_equal(nacre_server_subsystem_remove(w->server, "echo"), NACRE_OK);
-    say(p, ch, "x");
+    world_say(p, ch, "x");
     while (p->n < 1) {
         assert_int_equal(nacre_loop_run_once(w->loop, 100), NACRE_OK);
     }
@@ -245,7 +239,7 @@ static void a_subsystem_on_a_descriptor(void **state)
     nacre_channel *ch = world_session(w, p);
     ask(w, p, ch, "fd", true);
     assert_true(fd >= 0);
-    say(p, ch, "in");
+    world_say(p, ch, "in");
     assert_int_equal(write(fd, "out", 3), 3);
     while (p->n < 3) {
         assert_int_equal(nacre_loop_run_once(w->loop, 100), NACRE_OK);

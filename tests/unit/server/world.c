@@ -192,10 +192,15 @@ nacre_channel *world_session(world *w, peer *p)
     return ch;
 }
 
-void world_say(peer *p, nacre_channel *ch, const char *bytes, size_t n)
+void world_send(peer *p, nacre_channel *ch, const char *bytes, size_t n)
 {
     size_t took = 0;
     assert_int_equal(nacre_channel_write(ch, NACRE_STDOUT, bytes, n, &took), NACRE_OK);
     assert_int_equal(took, n);
     nacre_driver_kick(p->d);
+}
+
+void world_say(peer *p, nacre_channel *ch, const char *text)
+{
+    world_send(p, ch, text, strlen(text));
 }

@@ -50,7 +50,8 @@ peer *world_login(world *w);
 void world_leave(peer *p);
 /* Another session, which the server lets it have; what is said there, whole. */
 nacre_channel *world_session(world *w, peer *p);
-void world_say(peer *p, nacre_channel *ch, const char *bytes, size_t n);
+void world_send(peer *p, nacre_channel *ch, const char *bytes, size_t n);
+void world_say(peer *p, nacre_channel *ch, const char *text);
 /* Turns the loop until *what reaches at_least. */
 void world_until(world *w, const int *what, int at_least);
 /* For authenticated: accepts, and notes the connection. */

@@ -109,16 +109,22 @@ static void reads(void **state)
     peer_close(&p);
 }
 
+/* A READ is asked for, and open. */
+static void read_later(peer *p, handle *h)
+{
+    open_for_reading(p, h);
+    app.read = READ_LATER;
+    (void)read_four(p, h);
+    hand_over(p);
+}
+
 /* More than was asked for, later: refused, and the question is open as before. */
 static void late_reads(void **state)
 {
     peer p;
     handle h;
     (void)state;
-    open_for_reading(&p, &h);
-    app.read = READ_LATER;
-    (void)read_four(&p, &h);
-    hand_over(&p);
+    read_later(&p, &h);
     assert_int_equal(nacre_sftp_reply_data(p.s, app.ticket, nc_span("12345", 5)),
                      NACRE_INVALID_ARGUMENT);
     assert_int_equal(nacre_sftp_server_flush(p.s), NACRE_OK);
@@ -139,10 +145,7 @@ static void many_late_reads(void **state)
     peer p;
     handle h;
     (void)state;
-    open_for_reading(&p, &h);
-    app.read = READ_LATER;
-    (void)read_four(&p, &h);
-    hand_over(&p);
+    read_later(&p, &h);
     first = app.ticket;
     for (unsigned i = 1; i < MOST + 8; i++) {
         hand_over(&p);
